@@ -1,0 +1,62 @@
+"""A command's `main` in, an exit status and at most one line of reason out: 0 done, 1 the run failed, 2 wrong usage."""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+
+class RunError(Exception):
+    """The run cannot be done: one line that names the file and the way out. Exit status 1."""
+
+    exit_status = 1
+
+
+class UsageError(RunError):
+    """The caller asked for something wrong: one line that names the flag or key and the way out. Exit status 2."""
+
+    exit_status = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that shows defaults and ends wrong usage in one line with exit status 2."""
+
+    def __init__(self, **options: object) -> None:
+        options.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """Print the reason in one line that points to --help, and exit with status 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def run(main: Callable[[Sequence[str] | None], None], program: str, argv: Sequence[str] | None = None) -> int:
+    """Call `main(argv)` and turn its errors into an exit status and one line on stderr.
+
+    A user's mistake never shows a traceback; a fault of the program itself does, since there it is what helps.
+    `WIKILM_TRACEBACK=1` in the environment shows it for every error.
+    """
+    try:
+        main(argv)
+        sys.stdout.flush()
+        return 0
+    except (RunError, OSError, KeyboardInterrupt) as error:
+        if os.environ.get("WIKILM_TRACEBACK") == "1":
+            raise
+        if isinstance(error, BrokenPipeError):  # the reader of our stdout (`| head`) has gone: no fault of the run
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"{program}: error: {reason(error)}", file=sys.stderr)
+        return 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_status", 1)
+
+
+def reason(error: BaseException) -> str:
+    """One line that says what went wrong, for people."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f" while writing {error.filename}" if error.filename else ""
+        return f"no space left on the device{where}: free some, or name another folder"
+    return " ".join(str(error).split()) or type(error).__name__

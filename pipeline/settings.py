@@ -1,0 +1,62 @@
+"""The sections of params.yaml in, checked settings of the pipeline out: source, split, tokenizer, shards."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.params import Section
+
+
+class SourceSettings(Section):
+    """Where articles come from (section `source`)."""
+
+    path: str = Field(min_length=1, description="a dump (.xml, .xml.bz2, .xml.gz), a Parquet file, or a folder of them")
+    unit_bytes: int = Field(
+        gt=0, description="about how many bytes of the source, as stored, make one unit and so one shard"
+    )
+
+
+class SplitSettings(Section):
+    """Which articles are for training and which for validation (section `split`)."""
+
+    seed: int = Field(ge=0, description="part of the digest that decides an article's side")
+    validation_fraction: float = Field(
+        ge=0, lt=1, description="share of the articles that is held back, from 0 to below 1"
+    )
+    take: Annotated[tuple[int, int], Field(strict=False)] | None = Field(
+        default=None,
+        description="keep this many train and validation articles, those with the smallest digests; null: all",
+    )
+
+    @model_validator(mode="after")
+    def _take_is_possible(self) -> Self:
+        if self.take is not None and (min(self.take) < 0 or max(self.take) == 0):
+            raise ValueError(f"take must be two counts, not both 0, got {list(self.take)}")
+        return self
+
+
+class TokenizerSettings(Section):
+    """How the tokenizer is made (section `tokenizer`): trained here, or an existing one."""
+
+    vocab_size: int | None = Field(default=None, ge=258, description="entries of a newly trained byte-level BPE")
+    pretrained: str | None = Field(default=None, min_length=1, description="a folder or a hub name to take instead")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.vocab_size is None) == (self.pretrained is None):
+            raise ValueError(
+                "set one of vocab_size (train a new tokenizer) and pretrained (take an existing one), not both"
+            )
+        return self
+
+
+class ShardsSettings(Section):
+    """How token ids become rows and files (section `shards`)."""
+
+    chunk_tokens: int = Field(ge=8, le=65536, description="tokens per row")
+    chunking: Literal["pack", "document"] = Field(
+        description="pack: one stream, nothing lost; document: each article alone"
+    )
+    max_dead_fraction: float = Field(
+        ge=0, le=1, description="the run fails when more than this share of articles cannot be read"
+    )

@@ -1,0 +1,211 @@
+"""The contract between pipeline and train: Arrow schema, file names, manifest. Needs pyarrow and pydantic only.
+
+DIR/manifest.json                                written last: what it does not list does not exist
+DIR/{train,validation}/data-00000-of-00012.arrow Arrow IPC streams, one per work unit
+DIR/{train,validation}/{state,dataset_info}.json what makes `datasets.load_from_disk(DIR/train)` work
+DIR/dead_letters.jsonl                           pages that could not be read, with the reason
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from pipeline.command import RunError
+
+SPLITS = ("train", "validation")
+MANIFEST = "manifest.json"
+DEAD_LETTERS = "dead_letters.jsonl"
+FORMAT = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FileEntry(_Record):
+    """One file that the manifest vouches for."""
+
+    path: str = Field(description="relative to the manifest, with forward slashes")
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+    @field_validator("path")
+    @classmethod
+    def _stays_inside(cls, path: str) -> str:
+        # A manifest is input like any other: it must not make a reader open what lies outside its folder.
+        parts = PurePosixPath(path)
+        if parts.is_absolute() or ".." in parts.parts or "\\" in path or not path:
+            raise ValueError(f"path leaves the folder: {path!r}")
+        return path
+
+
+class ShardEntry(FileEntry):
+    """One shard: the rows of one work unit on one side of the split."""
+
+    split: Literal["train", "validation"]
+    unit: int = Field(ge=0, description="number of the work unit, in the order of the source")
+    rows: int = Field(ge=0)
+    tokens: int = Field(ge=0, description="rows x chunk_tokens")
+
+
+class SourceEntry(_Record):
+    """What was read: enough to know it again."""
+
+    name: str = Field(
+        description="file or folder name without its path, so that the manifest is the same on any machine"
+    )
+    kind: Literal["multistream", "xml", "xml.bz2", "xml.gz", "parquet"]
+    bytes: int = Field(ge=0, description="size of all its files, as stored")
+    checksum: str = Field(description="'sha256:…' of the files, in order; for remote sources their ETag or revision")
+    units: int = Field(ge=0)
+
+
+class TokenizerEntry(_Record):
+    """Which tokenizer made the ids."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of its tokenizer.json")
+    vocab_size: int = Field(gt=0, description="number of entries, special ones included: every id is below it")
+    end_of_text_id: int = Field(ge=0)
+    mask_id: int = Field(ge=0)
+
+
+class Counts(_Record):
+    """The ledger: where every page, article and token went. Sums are asserted when it is written (see ledger.py)."""
+
+    pages: int = Field(
+        ge=0, description="all pages of the source: articles + redirects + pages left out by page reasons"
+    )
+    articles: int = Field(ge=0, description="pages of namespace 0 without <redirect>")
+    redirects: int = Field(ge=0, description="pages of namespace 0 with <redirect>")
+    left_out: dict[str, int] = Field(description="reason -> pages or articles that are in no shard, redirects aside")
+    dead_letters: int = Field(ge=0, description="articles that could not be read, parsed or cleaned")
+    train_articles: int = Field(ge=0)
+    validation_articles: int = Field(ge=0)
+    text_bytes: int = Field(ge=0, description="UTF-8 bytes of the clean text of the articles in the shards")
+    tokens: int = Field(ge=0, description="ids that the tokenizer gave for it, and end-of-text ids")
+    train_chunks: int = Field(ge=0)
+    validation_chunks: int = Field(ge=0)
+    tail_tokens: int = Field(
+        ge=0, description="tokens = chunk_tokens x (train_chunks + validation_chunks) + tail_tokens"
+    )
+
+
+class SplitEntry(_Record):
+    """How articles were split."""
+
+    seed: int
+    validation_fraction: float
+    take: list[int] | None
+
+
+class Manifest(_Record):
+    """All that a reader needs to trust a folder of shards."""
+
+    format: Literal[1] = 1
+    source: SourceEntry
+    tokenizer: TokenizerEntry
+    split: SplitEntry
+    chunk_tokens: int = Field(gt=0)
+    chunking: Literal["pack", "document"]
+    counts: Counts
+    shards: list[ShardEntry]
+    files: list[FileEntry] = Field(description="state.json, dataset_info.json and dead_letters.jsonl")
+
+    def of(self, split: str) -> list[ShardEntry]:
+        """The shards of one split, in order."""
+        return [shard for shard in self.shards if shard.split == split]
+
+    def rows(self, split: str) -> int:
+        """Number of rows of one split."""
+        return sum(shard.rows for shard in self.of(split))
+
+
+def id_type(vocab_size: int) -> pa.DataType:
+    """uint16 where every id below `vocab_size` fits, uint32 elsewhere."""
+    return pa.uint16() if vocab_size <= 2**16 else pa.uint32()
+
+
+def schema(chunk_tokens: int, vocab_size: int) -> pa.Schema:
+    """Columns of a shard: `input_ids` fixed_size_list[chunk_tokens], `page_id` int64 of the article a row starts in."""
+    ids = pa.list_(pa.field("item", id_type(vocab_size), nullable=False), chunk_tokens)
+    return pa.schema([pa.field("input_ids", ids, nullable=False), pa.field("page_id", pa.int64(), nullable=False)])
+
+
+def shard_name(split: str, unit: int, units: int) -> str:
+    """Path of a shard within its folder, as `datasets` names them."""
+    return f"{split}/data-{unit:05d}-of-{units:05d}.arrow"
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `folder/manifest.json`.
+
+    Raises:
+        RunError: there is none (the folder is no finished set of shards), or it does not hold what it must.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise RunError(
+            f"{path}: no such file, so {folder} holds no finished shards; make them with python -m pipeline"
+        ) from None
+    except (OSError, ValidationError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        detail = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}" if first else str(error)
+        raise RunError(f"{path}: not a manifest that this version reads: {detail}; make the shards again") from None
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """The manifest as it is stored: the same bytes for the same content."""
+    return (json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def problems(folder: Path, manifest: Manifest, *, hashes: bool) -> Iterator[tuple[str, str]]:
+    """What in `folder` is not as the manifest says, as (path, problem); with `hashes`, every byte is read.
+
+    Without `hashes` only presence and size are compared, which is what a training run can afford at its start.
+    """
+    for entry in [*manifest.shards, *manifest.files]:
+        path = folder / entry.path
+        try:
+            size = path.stat().st_size
+        except OSError:
+            yield entry.path, "is missing"
+            continue
+        if size != entry.bytes:
+            yield entry.path, f"has {size} bytes instead of {entry.bytes}"
+        elif hashes and (digest := sha256_of(path)) != entry.sha256:
+            yield entry.path, f"has sha256 {digest} instead of {entry.sha256}"
+
+
+def open_split(folder: Path, manifest: Manifest, split: str) -> pa.Table:
+    """All rows of one split, memory-mapped, in the order of the manifest; columns as in `schema`.
+
+    Raises:
+        RunError: a shard is missing, has another size than the manifest says, or holds other columns.
+    """
+    expected = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size)
+    tables = []
+    for entry in manifest.of(split):
+        path = folder / entry.path
+        try:
+            with pa.memory_map(str(path)) as source:
+                size = source.size()
+                table = pa.ipc.open_stream(source).read_all()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RunError(f"{path}: cannot read this shard: {error}; run python -m pipeline.verify {folder}") from None
+        if size != entry.bytes or table.num_rows != entry.rows or table.schema.remove_metadata() != expected:
+            raise RunError(f"{path}: not the shard that {MANIFEST} names; run python -m pipeline.verify {folder}")
+        tables.append(table.replace_schema_metadata(None))
+    return pa.concat_tables(tables) if tables else expected.empty_table()

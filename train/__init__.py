@@ -1,0 +1,1 @@
+"""Accelerate: Arrow shards in, a GPT-2 or BERT that `from_pretrained` loads out; `loop.py` tells the story."""
