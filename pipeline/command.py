@@ -20,11 +20,20 @@ class UsageError(RunError):
     exit_status = 2
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Descriptions and examples as they are written, and the default of each option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        told = action.help is None or "default" in action.help
+        has_one = action.option_strings and action.default not in (None, False, argparse.SUPPRESS)
+        return f"{action.help} (default: %(default)s)" if has_one and not told else action.help
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that shows defaults and ends wrong usage in one line with exit status 2."""
 
     def __init__(self, **options: object) -> None:
-        options.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        options.setdefault("formatter_class", _Help)
         super().__init__(allow_abbrev=False, **options)  # type: ignore[arg-type]
 
     def error(self, message: str) -> NoReturn:

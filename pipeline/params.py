@@ -78,7 +78,8 @@ def from_flags(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def _explain(path: Path, key: str, settings: type[Section], given: Mapping[str, Any], error: ValidationError) -> str:
     """The first problem, in one line: where it stands, what was there, what it should be."""
-    problem = error.errors(include_url=False)[0]
+    # A mistyped key is both unknown and missing: that it is unknown is what helps.
+    problem = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     place = [str(part) for part in problem["loc"]]
     from_flag = bool(place) and place[0] in given
     name = "--" + place[0].replace("_", "-") if from_flag else ".".join([key, *place])

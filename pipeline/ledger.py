@@ -1,0 +1,102 @@
+"""What every work unit did in, the balanced counts of a whole run out: no page, article or token without a fate."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.command import RunError
+from pipeline.shard_format import SPLITS, Counts, ShardEntry
+
+EMPTY_TEXT, NOT_TAKEN = "empty_text", "not_taken"
+ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN)  # why an article is in no shard; all other reasons are those of pages
+
+
+class DeadLetterRecord(BaseModel):
+    """A page that could not be read or cleaned: a line of dead_letters.jsonl, enough to look at it again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    page_id: int | None
+    title: str
+    where: str
+    error: str
+
+
+class UnitReport(BaseModel):
+    """What one work unit did: all that comes back from a worker, through a small file in the work folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: int
+    counts: Counts
+    shards: list[ShardEntry]
+    dead_letters: list[DeadLetterRecord]
+
+
+def total(parts: Iterable[Counts]) -> Counts:
+    """The sum of the counts of several units; reasons in alphabetical order."""
+    sums: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for part in parts:
+        sums.update({name: value for name, value in part.model_dump().items() if name != "left_out"})
+        reasons.update(part.left_out)
+    numbers = {name: sums[name] for name in Counts.model_fields if name != "left_out"}
+    return Counts(left_out={reason: reasons[reason] for reason in sorted(reasons)}, **numbers)
+
+
+def imbalances(counts: Counts, chunk_tokens: int, shards: Sequence[ShardEntry]) -> Iterator[str]:
+    """Every equation of the ledger that does not hold, as one line."""
+    page_reasons = sum(n for reason, n in counts.left_out.items() if reason not in ARTICLE_REASONS)
+    article_reasons = sum(counts.left_out.get(reason, 0) for reason in ARTICLE_REASONS)
+    chunks = counts.train_chunks + counts.validation_chunks
+    rows = {split: sum(shard.rows for shard in shards if shard.split == split) for split in SPLITS}
+    equations = (
+        ("pages", counts.pages, "articles + redirects + left out", counts.articles + counts.redirects + page_reasons),
+        (
+            "articles",
+            counts.articles,
+            "train + validation + left out + dead letters",
+            counts.train_articles + counts.validation_articles + article_reasons + counts.dead_letters,
+        ),
+        ("tokens", counts.tokens, "tokens in chunks + tails", chunk_tokens * chunks + counts.tail_tokens),
+        ("train_chunks", counts.train_chunks, "rows in train shards", rows["train"]),
+        ("validation_chunks", counts.validation_chunks, "rows in validation shards", rows["validation"]),
+        (
+            "tokens in shards",
+            sum(shard.tokens for shard in shards),
+            "chunk_tokens x chunks",
+            chunk_tokens * chunks,
+        ),
+    )
+    for left, value, right, other in equations:
+        if value != other:
+            yield f"{left} = {value}, but {right} = {other}"
+
+
+def check(reports: Sequence[UnitReport], units: int, chunk_tokens: int, max_dead_fraction: float) -> Counts:
+    """The counts of a whole run, once it is sure that they balance.
+
+    Args:
+        reports: what the units did, in any order.
+        units: how many units there are.
+        chunk_tokens: tokens per row.
+        max_dead_fraction: the share of articles that may be dead letters.
+
+    Raises:
+        RunError: a unit's report is missing or there twice, a sum does not balance, or too many articles are dead.
+    """
+    if sorted(report.unit for report in reports) != list(range(units)):
+        raise RunError(f"the ledger has reports of {len(reports)} units instead of one of each of {units}; run again")
+    counts = total(report.counts for report in reports)
+    shards = [shard for report in reports for shard in report.shards]
+    for problem in imbalances(counts, chunk_tokens, shards):
+        raise RunError(f"the ledger does not balance: {problem}; nothing was written, please report this")
+    if counts.dead_letters > max_dead_fraction * counts.articles:
+        first = next(letter for report in sorted(reports, key=lambda r: r.unit) for letter in report.dead_letters)
+        raise RunError(
+            f"{counts.dead_letters} of {counts.articles} articles cannot be read, more than shards.max_dead_fraction "
+            f"= {max_dead_fraction} allows; the first is {first.title!r} (page {first.page_id}, {first.where}): "
+            f"{first.error}"
+        )
+    return counts

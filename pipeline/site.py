@@ -1,0 +1,73 @@
+"""A dump's header (root element and siteinfo) in, a Site out: whose wiki it is, and what its namespaces are called."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from lxml import etree
+
+MEDIA, FILE, CATEGORY = -2, 6, 14
+# MediaWiki accepts these English names on every wiki, beside the localized ones that siteinfo lists.
+# Source: includes/title/NamespaceInfo.php, and $wgNamespaceAliases for Image.
+CANONICAL: dict[str, int] = {
+    "media": -2, "special": -1, "talk": 1, "user": 2, "user talk": 3, "project": 4, "project talk": 5,
+    "file": 6, "image": 6, "file talk": 7, "image talk": 7, "mediawiki": 8, "mediawiki talk": 9, "template": 10,
+    "template talk": 11, "help": 12, "help talk": 13, "category": 14, "category talk": 15, "module": 828,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Site:
+    """What siteinfo says about a wiki; all of it may be missing (Parquet sources have none)."""
+
+    language: str | None = None
+    name: str = ""
+    database: str = ""
+    namespaces: tuple[tuple[int, str], ...] = ()  # (id, localized name)
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return CANONICAL | {_key(name): number for number, name in self.namespaces if name}
+
+    def namespace_of(self, prefix: str) -> int | None:
+        """The id of the namespace that `prefix` names (localized or canonical, any case), or None."""
+        return self._ids.get(_key(prefix))
+
+
+def _key(prefix: str) -> str:
+    return " ".join(prefix.replace("_", " ").split()).casefold()
+
+
+def parse_header(xml: bytes) -> Site:
+    """Read what stands before the first `<page>` of a dump.
+
+    Raises:
+        ValueError: this is no MediaWiki dump; the message says why.
+    """
+    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
+        raise ValueError("it declares a document type, which no dump does")
+    # A header alone is no whole document: a pull parser builds what there is of its tree.
+    parser = etree.XMLPullParser(events=("start",), resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        parser.feed(xml)
+        root = next((item for _, item in parser.read_events() if isinstance(item, etree._Element)), None)
+    except etree.XMLSyntaxError as error:
+        raise ValueError(f"it is not XML: {error}") from None
+    if root is None or etree.QName(root).localname != "mediawiki":
+        raise ValueError("its root element is not <mediawiki>")
+    found: dict[str, str] = {}
+    namespaces = []
+    for element in root.iter("{*}sitename", "{*}dbname", "{*}namespace"):
+        text, tag = (element.text or "").strip(), etree.QName(element).localname
+        if tag == "namespace":
+            namespaces.append((_namespace_id(element.get("key")), text))
+        else:
+            found[tag] = text
+    language = root.get("{http://www.w3.org/XML/1998/namespace}lang")
+    return Site(language or None, found.get("sitename", ""), found.get("dbname", ""), tuple(namespaces))
+
+
+def _namespace_id(key: str | None) -> int:
+    try:
+        return int(key or "")
+    except ValueError:
+        raise ValueError(f"its siteinfo has a namespace with key {key!r}, which is no number") from None

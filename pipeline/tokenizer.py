@@ -1,0 +1,232 @@
+"""Training articles in, a byte-level BPE out, or an existing tokenizer taken over; a folder that `AutoTokenizer` loads.
+
+python -m pipeline.tokenizer --source PATH --output DIR [--vocab-size N | --pretrained NAME_OR_DIR]
+"""
+
+import json
+import logging
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from pipeline.command import Parser, RunError, UsageError, run
+from pipeline.encoder import HARD_TEXT, Encoder
+from pipeline.flags import add_params, add_source, add_split, source_settings, split_settings
+from pipeline.params import from_flags, section
+from pipeline.settings import SourceSettings, SplitSettings, TokenizerSettings
+
+PROGRAM = "python -m pipeline.tokenizer"
+END_OF_TEXT = "<|endoftext|>"
+# lstrip: it takes the space before it, as a word's token does: "a <|mask|> of" has as many tokens as "a box of".
+MASK = AddedToken("<|mask|>", lstrip=True, normalized=False, special=True)
+MIN_FREQUENCY = 2  # a pair that occurs once is no pattern
+NO_LIMIT = int(1e30)  # what `transformers` writes for "no limit": whole articles are encoded, and then cut
+PROVENANCE = "provenance.json"  # how it was made; also marks the folder as one that may be made again
+
+
+def train(texts: Iterable[str], vocab_size: int) -> Any:
+    """Train a byte-level BPE with GPT-2's pre-tokenisation.
+
+    The same bytes for the same texts, in any order and with any number of threads: merges are ranked by count, ties by
+    the ids of the pair.
+
+    Args:
+        texts: prose of the training articles.
+        vocab_size: entries, with the 256 bytes and the two special tokens; fewer where the texts give no more pairs.
+
+    Returns:
+        A `transformers` tokenizer.
+
+    Raises:
+        RunError: there is no text.
+    """
+    from transformers import PreTrainedTokenizerFast  # here, since it takes seconds that --help need not wait for
+
+    counted = _Counted(texts)
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=MIN_FREQUENCY,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        special_tokens=[END_OF_TEXT, MASK],
+        show_progress=False,
+    )
+    bpe.train_from_iterator(counted, trainer)
+    if counted.texts == 0:
+        raise RunError(
+            "the source has no training articles to make a tokenizer of; name another --source or a lower "
+            "--validation-fraction"
+        )
+    names = dict.fromkeys(("eos_token", "bos_token", "unk_token", "pad_token"), END_OF_TEXT)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        mask_token=MASK,
+        clean_up_tokenization_spaces=False,
+        model_max_length=NO_LIMIT,
+        **names,
+    )
+
+
+class _Counted:
+    """An iterable that knows how many texts it gave."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.texts, self._source = 0, texts
+
+    def __iter__(self) -> Any:
+        for text in self._source:
+            self.texts += 1
+            yield text
+
+
+def load(name: str) -> Any:
+    """Take over an existing tokenizer, with `<|mask|>` added where it has no mask token.
+
+    Args:
+        name: a folder (a tokenizer's, or only vocab.json and merges.txt), or a name on the model hub.
+
+    Raises:
+        RunError: it cannot be loaded, is no fast tokenizer, or has no token that ends a text.
+    """
+    from transformers import AutoTokenizer, GPT2TokenizerFast
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries; the last error is told below
+    folder = Path(name)
+    if not folder.is_dir() and (folder.exists() or name.startswith((".", "/", "~"))):
+        raise RunError(f"--pretrained {name}: no such folder; name a folder with tokenizer.json, or a model of the hub")
+    bare = not (folder / "config.json").exists() and not (folder / "tokenizer.json").exists()
+    kind = GPT2TokenizerFast if folder.is_dir() and bare and (folder / "merges.txt").exists() else AutoTokenizer
+    options = {} if kind is GPT2TokenizerFast else {"trust_remote_code": False}
+    try:
+        tokenizer = kind.from_pretrained(name, **options)
+    except Exception as error:  # the hub, the network, and half a dozen libraries' own classes
+        first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        raise RunError(f"--pretrained {name}: cannot load this tokenizer: {first}") from None
+    if not tokenizer.is_fast:
+        raise RunError(f"--pretrained {name}: has no tokenizer.json form; take another tokenizer")
+    if tokenizer.eos_token is None and tokenizer.sep_token is None:
+        raise RunError(f"--pretrained {name}: has no token that ends a text (eos or sep); take another tokenizer")
+    if tokenizer.mask_token is None:
+        tokenizer.add_special_tokens({"mask_token": MASK})
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.model_max_length = NO_LIMIT
+    return tokenizer
+
+
+def save(tokenizer: Any, folder: Path, provenance: dict[str, Any]) -> Encoder:
+    """Write the whole folder under a temporary name, check that it loads as it was, then give it its name.
+
+    Raises:
+        UsageError: `folder` holds something else.
+        RunError: what was written does not give the same ids back.
+    """
+    check_output(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary, old = (folder.parent / f".{folder.name}.{uuid.uuid4().hex}" for _ in range(2))
+    try:
+        tokenizer.save_pretrained(temporary)
+        (temporary / PROVENANCE).write_text(json.dumps(provenance, indent=1, ensure_ascii=False) + "\n")
+        encoder = _as_it_was(tokenizer, temporary)
+        for path in [*temporary.iterdir(), temporary]:
+            _sync(path)
+        if folder.exists():
+            folder.rename(old)
+        temporary.rename(folder)
+        return encoder
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_output(folder: Path) -> None:
+    """Raise UsageError unless `folder` is new, empty, or a tokenizer that this command made."""
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / PROVENANCE).exists()):
+        raise UsageError(
+            f"{folder}: holds something that this command did not make; name an empty or new folder with --output"
+        )
+
+
+def _as_it_was(tokenizer: Any, folder: Path) -> Encoder:
+    """The encoder of a saved tokenizer, once it is sure that what was saved is what was made."""
+    from transformers import AutoTokenizer
+
+    again = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    encoder = Encoder(folder)
+    same = again(HARD_TEXT)["input_ids"] == tokenizer(HARD_TEXT)["input_ids"]
+    if not same or again.mask_token_id != encoder.mask_id or len(again) != encoder.vocab_size:
+        raise RunError("the tokenizer gives other ids once it is saved and loaded again; take another one")
+    return encoder
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make(source: SourceSettings, split: SplitSettings, how: TokenizerSettings, folder: Path) -> Encoder:
+    """Make the tokenizer that the settings ask for, and write it to `folder`."""
+    check_output(folder)
+    if how.pretrained is not None:
+        name = Path(how.pretrained).name if Path(how.pretrained).exists() else how.pretrained
+        return save(load(how.pretrained), folder, {"pretrained": name})
+    from pipeline.source import open_source
+    from pipeline.unit import training_texts
+
+    opened = open_source(source)
+    tokenizer = train(training_texts(opened, split), how.vocab_size or 0)
+    provenance = {
+        "vocab_size": how.vocab_size,
+        "source": opened.entry.model_dump(),
+        "split": split.model_dump(mode="json"),
+    }
+    return save(tokenizer, folder, provenance)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command `python -m pipeline.tokenizer`."""
+    parser = Parser(prog=PROGRAM, description=__doc__)
+    add_source(parser)
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", default=Path("data/tokenizer"), help="where the tokenizer goes"
+    )
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
+        "--vocab-size", type=int, metavar="N", help="train a new one with this many entries (else: params.yaml)"
+    )
+    way.add_argument(
+        "--pretrained", metavar="NAME_OR_DIR", help="take this one, such as gpt2, from the hub or a folder"
+    )
+    add_split(parser)
+    add_params(parser)
+    args = parser.parse_args(argv)
+    ways = from_flags(args, "vocab_size", "pretrained")
+    if ways:  # a way named here replaces the one in params.yaml
+        ways = {"vocab_size": args.vocab_size, "pretrained": args.pretrained}
+    how = section(args.params, "tokenizer", TokenizerSettings, ways)
+    encoder = make(source_settings(args), split_settings(args), how, args.output)
+    if encoder.note:
+        print(f"{PROGRAM}: {encoder.note}", file=sys.stderr)
+    if how.vocab_size is not None and encoder.vocab_size < how.vocab_size:
+        print(
+            f"{PROGRAM}: the texts give only {encoder.vocab_size} entries of the {how.vocab_size} asked for",
+            file=sys.stderr,
+        )
+    print(json.dumps({"output": str(args.output), "engine": encoder.engine, **encoder.entry.model_dump()}))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, PROGRAM))

@@ -1,0 +1,65 @@
+"""What a user sees when a command ends: an exit status, and one line when it is not 0."""
+
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.command import Parser, RunError, UsageError, run
+
+
+@pytest.mark.parametrize(("error", "status"), [(RunError("a.xml: cut"), 1), (UsageError("--take: two counts"), 2)])
+def test_an_error_ends_in_one_line_and_its_exit_status(error, status, capsys):
+    def main(_argv):
+        raise error
+
+    assert run(main, "python -m pipeline") == status
+    assert capsys.readouterr().err == f"python -m pipeline: error: {error}\n"
+
+
+def test_a_message_of_several_lines_is_told_in_one(capsys):
+    def main(_argv):
+        raise RunError("first\n  second")
+
+    run(main, "wikilm")
+    assert capsys.readouterr().err == "wikilm: error: first second\n"
+
+
+def test_a_full_disk_is_named_as_such(capsys):
+    def main(_argv):
+        raise OSError(errno.ENOSPC, "No space left on device", "data/shards/x.arrow")
+
+    assert run(main, "wikilm") == 1
+    assert "no space left on the device while writing data/shards/x.arrow" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_program_keeps_its_traceback():
+    def main(_argv):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(main, "wikilm")
+
+
+def test_wrong_usage_points_to_help(capsys):
+    with pytest.raises(SystemExit) as stop:
+        Parser(prog="wikilm").parse_args(["--nonsense"])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "--nonsense" in error
+    assert "wikilm --help" in error
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    script = (
+        "import sys; from pipeline.command import run\n"
+        "def main(_):\n  for n in range(200000): print(n)\n"
+        "sys.exit(run(main, 'wikilm'))"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"0\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
