@@ -1,0 +1,99 @@
+"""The contract between pipeline and train: a reader opens what the manifest vouches for, and nothing else."""
+
+import json
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pipeline import shard_format as sf
+from pipeline.command import RunError
+from tests.models import make_tokenizer
+from tests.shards import make_shards
+
+
+@pytest.fixture
+def shards(tmp_path):
+    make_tokenizer(tmp_path / "tokenizer")
+    folder = tmp_path / "shards"
+    return folder, make_shards(folder, tmp_path / "tokenizer")
+
+
+def test_the_manifest_reads_back_as_it_was_written(shards):
+    folder, manifest = shards
+    assert sf.read_manifest(folder) == manifest
+    assert sf.manifest_bytes(sf.read_manifest(folder)) == (folder / sf.MANIFEST).read_bytes()
+
+
+def test_a_split_opens_with_all_rows_of_its_shards_in_order(shards):
+    folder, manifest = shards
+    table = sf.open_split(folder, manifest, "train")
+    assert table.num_rows == manifest.rows("train") == 24
+    assert table.schema == sf.schema(32, manifest.tokenizer.vocab_size)
+
+
+@pytest.mark.parametrize(("vocab_size", "kind"), [(2**16, pa.uint16()), (2**16 + 1, pa.uint32())])
+def test_ids_take_two_bytes_as_long_as_they_fit(vocab_size, kind):
+    assert sf.id_type(vocab_size) == kind
+
+
+def test_a_folder_without_manifest_is_no_shards(tmp_path):
+    with pytest.raises(RunError, match=r"manifest\.json: no such file.*python -m pipeline"):
+        sf.read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"format": 2}', b"\xff", b"[" * 100_000])
+def test_a_damaged_manifest_is_refused_in_one_line(tmp_path, damage):
+    (tmp_path / sf.MANIFEST).write_bytes(damage)
+    with pytest.raises(RunError, match="not a manifest that this version reads") as error:
+        sf.read_manifest(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x.arrow", "train/../../x", "", "a\\..\\b"])
+def test_a_manifest_cannot_point_outside_its_folder(path):
+    with pytest.raises(ValidationError):
+        sf.FileEntry(path=path, bytes=0, sha256="0" * 64)
+
+
+@pytest.mark.parametrize("hashes", [True, False])
+def test_sound_shards_have_no_problems(shards, hashes):
+    assert list(sf.problems(*shards, hashes=hashes)) == []
+
+
+def test_every_flipped_byte_is_found_by_hash(shards):
+    folder, manifest = shards
+    for entry in [*manifest.shards, *manifest.files]:
+        path = folder / entry.path
+        good = path.read_bytes()
+        path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        assert [name for name, _ in sf.problems(folder, manifest, hashes=True)] == [entry.path]
+        path.write_bytes(good)
+
+
+@pytest.mark.parametrize("hashes", [True, False])
+def test_a_missing_and_a_cut_file_are_found(shards, hashes):
+    folder, manifest = shards
+    first, second = manifest.shards[:2]
+    (folder / first.path).unlink()
+    (folder / second.path).write_bytes(b"short")
+    found = dict(sf.problems(folder, manifest, hashes=hashes))
+    assert found[first.path] == "is missing"
+    assert found[second.path].startswith("has 5 bytes")
+    with pytest.raises(RunError, match=r"pipeline\.verify"):
+        sf.open_split(folder, manifest, "train")
+
+
+def test_rows_of_another_length_than_the_manifest_says_are_refused(shards):
+    folder, _ = shards
+    document = json.loads((folder / sf.MANIFEST).read_text())
+    (folder / sf.MANIFEST).write_text(json.dumps(document | {"chunk_tokens": 64}))
+    with pytest.raises(RunError, match=r"not the shard that manifest\.json names"):
+        sf.open_split(folder, sf.read_manifest(folder), "train")
+
+
+@given(st.integers(0, 99_998), st.integers(1, 99_999))
+def test_shard_names_sort_in_the_order_of_their_units(unit, units):
+    assert sf.shard_name("train", unit, units) < sf.shard_name("train", unit + 1, units)

@@ -1,0 +1,152 @@
+"""Shards in, batches out; which rows, in which order, with which masks is a pure function of (seed, epoch, step).
+
+No sampler has a state that could be lost: step s takes the places (s - 1) x batch_size and on of one endless stream,
+every epoch of which holds each row once, shuffled by (seed, epoch). A batch may span two epochs, so all are full.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.command import RunError
+from pipeline.shard_format import Manifest, open_split
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Array: TypeAlias = npt.NDArray[Any]
+
+MASK_SHARE, RANDOM_SHARE = 0.8, 0.1  # of the places to predict; the rest is left as it is (Devlin et al. 2019)
+VALIDATION_EPOCH = 2**32 - 1  # of the fixed masks in validation: beyond any epoch of training
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a model sees and what it is asked."""
+
+    input_ids: Ints  # [rows, chunk_tokens]
+    places: Ints  # [targets] flat positions in input_ids whose hidden state has to predict
+    targets: Ints  # [targets] the token ids to predict there
+
+
+class Rows:
+    """All rows of one split, read from memory-mapped shards when asked for."""
+
+    def __init__(self, folder: Path, manifest: Manifest, split: str) -> None:
+        """Map the shards of `split`.
+
+        Raises:
+            RunError: a shard is not what the manifest says.
+        """
+        column = open_split(folder, manifest, split).column("input_ids")
+        self._parts = [_matrix(chunk, manifest.chunk_tokens) for chunk in column.chunks]
+        self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
+        self._folder, self._split, self._manifest = folder, split, manifest
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def take(self, indices: Ints) -> Ints:
+        """The rows with these indices, int64 [len(indices), chunk_tokens].
+
+        Raises:
+            RunError: a row holds an id that the vocabulary does not have.
+        """
+        parts = np.searchsorted(self._starts, indices, side="right") - 1
+        rows = np.empty((len(indices), self._manifest.chunk_tokens), dtype=np.int64)
+        for out, (part, index) in enumerate(zip(parts, indices, strict=True)):
+            rows[out] = self._parts[part][index - self._starts[part]]
+        if rows.size and rows.max() >= self._manifest.tokenizer.vocab_size:
+            raise RunError(
+                f"{self._folder}: a row of {self._split} holds id {rows.max()}, but the vocabulary ends at "
+                f"{self._manifest.tokenizer.vocab_size - 1}; run python -m pipeline.verify {self._folder}"
+            )
+        return rows
+
+
+def _matrix(chunk: pa.FixedSizeListArray, chunk_tokens: int) -> Array:
+    """A chunk of the column as [rows, chunk_tokens], without a copy."""
+    return chunk.flatten().to_numpy(zero_copy_only=True).reshape(-1, chunk_tokens)
+
+
+@dataclass
+class Order:
+    """Which rows step 1, 2, ... trains on."""
+
+    rows: int
+    batch_size: int
+    seed: int
+    _shuffle: tuple[int, Ints] | None = field(default=None, repr=False)
+
+    def steps(self, epochs: int) -> int:
+        """Steps after which every row has been seen `epochs` times (the last batch runs into the next epoch)."""
+        return -(-epochs * self.rows // self.batch_size)
+
+    def of_step(self, step: int) -> tuple[Ints, Ints]:
+        """(epochs, indices), int64 [batch_size] each, of the rows of a step; steps and epochs count from 1 and 0."""
+        stream = np.arange((step - 1) * self.batch_size, step * self.batch_size, dtype=np.int64)
+        epochs, places = np.divmod(stream, self.rows)
+        indices = np.empty_like(places)
+        for epoch in np.unique(epochs):
+            inside = epochs == epoch
+            indices[inside] = self._shuffled(int(epoch))[places[inside]]
+        return epochs, indices
+
+    def _shuffled(self, epoch: int) -> Ints:
+        """The rows as epoch `epoch` orders them; the last order is kept, since thousands of steps ask for it."""
+        if self._shuffle is None or self._shuffle[0] != epoch:
+            self._shuffle = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+        return self._shuffle[1]
+
+
+def share(values: Array, process: int, processes: int, parts: int) -> list[Array]:
+    """Cut a batch into equal runs (to within one row), `parts` for each process, and give those of one process."""
+    return np.array_split(values, processes * parts)[process * parts : (process + 1) * parts]
+
+
+def causal_batch(rows: Ints) -> Batch:
+    """Every token but a row's first is predicted from those before it."""
+    places = np.arange(rows.size, dtype=np.int64).reshape(rows.shape)[:, :-1]
+    return Batch(rows, places.reshape(-1), rows[:, 1:].reshape(-1))
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How places are chosen and what stands in them: of the chosen, 80 % a mask, 10 % any token, 10 % unchanged."""
+
+    fraction: float
+    seed: int
+    vocab_size: int
+    mask_id: int
+    end_of_text_id: int
+
+    def batch(self, rows: Ints, epochs: Ints, indices: Ints) -> Batch:
+        """Mask rows [n, chunk_tokens], whose choices depend on (seed, epoch, index of the row, position) alone.
+
+        So they are the same however rows are shared out among processes. End-of-text is never chosen.
+        """
+        chosen = (self._uniform(0, rows, epochs, indices) < self.fraction) & (rows != self.end_of_text_id)
+        fate = self._uniform(1, rows, epochs, indices)
+        any_token = (self._uniform(2, rows, epochs, indices) * self.vocab_size).astype(np.int64)
+        input_ids = np.where(chosen & (fate < MASK_SHARE), self.mask_id, rows)
+        replaced = chosen & (fate >= MASK_SHARE) & (fate < MASK_SHARE + RANDOM_SHARE)
+        input_ids = np.where(replaced, any_token, input_ids)
+        return Batch(input_ids, np.flatnonzero(chosen), rows[chosen])
+
+    def _uniform(self, draw: int, rows: Ints, epochs: Ints, indices: Ints) -> npt.NDArray[np.float64]:
+        """Numbers in [0, 1), one per token, by hashing where it stands."""
+        key = mix(mix(mix(np.uint64(self.seed), np.uint64(draw)), epochs), indices)
+        bits = mix(key[:, None], np.arange(rows.shape[1]))
+        return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def mix(key: Array | np.uint64 | int, value: Array | np.uint64 | int) -> Array:
+    """Hash `value` into `key`: 64 bits by SplitMix64's finaliser (Steele, Lea & Flood 2014)."""
+    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is what is wanted
+        z = np.asarray(key, dtype=np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ np.asarray(value).astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return np.asarray(z ^ (z >> np.uint64(31)))

@@ -1,0 +1,99 @@
+"""Named tensors and a run's state in, checkpoints out, of which the newest whole one is found again after any crash.
+
+RUN/step-00000250/model.safetensors      parameters, tied ones once
+RUN/step-00000250/optimizer.safetensors  as `Optimizers.state` names them
+RUN/step-00000250/state.json             what the loop must remember
+RUN/step-00000250/hashes.json            sha256 of the three
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from pipeline.shard_format import sha256_of
+from train.folder import UNFINISHED, new_folder, remove_folder
+
+KEPT = 2  # checkpoints: one may be damaged without the run being lost
+MODEL, OPTIMIZER, STATE, HASHES = "model.safetensors", "optimizer.safetensors", "state.json", "hashes.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a run goes on from."""
+
+    step: int
+    model: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+
+def save_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint, and only when it is whole and synced remove all but the `KEPT` newest.
+
+    Raises:
+        OSError: it cannot be written; older checkpoints stand as before.
+    """
+    path = run / f"step-{checkpoint.step:08d}"
+    with new_folder(path) as folder:
+        # `save` gives bytes, whose writing fails with an OSError that says why; `save_file` would hide it in its own
+        (folder / MODEL).write_bytes(save(_contiguous(checkpoint.model)))
+        (folder / OPTIMIZER).write_bytes(save(_contiguous(checkpoint.optimizer)))
+        (folder / STATE).write_text(json.dumps(checkpoint.state), encoding="utf-8")
+        hashes = {name: sha256_of(folder / name) for name in (MODEL, OPTIMIZER, STATE)}
+        (folder / HASHES).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+    for old in sorted(run.glob("step-*"))[:-KEPT]:
+        remove_folder(old)
+    return path
+
+
+def newest_checkpoint(run: Path) -> Checkpoint | None:
+    """The newest checkpoint whose files are what their hashes say; a damaged one is passed over, and told on stderr."""
+    for path in sorted(run.glob("step-*"), reverse=True):
+        if problem := damage(path):
+            print(f"train: {path}: {problem}; passing it over for an older checkpoint", file=sys.stderr)
+            continue
+        return Checkpoint(
+            step=int(path.name.removeprefix("step-")),
+            model=load_file(path / MODEL),
+            optimizer=load_file(path / OPTIMIZER),
+            state=json.loads((path / STATE).read_text(encoding="utf-8")),
+        )
+    return None
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint, or None."""
+    try:
+        hashes = json.loads((path / HASHES).read_text(encoding="utf-8"))
+        for name in (MODEL, OPTIMIZER, STATE):
+            if sha256_of(path / name) != hashes[name]:
+                return f"{name} is not what was written"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"is damaged ({type(error).__name__}: {error})"
+    return None
+
+
+def remove_run(run: Path) -> None:
+    """Remove a finished run's state, and the folder above it when nothing else is in there."""
+    if run.exists():
+        remove_folder(run)
+    if run.parent.exists() and not any(run.parent.iterdir()):
+        run.parent.rmdir()
+
+
+def clear_unfinished(run: Path) -> None:
+    """Remove what a killed run left half-written."""
+    for left in run.glob(f".*{UNFINISHED}"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as safetensors wants them: on the CPU, each in one piece of its own."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -1,0 +1,63 @@
+"""A step's number in, this process's part of its batch out, on its device."""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.shard_format import Manifest
+from train.batch import VALIDATION_EPOCH, Batch, Ints, Masking, Rows, causal_batch, share
+from train.plan import Plan
+
+Inputs: TypeAlias = tuple[Tensor, Tensor, Tensor]  # input_ids, places, targets, as SummedLoss.forward takes them
+
+
+class Feed:
+    """Rows of both splits, cut for one process of several."""
+
+    def __init__(self, plan: Plan, process: int, processes: int, device: torch.device) -> None:
+        self._plan, self._process, self._processes, self._device = plan, process, processes, device
+        self._train = Rows(plan.shards, plan.manifest, "train")
+        self._validation = Rows(plan.shards, plan.manifest, "validation")
+        self._masking = _masking(plan.masked_fraction, plan.settings.seed, plan.manifest)
+
+    def of_step(self, step: int) -> list[Inputs]:
+        """The parts of a training step, one for each of `gradient_accumulation`."""
+        epochs, indices = self._plan.order.of_step(step)
+        cut = (self._process, self._processes, self._plan.settings.gradient_accumulation)
+        parts = zip(share(epochs, *cut), share(indices, *cut), strict=True)
+        return [self._inputs(self._train, epoch, index) for epoch, index in parts]
+
+    def for_validation(self) -> Iterator[Inputs]:
+        """The same rows with the same masks every time, `batch_size` over all processes at a time."""
+        total, limit = len(self._validation), self._plan.settings.validation_rows
+        chosen = np.arange(total, dtype=np.int64)
+        if limit is not None and limit < total:
+            chosen = chosen[:limit] * total // limit  # spread over the whole split
+        mine = chosen[self._process :: self._processes]
+        size = max(1, self._plan.settings.batch_size // self._processes)
+        for start in range(0, len(mine), size):
+            indices = mine[start : start + size]
+            yield self._inputs(self._validation, np.full_like(indices, VALIDATION_EPOCH), indices)
+
+    def _inputs(self, rows: Rows, epochs: Ints, indices: Ints) -> Inputs:
+        ids = rows.take(indices)
+        return self._move(causal_batch(ids) if self._masking is None else self._masking.batch(ids, epochs, indices))
+
+    def _move(self, batch: Batch) -> Inputs:
+        tensors = [
+            torch.from_numpy(np.ascontiguousarray(part)) for part in (batch.input_ids, batch.places, batch.targets)
+        ]
+        if self._device.type == "cuda":  # pinned, so that the copy runs beside the GPU's work on the step before
+            tensors = [tensor.pin_memory().to(self._device, non_blocking=True) for tensor in tensors]
+        input_ids, places, targets = tensors
+        return input_ids, places, targets
+
+
+def _masking(fraction: float | None, seed: int, manifest: Manifest) -> Masking | None:
+    if fraction is None:
+        return None
+    tokenizer = manifest.tokenizer
+    return Masking(fraction, seed, tokenizer.vocab_size, tokenizer.mask_id, tokenizer.end_of_text_id)

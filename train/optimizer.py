@@ -1,0 +1,160 @@
+"""A model and settings in, its optimizers out; the learning rate is a pure function of the step.
+
+Muon (K. Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks") takes the matrices inside the
+blocks; AdamW takes embeddings, the head, norms and biases, or everything.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+from transformers import PreTrainedModel
+
+from train.model import is_embedding
+from train.settings import PretrainSettings
+
+MOMENTUM = 0.95
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Jordan's quintic: brings every singular value near 1 in five iterations
+ITERATIONS = 5
+WSD_DECAY = 0.2  # share of the steps in which `wsd` lets the rate fall (Hägele et al. 2024 find 10 to 20 % enough)
+# torch's own betas where AdamW has everything; beside Muon, whose runs are short, a shorter memory of squares.
+BETAS = {"adamw": (0.9, 0.999), "muon": (0.9, 0.95)}
+
+
+def learning_rate(step: int, steps: int, settings: PretrainSettings) -> float:
+    """The rate of step `step` (from 1) of `steps`: rises over the warmup, then falls as the schedule says."""
+    warmup = round(settings.warmup_fraction * steps)
+    if step <= warmup:
+        return settings.learning_rate * step / warmup
+    done = (step - 1 - warmup) / max(1, steps - warmup)  # 0 at the first step after the warmup, below 1 at the last
+    final = settings.final_lr_fraction
+    match settings.schedule:
+        case "linear":
+            left = 1 - done
+        case "cosine":
+            left = 0.5 * (1 + math.cos(math.pi * done))
+        case "wsd":
+            left = min(1.0, (1 - done) / WSD_DECAY)
+        case _:
+            left = 1.0
+    return settings.learning_rate * (final + (1 - final) * left)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A hidden weight as Muon sees it: [out, in], the fused query, key and value of GPT-2 as three."""
+
+    name: str
+    parameter: Tensor
+    transposed: bool
+    pieces: int
+
+    def views(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        """The pieces [out, in] of a tensor with this parameter's shape, sharing its memory."""
+        return (tensor.T if self.transposed else tensor).chunk(self.pieces, dim=0)
+
+
+def hidden_matrices(model: PreTrainedModel) -> list[Matrix]:
+    """The two-dimensional weights that are neither an embedding nor the head."""
+    convolved = {f"{name}.weight" for name, module in model.named_modules() if type(module).__name__ == "Conv1D"}
+    return [
+        Matrix(name, parameter, name in convolved, 3 if name.endswith(".c_attn.weight") else 1)
+        for name, parameter in model.named_parameters()
+        if parameter.ndim == 2 and not is_embedding(name)
+    ]
+
+
+def orthogonalize(matrices: Tensor) -> Tensor:
+    """Bring the singular values of [n, rows, columns] near 1, in the dtype given.
+
+    In fp32: `torch.optim.Muon` does this in bf16, which CPUs without AMX or AVX512-BF16 emulate many times slower.
+    """
+    a, b, c = NEWTON_SCHULZ
+    x = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if matrices.shape[1] > matrices.shape[2] else x
+
+
+class Muon(Optimizer):
+    """Momentum, orthogonalised: a step of the same size in every direction of a matrix's space."""
+
+    def __init__(self, matrices: Iterable[Matrix], lr: float, weight_decay: float) -> None:
+        self.matrices = list(matrices)
+        super().__init__([matrix.parameter for matrix in self.matrices], {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One update, matrices of one shape together."""
+        lr, decay = self.param_groups[0]["lr"], self.param_groups[0]["weight_decay"]
+        by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        for matrix in self.matrices:
+            parameter, gradient = matrix.parameter, matrix.parameter.grad
+            if gradient is None:
+                continue
+            parameter.mul_(1 - lr * decay)
+            momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+            momentum.lerp_(gradient, 1 - MOMENTUM)
+            direction = gradient.lerp(momentum, MOMENTUM)  # Nesterov's look ahead
+            for weight, piece in zip(matrix.views(parameter), matrix.views(direction), strict=True):
+                by_shape[weight.shape].append((weight, piece))
+        for shape, pairs in by_shape.items():
+            updates = orthogonalize(torch.stack([direction for _, direction in pairs]))
+            scale = max(1.0, shape[0] / shape[1]) ** 0.5  # an orthogonal [out, in] maps unit inputs to this size
+            for (weight, _), update in zip(pairs, updates, strict=True):
+                weight.add_(update, alpha=-lr * scale)
+
+
+class Optimizers:
+    """All optimizers of one model as one, with a state of named tensors that safetensors can hold."""
+
+    def __init__(self, model: PreTrainedModel, settings: PretrainSettings) -> None:
+        matrices = hidden_matrices(model) if settings.optimizer == "muon" else []
+        taken = {matrix.name for matrix in matrices}
+        rest = [(name, parameter) for name, parameter in model.named_parameters() if name not in taken]
+        lr, decay = settings.learning_rate, settings.weight_decay
+        groups = [  # biases and the gains of norms are not pulled to zero
+            {"params": [parameter for _, parameter in rest if parameter.ndim > 1], "weight_decay": decay},
+            {"params": [parameter for _, parameter in rest if parameter.ndim < 2], "weight_decay": 0.0},
+        ]
+        share = settings.adamw_lr_fraction if matrices else 1.0
+        self._all: list[Optimizer] = [AdamW(groups, lr=lr * share, betas=BETAS[settings.optimizer])]
+        self._shares = [share]
+        if matrices:
+            self._all.append(Muon(matrices, lr, decay))
+            self._shares.append(1.0)
+        self._names = {parameter: name for name, parameter in model.named_parameters()}
+
+    def step(self, rate: float) -> None:
+        """Update all parameters at this learning rate, and forget their gradients."""
+        for optimizer, share in zip(self._all, self._shares, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * share
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, Tensor]:
+        """`parameter name/state name` -> tensor."""
+        return {
+            f"{self._names[parameter]}/{key}": value
+            for optimizer in self._all
+            for parameter, state in optimizer.state.items()
+            for key, value in state.items()
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take up a state that `state` gave."""
+        parameters = {name: parameter for parameter, name in self._names.items()}
+        owner = {p: optimizer for optimizer in self._all for group in optimizer.param_groups for p in group["params"]}
+        for name, value in state.items():
+            parameter = parameters[name.rpartition("/")[0]]
+            # AdamW keeps its step count on the CPU whatever device its parameters are on
+            device = "cpu" if value.ndim == 0 else parameter.device
+            owner[parameter].state[parameter][name.rpartition("/")[2]] = value.to(device, copy=True)

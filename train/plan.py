@@ -1,0 +1,125 @@
+"""A command's arguments in, a checked plan out: what can be found wrong before a model is made is found here."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from pipeline.command import RunError, UsageError
+from pipeline.params import section
+from pipeline.shard_format import Manifest, manifest_bytes, problems, read_manifest, sha256_of
+from train.batch import Order
+from train.export import refuse_foreign
+from train.settings import SETTINGS, MaskedSettings, Objective, PretrainSettings
+
+STATE_FORMAT = 1  # of checkpoints: one more whenever an older one could not be gone on from
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be trained on what, and where it goes."""
+
+    objective: Objective
+    settings: PretrainSettings
+    shards: Path
+    manifest: Manifest
+    tokenizer_folder: Path
+    tokenizer: PreTrainedTokenizerBase
+    output: Path
+    run: Path  # resume state of this very run
+    metrics: Path
+    order: Order
+    planned_steps: int
+    last_step: int  # below planned_steps where --max-steps stops early
+
+    @property
+    def masked_fraction(self) -> float | None:
+        """Share of places to predict, None for the causal objective."""
+        return self.settings.masked_fraction if isinstance(self.settings, MaskedSettings) else None
+
+
+def make_plan(
+    *,
+    objective: Objective,
+    params: Path,
+    shards: Path,
+    tokenizer: Path,
+    output: Path,
+    max_steps: int | None,
+    runs: Path | None,
+    metrics: Path | None,
+) -> Plan:
+    """Check all that was asked for.
+
+    Raises:
+        UsageError: settings, tokenizer, shards or output that do not fit each other.
+        RunError: shards that are missing, damaged or empty.
+    """
+    settings = section(params, f"pretrain.{objective}", SETTINGS[objective])
+    refuse_foreign(output)
+    manifest = checked_manifest(shards)
+    loaded = matching_tokenizer(tokenizer, shards, manifest)
+    order = Order(manifest.rows("train"), settings.batch_size, settings.seed)
+    planned = order.steps(settings.epochs)
+    fingerprint = run_fingerprint(objective, settings, manifest)
+    return Plan(
+        objective=objective,
+        settings=settings,
+        shards=shards,
+        manifest=manifest,
+        tokenizer_folder=tokenizer,
+        tokenizer=loaded,
+        output=output,
+        run=(runs or output.parent / "runs" / output.name) / fingerprint,
+        metrics=metrics or output.parent / "metrics" / output.name,
+        order=order,
+        planned_steps=planned,
+        last_step=min(planned, max_steps or planned),
+    )
+
+
+def checked_manifest(shards: Path) -> Manifest:
+    """The manifest of shards that are all there and have rows on both sides of the split."""
+    manifest = read_manifest(shards)
+    for path, problem in problems(shards, manifest, hashes=False):
+        raise RunError(f"{shards / path}: {problem}; run python -m pipeline.verify {shards}")
+    for split, remedy in (("train", "take more articles"), ("validation", "raise split.validation_fraction")):
+        if not manifest.rows(split):
+            raise RunError(f"{shards}: no rows for {split}; {remedy}, or shorten shards.chunk_tokens")
+    return manifest
+
+
+def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> PreTrainedTokenizerBase:
+    """The tokenizer in `folder`, which must be the one that made the shards."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; make a tokenizer with python -m pipeline.tokenizer")
+    if (digest := sha256_of(path)) != manifest.tokenizer.sha256:
+        raise UsageError(
+            f"{path}: not the tokenizer that made {shards} (sha256 {digest[:12]}, its manifest names "
+            f"{manifest.tokenizer.sha256[:12]}); name the one that did, or make the shards again"
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # a folder is input like any other, and what it can raise is not documented
+        raise UsageError(f"{folder}: AutoTokenizer cannot load it: {error}") from None
+    if len(tokenizer) != manifest.tokenizer.vocab_size:
+        raise UsageError(
+            f"{folder}: {len(tokenizer)} entries, but {shards} was made with {manifest.tokenizer.vocab_size}; "
+            f"name the tokenizer that made the shards"
+        )
+    return tokenizer
+
+
+def run_fingerprint(objective: Objective, settings: PretrainSettings, manifest: Manifest) -> str:
+    """12 hex digits that change with anything that changes the run; the manifest names the tokenizer's hash."""
+    content: dict[str, Any] = {
+        "format": STATE_FORMAT,
+        "objective": objective,
+        "settings": settings.model_dump(),
+        "manifest": hashlib.sha256(manifest_bytes(manifest)).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
