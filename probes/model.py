@@ -1,0 +1,246 @@
+"""A folder or a hub name in, a model with its tokenizer out, from safetensors and JSON alone."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Literal
+
+from huggingface_hub import list_repo_files, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
+from transformers.utils import logging
+
+from pipeline.command import RunError, UsageError
+
+Kind = Literal["causal", "masked"]
+# What a model is made of, at the top of its repository: never a pickle, and none of the exports to other formats.
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_ELSEWHERE = ["*/*"]
+_PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that answers, in evaluation mode, with its tokenizer."""
+
+    name: str  # as the caller gave it
+    kind: Kind
+    folder: Path  # where its files lie
+    model: Any  # a transformers model with a language-model head
+    tokenizer: Any  # a transformers tokenizer
+
+    @property
+    def short_name(self) -> str:
+        """The last part of the name: `masked` for `models/masked`."""
+        return Path(self.name).resolve().name if Path(self.name).is_dir() else self.name.rsplit("/", 1)[-1]
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids that stand for something: the rest of the model's output is padding."""
+        return len(self.tokenizer)
+
+    @property
+    def positions(self) -> int | None:
+        """The longest input in tokens, or None where the model sets no limit."""
+        limits = [getattr(self.model.config, "max_position_embeddings", None), self.tokenizer.model_max_length]
+        known = [int(n) for n in limits if n is not None and 0 < n < 10**9]  # transformers writes 1e30 for "unknown"
+        return min(known) if known else None
+
+    @property
+    def start_id(self) -> int:
+        """The id before a text's first token: beginning of text, or end of text as GPT-2 has it.
+
+        Raises:
+            UsageError: the tokenizer has neither.
+        """
+        for token_id in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id):
+            if token_id is not None:
+                return int(token_id)
+        raise UsageError(
+            f"{self.name}: its tokenizer has no token for the start of a text; give a text that is not empty"
+        )
+
+    def ranked(self, logits: Tensor) -> Tensor:
+        """`logits` [..., vocabulary] in float32 with padding ids at minus infinity: they are never ranked.
+
+        Raises:
+            RunError: a logit is not a number, as after a training that diverged.
+        """
+        logits = logits.float()
+        if logits.isnan().any():
+            raise RunError(f"{self.name}: answers with NaN, so its weights are broken: train or copy the model again")
+        if logits.shape[-1] > self.vocab_size:
+            logits = logits.clone()
+            logits[..., self.vocab_size :] = float("-inf")
+        return logits
+
+    def check_length(self, tokens: int, what: str) -> None:
+        """Refuse an input longer than the model has positions.
+
+        Raises:
+            UsageError: it is; `what` names the input and the way out.
+        """
+        if self.positions is not None and tokens > self.positions:
+            raise UsageError(
+                f"{what}: {tokens} tokens, but {self.name} has {self.positions} positions: make it shorter"
+            )
+
+    def show(self, token_id: int) -> str:
+        """The text of one token, as it stands in a text (special tokens by their name)."""
+        return str(self.tokenizer.decode([token_id], clean_up_tokenization_spaces=False))
+
+
+def load(name: str) -> LoadedModel:
+    """Load a masked or causal language model by the architecture that its config names.
+
+    Raises:
+        RunError: no such folder or hub name, the hub out of reach, no weights, pickled weights only, damaged or
+            incomplete weights, or an architecture that is neither.
+    """
+    folder = _folder(name)
+    weights = _weights(name, folder)
+    with _quietly(), _one_line(name):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        kind = _kind(name, config)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
+        model, info = auto.from_pretrained(
+            folder,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    missing = sorted(info["missing_keys"])
+    if missing:  # transformers would go on with random numbers in their place
+        raise RunError(f"{weights}: {len(missing)} weights are missing, first {missing[0]}: not a whole model")
+    if len(tokenizer) > config.vocab_size:
+        raise RunError(
+            f"{name}: its tokenizer has {len(tokenizer)} entries and its model {config.vocab_size}: "
+            "they are not of one model"
+        )
+    return LoadedModel(name, kind, folder, model.eval().requires_grad_(False), tokenizer)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load the tokenizer of a local folder.
+
+    Raises:
+        RunError: there is none.
+    """
+    if not (folder / "tokenizer.json").is_file():
+        raise RunError(f"{folder}: holds no tokenizer.json; make it with python -m pipeline.tokenizer")
+    with _quietly(), _one_line(str(folder)):
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+
+
+def _folder(name: str) -> Path:
+    """The folder itself, or a download of what the hub has under that name."""
+    path = Path(name)
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise RunError(f"{name}: is a file; name the folder that holds config.json and the weights")
+    if name.startswith((".", "/", "~")) or (len(path.parts) > 1 and path.parent.is_dir()):
+        # Said of a path, "the hub has no such model" would mislead, and a hub may have a model of that very name.
+        raise RunError(f"{name}: no such folder; train the model first, or give the folder of another or a hub name")
+    try:
+        return Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=_ELSEWHERE, etag_timeout=10))
+    except (HFValidationError, ValueError):
+        raise RunError(f"{name}: no such folder, and no hub name either (those are NAME or OWNER/NAME)") from None
+    except GatedRepoError:
+        raise RunError(f"{name}: the hub asks for consent first: give it there, then set HF_TOKEN") from None
+    except RepositoryNotFoundError:
+        raise RunError(f"{name}: no such folder, and the hub has no such model (or it is private)") from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise RunError(
+            f"{name}: no such folder, and the model hub cannot be reached ({_cause(error)}): "
+            "check the name, or the network and HF_ENDPOINT"
+        ) from None
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason of a failed download, shortly."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def _weights(name: str, folder: Path) -> Path:
+    """The file that holds the weights, or lists the files that do."""
+    if not (folder / "config.json").is_file():
+        raise RunError(f"{name}: holds no config.json, so it is no model; train writes one, as does save_pretrained")
+    for weights in (folder / "model.safetensors", folder / "model.safetensors.index.json"):
+        if weights.is_file():
+            return weights
+    if any(fnmatch(file, pattern) for file in _file_names(name, folder) for pattern in _PICKLES):
+        raise RunError(
+            f"{name}: holds pickled weights only, and unpickling runs whatever code is in them: "
+            "convert them to model.safetensors on a machine that trusts them"
+        )
+    raise RunError(f"{name}: holds no model.safetensors: the training has not ended, or the weights were not copied")
+
+
+def _file_names(name: str, folder: Path) -> list[str]:
+    """Names of the files of a folder, or of the repository that it was downloaded from in part."""
+    if not Path(name).is_dir():
+        try:
+            return list_repo_files(name)
+        except (HfHubHTTPError, OSError):
+            pass  # the hub has gone since: what was downloaded is all there is to see
+    return [path.name for path in folder.iterdir()]
+
+
+def _kind(name: str, config: Any) -> Kind:
+    """Masked or causal, by the first architecture that the config names."""
+    architecture = (config.architectures or ["none"])[0]
+    # Encoders have a causal class too (BertLMHeadModel), and some classes stand in both lists: masked goes first.
+    if architecture in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values():
+        return "masked"
+    if architecture in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values():
+        return "causal"
+    raise RunError(f"{name}: config.json names the architecture {architecture}: neither a masked nor a causal model")
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Load without transformers' own notes and bars: what matters is checked here."""
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def _one_line(name: str) -> Iterator[None]:
+    """Errors of a damaged or unknown model as one line that names it."""
+    try:
+        yield
+    except RunError:
+        raise
+    except SafetensorError as error:
+        raise RunError(f"{name}: its weights are damaged ({error}): copy or train them again") from None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, json.JSONDecodeError) as error:
+        # One line of transformers' advice is enough, and its first names the matter.
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RunError(f"{name}: cannot be loaded: {first[:300]}") from None

@@ -1,0 +1,100 @@
+"""A probe's result in, one JSON document, a file, or text that is safe on a terminal out."""
+
+import dataclasses
+import json
+import os
+import re
+import sys
+import tempfile
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+# Control, format (bidirectional overrides among them), private, unassigned and surrogate characters, and the two
+# separators that start a line: what a model or a file says must not move the cursor or reorder a terminal's line.
+_UNSAFE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""`text` with every character that a terminal may act upon written as `\n`, `\t`, `\r` or `\uXXXX`, but `keep`."""
+    return "".join(c if c in keep or unicodedata.category(c) not in _UNSAFE else _escape(c) for c in text)
+
+
+def quoted(text: str) -> str:
+    """`text` in double quotes, printable, so that its spaces can be seen."""
+    return '"' + printable(text).replace('"', '\\"') + '"'
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    short = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character)
+    return short or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+
+
+def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
+    """Rows of equal length as aligned columns; what looks like a number stands to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    right = [all(re.fullmatch(r"[-+]?[\d.,]+ ?%?|", row[i]) for row in rows[1:]) for i in range(len(widths))]
+    lines = []
+    for row in rows:
+        cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return "\n".join(lines)
+
+
+def json_text(result: Any) -> str:
+    r"""A result (dataclasses, lists, mappings) as one JSON document: the same text for the same result.
+
+    Floats are rounded to six significant digits, below which processors differ. Characters that are unsafe on a
+    terminal are written as `\uXXXX`, which is the same JSON.
+    """
+    text = json.dumps(_plain(result), indent=1, ensure_ascii=False, allow_nan=False)
+
+    def escape(match: re.Match[str]) -> str:
+        char = match.group()
+        return json.dumps(char)[1:-1] if char != "\n" and unicodedata.category(char) in _UNSAFE else char
+
+    return re.sub(r"[^ -~]", escape, text) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as mappings, tuples as lists, floats rounded."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Write `content` to `path` by way of a temporary file beside it: the whole of it or nothing has that name.
+
+    Raises:
+        OSError: the folder cannot be made or written, or there is no space.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes 0600, which other users of a shared cache could not read
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def emit(result: Any, human: str, *, as_json: bool, file: Path | None) -> None:
+    """Print `human`, or the JSON where asked for, and write the JSON to `file` where one is named."""
+    document = json_text(result)
+    if file is not None:
+        write_atomically(file, document)
+    sys.stdout.write(document if as_json else human.rstrip("\n") + "\n")

@@ -1,0 +1,238 @@
+"""Manifest, training records and probe results in, a page for people and metrics for machines out."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from pipeline.command import RunError
+from pipeline.shard_format import Counts, Manifest, read_manifest
+from probes.anatomy import Anatomy, anatomy
+from probes.fill_mask import HOW
+from probes.fill_mask_run import FillMaskResult
+from probes.generation import GenerationResult
+from probes.model import LoadedModel, load, load_tokenizer
+from probes.output import json_text, printable, table, write_atomically
+from probes.plots import loss_curves, recitation_by_prefix
+from probes.recitation import RecitationResult
+from probes.rows import TRAINING
+from probes.settings import ReportSettings
+
+PAGE, METRICS = "index.html", "metrics.json"
+TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where everything lies that the report tells of."""
+
+    shards: Path
+    tokenizer: Path
+    causal: Path
+    masked: Path
+    results: Path
+
+
+class Point(BaseModel):
+    """One point of a training's history: what the page draws of it."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    step: int = Field(ge=0)
+    loss: float | None = None
+    validation_loss: float | None = None
+
+
+class Training(BaseModel):
+    """What the page says of a training: a part of the training.json that training leaves in the model's folder."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    objective: str
+    steps: int = Field(gt=0)
+    planned_steps: int
+    epochs: float
+    tokens: int
+    loss: float
+    mean_loss: float
+    validation_loss: float
+    lowest_validation_loss: float
+    lowest_validation_step: int
+    parameters: int
+    history: tuple[Point, ...]
+
+    def curve(self, name: str) -> list[tuple[int, float]]:
+        """(step, value) of the points that have a value of that name."""
+        values = [(point.step, getattr(point, name)) for point in self.history]
+        return [(step, value) for step, value in values if value is not None]
+
+
+T = TypeVar("T")
+
+
+def read_record(path: Path, kind: type[T], made_by: str) -> T:
+    """Read a JSON file as the dataclass or model that it was written from.
+
+    Raises:
+        RunError: it is missing, or does not hold what it must; `made_by` is the command that makes it.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise RunError(f"{path}: no such file; make it with {made_by}") from None
+    except OSError as error:
+        raise RunError(f"{path}: cannot read it: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "file"
+        raise RunError(f"{path}: {place}: {first['msg']}; make it again with {made_by}") from None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One model of the report: how it was trained and what it is made of."""
+
+    kind: str
+    training: Training
+    anatomy: Anatomy
+    curves: Any  # Markup
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All that the page shows."""
+
+    settings: ReportSettings
+    manifest: Manifest
+    sample: tuple[tuple[int, str], ...]  # (id, token) of the sample text
+    trained: tuple[Trained, ...]  # causal, masked
+    fill_mask: FillMaskResult
+    generation: GenerationResult
+    recitation: RecitationResult
+
+
+def gather(inputs: Inputs, settings: ReportSettings) -> Contents:
+    """Read everything, and follow the sample text through both models.
+
+    Raises:
+        RunError: a file is missing or not what it must be, or a model is of the other kind.
+    """
+    manifest = read_manifest(inputs.shards)
+    results = inputs.results
+    fill_mask = read_record(results / "fill_mask.json", FillMaskResult, "python -m probes fill-mask --output")
+    generation = read_record(
+        results / "generation.json", GenerationResult, "python -m probes generate --steps --output"
+    )
+    recitation = read_record(results / "recitation.json", RecitationResult, "python -m probes recite --output")
+    tokenizer = load_tokenizer(inputs.tokenizer)
+    ids = [int(i) for i in tokenizer(settings.sample, add_special_tokens=False)["input_ids"]]
+    sample = tuple((i, str(tokenizer.decode([i], clean_up_tokenization_spaces=False))) for i in ids)
+    trained = tuple(
+        _trained(folder, kind, settings.sample)
+        for folder, kind in ((inputs.causal, "causal"), (inputs.masked, "masked"))
+    )
+    return Contents(settings, manifest, sample, trained, fill_mask, generation, recitation)
+
+
+def _trained(folder: Path, kind: str, text: str) -> Trained:
+    training = read_record(folder / TRAINING, Training, f"python -m train --objective {kind}")
+    loaded: LoadedModel = load(str(folder))
+    if loaded.kind != kind or training.objective != kind:
+        raise RunError(f"{folder}: a {loaded.kind} model, not a {kind} one: are --causal and --masked exchanged?")
+    lowest = (training.lowest_validation_step, training.lowest_validation_loss)
+    curves = loss_curves(training.curve("loss"), training.curve("validation_loss"), lowest)
+    return Trained(kind, training, anatomy(loaded, text), curves)
+
+
+def metrics(contents: Contents) -> dict[str, float]:
+    """The figures that matter, flat, for `dvc metrics show`: shares from 0 to 1, losses in nats per token."""
+    counts = contents.manifest.counts
+    flat: dict[str, float] = {
+        "articles": counts.train_articles + counts.validation_articles,
+        "tokens": counts.tokens,
+        "train_chunks": counts.train_chunks,
+        "validation_chunks": counts.validation_chunks,
+    }
+    for model in contents.trained:
+        for name in (
+            "parameters",
+            "steps",
+            "loss",
+            "validation_loss",
+            "lowest_validation_loss",
+            "lowest_validation_step",
+        ):
+            flat[f"{model.kind}_{name}"] = getattr(model.training, name)
+    flat |= {f"recitation_{name}": value for name, value in contents.recitation.metrics.items()}
+    flat |= {f"hidden_{name}": value for name, value in contents.fill_mask.metrics.items()}
+    return flat
+
+
+def render(contents: Contents) -> str:
+    """The page: every string goes through autoescape, but the plots made here.
+
+    Raises:
+        RunError: the results hold too little for a page.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"visible": printable, "prose": prose, "percent": percent, "count": lambda n: f"{n:,}"}
+    try:
+        return environment.get_template(TEMPLATE).render(
+            page=contents,
+            how=HOW,
+            left_out=left_out(contents.manifest.counts),
+            by_prefix=recitation_by_prefix(contents.recitation.by_prefix),
+            vocabulary_nats=math.log(contents.manifest.tokenizer.vocab_size),
+        )
+    except UndefinedError as error:
+        raise RunError(
+            f"the results lack what the page shows ({error}); make them again with python -m probes"
+        ) from None
+
+
+def left_out(counts: Counts) -> list[tuple[str, int]]:
+    """Reasons and pages, most first; the namespaces, of which a dump has dozens, as one line."""
+    namespaces = {reason for reason in counts.left_out if reason.startswith("namespace:")}
+    lines = {reason.replace("_", " "): n for reason, n in counts.left_out.items() if reason not in namespaces}
+    if namespaces:
+        what = f"pages that are no articles (of {len(namespaces)} other namespaces)"
+        lines[what] = sum(counts.left_out[reason] for reason in namespaces)
+    return sorted(lines.items(), key=lambda line: (-line[1], line[0]))
+
+
+def prose(text: str) -> str:
+    """Text of several lines, printable but for its line breaks."""
+    return printable(text, keep="\n")
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1 for people: `98.7 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def write_report(inputs: Inputs, output: Path, settings: ReportSettings) -> dict[str, float]:
+    """Write `output/index.html` and `output/metrics.json`, each whole or not at all.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        RunError: something to report is missing or is not what it must be; nothing is written then.
+    """
+    contents = gather(inputs, settings)
+    page, figures = render(contents), metrics(contents)
+    write_atomically(output / METRICS, json_text(figures))
+    write_atomically(output / PAGE, page)
+    return figures
+
+
+def describe(figures: dict[str, float]) -> str:
+    """The metrics as text for people."""
+    return table([("figure", "value"), *((name, f"{value:,.6g}") for name, value in figures.items())])

@@ -1,0 +1,91 @@
+"""The sections of params.yaml in, checked settings of the probes out: fill_mask, generation, recitation, report."""
+
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from pipeline.command import UsageError
+from pipeline.params import DEFAULT_PARAMS, Section, read_params, section
+
+MASK = "[MASK]"  # how a text names its blank, whatever the tokenizer calls its own mask token
+
+# Lists come from YAML as lists: taken as tuples, so that settings stay frozen.
+Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)]
+Lengths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1)]
+
+
+class FillMaskSettings(Section):
+    """Which blanks are filled, and how many masked places are tried (section `fill_mask`)."""
+
+    texts: Texts = Field(default=(f"Life is like a {MASK} of chocolates.",), description=f"texts with {MASK} in them")
+    top_k: int = Field(default=5, ge=1, le=1000, description="candidates shown for each blank")
+    candidates: int = Field(default=200, ge=1, le=10000, description="next tokens that a causal model rescores")
+    masked_fraction: float = Field(default=0.15, gt=0, le=1, description="share of a row's tokens that is masked")
+    rows: int | None = Field(default=256, ge=1, description="rows tried in each split; null: all")
+    seed: int = Field(default=0, ge=0, description="decides which rows and which places")
+
+    @field_validator("texts")
+    @classmethod
+    def _have_blanks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            if MASK not in text:
+                raise ValueError(f"{text!r} has no {MASK}: write {MASK} where the blank is")
+        return texts
+
+
+class GenerationSettings(Section):
+    """Which prompts are continued (section `generation`)."""
+
+    prompts: Texts = Field(default=("Swimming at the beach is",), description="texts to go on from")
+    max_new_tokens: int = Field(default=16, ge=1, le=100000, description="tokens to add at most")
+    top_k: int = Field(default=5, ge=1, le=1000, description="candidates shown at each step")
+
+
+class RecitationSettings(Section):
+    """How recitation is measured (section `recitation`)."""
+
+    prefix: int = Field(default=16, ge=1, description="tokens of a row that the model is given")
+    continuation: int = Field(default=16, ge=1, description="tokens that it has to add")
+    prefix_lengths: Lengths = Field(default=(1, 2, 4, 8, 16, 32), description="prefix lengths of the curve, in tokens")
+    rows: int | None = Field(default=None, ge=1, description="rows tried in each split, a seeded sample; null: all")
+    examples: int = Field(default=4, ge=0, le=1000, description="rows of each split shown side by side")
+    batch_rows: int = Field(default=64, ge=1, description="rows decoded at a time")
+    seed: int = Field(default=0, ge=0, description="decides the sample of rows and the bootstrap")
+
+    @model_validator(mode="after")
+    def _lengths_rise(self) -> Self:
+        if list(self.prefix_lengths) != sorted(set(self.prefix_lengths)):
+            raise ValueError(f"prefix_lengths must rise, got {list(self.prefix_lengths)}")
+        return self
+
+
+class ReportSettings(Section):
+    """What the page says of itself (section `report`)."""
+
+    title: str = Field(default="What two small language models know", min_length=1, description="heading of the page")
+    sample: str = Field(
+        default="Life is like a box of chocolates.", min_length=1, description="text whose tokens are shown"
+    )
+
+
+S = TypeVar("S", bound=Section)
+
+
+def load_settings(path: Path | None, key: str, settings: type[S], overrides: dict[str, Any]) -> S:
+    """Settings of one probe: flags first, then the params file, then the defaults above.
+
+    A probe asks any model anywhere, so that the params file is needed only where one is named: without `path`,
+    `params.yaml` is read where it exists and has the section.
+
+    Raises:
+        UsageError: a wrong value or key, named with its flag or its place in the file.
+    """
+    if path is not None or (DEFAULT_PARAMS.is_file() and key in read_params(DEFAULT_PARAMS)):
+        return section(path or DEFAULT_PARAMS, key, settings, overrides)
+    try:
+        return settings.model_validate(overrides)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        flag = f"--{str(problem['loc'][0]).replace('_', '-')}: " if problem["loc"] else ""
+        raise UsageError(f"{flag}{problem['msg'].removeprefix('Value error, ').removeprefix('Input ')}") from None

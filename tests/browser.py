@@ -1,0 +1,49 @@
+"""A local page in, what a browser made of it out; skips where there is no Chromium."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page asked for, said and looked like.
+
+    Attributes:
+        requests: every URL that was asked for, the page's own first.
+        errors: of its console.
+        text: as a reader sees it.
+        width: of the laid out page, in pixels; more than the window's means that it scrolls sideways.
+    """
+
+    requests: list[str]
+    errors: list[str]
+    text: str
+    width: int
+
+
+def open_page(path: Path, picture: Path | None = None, width: int = 1200) -> Page:
+    """Open a file in headless Chromium, with a picture of the whole page if wanted."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs Chromium, which make cannot install without root")
+    from playwright.sync_api import sync_playwright
+
+    requests: list[str] = []
+    errors: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(path.resolve().as_uri())
+        if picture is not None:
+            page.screenshot(path=str(picture), full_page=True)
+        found = Page(requests, errors, page.inner_text("body"), page.evaluate("document.documentElement.scrollWidth"))
+        browser.close()
+    return found
