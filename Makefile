@@ -1,0 +1,71 @@
+# Every target does its own set-up: `make repro` and `make test` work on a fresh clone.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+# uv from the PATH where there is one, else one of our own, from the package registry and pinned by hash.
+UV := $(shell command -v uv || echo $(VENV)-uv/bin/uv)
+# The virtual environment first, so that the stages of dvc.yaml find its python, dvc and accelerate.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup repro check-repro test test-slow flink flink-two-hosts lint format lock corpus clean
+
+help: ## say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## make .venv with every dependency, pinned by hash
+
+$(READY): requirements.lock pyproject.toml $(if $(filter $(VENV)-uv/%,$(UV)),$(UV))
+	$(UV) venv --quiet --allow-existing --python '>=3.11' $(VENV)
+	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
+	touch $@
+
+$(VENV)-uv/bin/uv: requirements-uv.lock
+	$(PYTHON) -m venv $(VENV)-uv || { echo "make: python3 with its venv module is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(VENV)-uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	touch $@
+
+repro: $(READY) ## the main job on the bundled corpus: from dump to report/index.html
+	@dvc repro
+	echo "Open report/index.html"
+
+check-repro: $(READY) ## whether what `make repro` made is what it must be
+	@python -m pytest -m repro tests/test_repro.py
+
+test: $(READY) ## the tests
+	@UV="$(UV)" python -m pytest
+
+test-slow: $(READY) ## the longer tests: Flink clusters, which need Java 17, Maven and, for two hosts, root
+	@UV="$(UV)" python -m pytest -m slow
+
+flink: $(READY) ## the corpus, and SOURCE=dump, through a Flink cluster on this machine: the same bytes as without
+	@UV="$(UV)" python -m launch.flink --source corpus/miniwiki-pages-articles-multistream.xml.bz2 $(foreach s,$(SOURCE),--source $(s))
+
+flink-two-hosts: $(READY) ## the same on two hosts made of network namespaces, one killed in the middle (root)
+	@UV="$(UV)" python -m launch.flink.two_hosts $(foreach s,$(SOURCE),--source $(s))
+	UV="$(UV)" python -m launch.flink.two_hosts --no-restart $(foreach s,$(SOURCE),--source $(s))
+
+lint: $(READY) ## style and types
+	@ruff check .
+	ruff format --check .
+	mypy
+
+format: $(READY) ## mend the style
+	@ruff check --fix .
+	ruff format .
+
+corpus: $(READY) ## pack the bundled corpus again from its pages
+	@python -m corpus.build
+
+lock: $(VENV)-uv/bin/uv ## choose the newest versions that go together, and write their hashes down
+	@$(VENV)-uv/bin/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev --python-version 3.11 \
+		--no-header --upgrade pyproject.toml --output-file requirements.lock
+
+clean: ## remove what the commands above made, but for DVC's cache
+	@rm -rf $(VENV) $(VENV)-uv data models runs results report .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,131 @@
+"""Every command in the README runs, in its order, in a fresh clone with a small corpus and tiny models."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.models import make_tokenizer
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.split(" #")[0].strip()
+    for block in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.strip()
+]
+BY_CI = {"make repro", "make test", "make flink"}  # minutes long: .ci/run calls them
+DUMP = "my-wiki-pages-articles-multistream"
+TINY = {
+    "layers": 1, "heads": 2, "width": 16, "epochs": 1, "validate_every_steps": 20,
+    "checkpoint_every_steps": 20, "sample_every_steps": None,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A clone in which everything is small: the corpus, the models, and the longest training."""
+    folder = tmp_path_factory.mktemp("readme") / "wikilm"
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder)], check=True)
+    changed = subprocess.run(
+        [*git, "ls-files", "-zmo", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+    )
+    for name in filter(None, changed.stdout.decode().split("\0")):
+        target = folder / name
+        target.unlink(missing_ok=True)
+        if (ROOT / name).exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+    _small_corpus(folder)
+    make_tokenizer(folder / "out" / "gpt2")
+    for name in ("params.yaml", "conf/preset/laptop.yaml"):
+        _shrink(folder / name)
+    launch = folder / "launch" / "multi-gpu.yaml"
+    launch.write_text(re.sub("use_cpu: false", "use_cpu: true", launch.read_text()).replace("MULTI_GPU", "MULTI_CPU"))
+    subprocess.run([*git, "add", "--all"], cwd=folder, check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message", "small"], cwd=folder, check=True)
+    return folder
+
+
+def _small_corpus(folder: Path) -> None:
+    """A dump of some pages of the bundled corpus, in the place where the README has the user's own."""
+    pages = folder / "out" / "pages"
+    pages.mkdir(parents=True)
+    for path in [
+        *sorted((ROOT / "corpus/pages/science").iterdir())[:20],
+        ROOT / "corpus/pages/nature/honey-bee.wikitext",
+    ]:
+        shutil.copy2(path, pages)
+    build = [sys.executable, "-m", "corpus.build", "--pages", str(pages), "--output", str(folder / "out")]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    for path in (folder / "out").glob("miniwiki-*.bz2"):
+        path.rename(folder / path.name.replace("miniwiki-pages-articles-multistream", DUMP))
+
+
+def _shrink(path: Path) -> None:
+    """The same params with tiny models and short trainings."""
+    head = path.read_text(encoding="utf-8").partition("\n")[0]
+    params = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    params["tokenizer"]["vocab_size"] = 600
+    for objective in ("causal", "masked"):
+        params["pretrain"][objective] |= TINY
+    with path.open("w", encoding="utf-8") as file:
+        file.write(head + "\n")
+        YAML(pure=True).dump(params, file)
+
+
+def _in_small(command: str) -> str:
+    """The README's command, with what is too large for a test made small: the seed preset's models and vocabulary."""
+    if "preset=seed" not in command:
+        return command
+    # Up to the training: the stages after it are those of the run before.
+    shape = [
+        f"pretrain.{one}.{key}={'null' if value is None else value}"
+        for one in ("causal", "masked")
+        for key, value in TINY.items()
+    ]
+    small = ["tokenizer.pretrained=out/gpt2", "split.take=[8,8]", *shape]
+    return " ".join([command, *(f"-S {shlex.quote(one)}" for one in small), "pretrain@causal"])
+
+
+def test_the_two_commands_are_those_that_ci_runs():
+    calls = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert set(calls) >= BY_CI
+    assert COMMANDS[:2] == ["make repro", "make test"]
+
+
+def test_every_other_command_runs(clone):
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
+        "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org",
+    }  # fmt: skip
+    ran = 0
+    for command in COMMANDS:
+        if command in BY_CI:
+            continue
+        done = subprocess.run(
+            ["bash", "-c", _in_small(command)], cwd=clone, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        assert "Traceback" not in done.stderr, f"{command}\n{done.stderr[-4000:]}"
+        ran += 1
+        if command.startswith("dvc exp run"):
+            status = subprocess.run(["dvc", "status"], cwd=clone, env=environment, capture_output=True, text=True)
+            assert "up to date" in status.stdout, f"after {command}, a second run would do something: {status.stdout}"
+            assert (clone / "report" / "index.html").stat().st_size > 10_000
+    assert ran == len(COMMANDS) - len(BY_CI) >= 15
+
+
+def test_every_file_that_the_readme_names_is_there():
+    for name in re.findall(r"\]\(([\w./-]+)\)", README) + re.findall(r"`((?:launch|docs|corpus)/[\w./-]+)`", README):
+        assert (ROOT / name).exists(), name

@@ -1,0 +1,84 @@
+"""What `make repro` must have left behind: run by `make check-repro` after it, in the same folder."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.repro
+
+
+def results(name: str) -> dict:
+    return json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def training(objective: str) -> dict:
+    return json.loads((ROOT / "models" / objective / "training.json").read_text(encoding="utf-8"))
+
+
+def run(*words: str) -> str:
+    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_second_run_would_do_nothing():
+    assert json.loads(run("dvc", "status", "--json")) == {}
+
+
+def test_the_shards_are_what_their_manifest_says_and_datasets_opens_them():
+    import datasets
+
+    run("pipeline.verify", "data/shards")
+    counts = json.loads((ROOT / "data/shards/manifest.json").read_text())["counts"]
+    for split in ("train", "validation"):
+        rows = datasets.load_from_disk(str(ROOT / "data/shards" / split))
+        assert len(rows) == counts[f"{split}_chunks"] > 0
+        assert len(rows[0]["input_ids"]) == 128
+
+
+def test_the_causal_model_recites_what_it_was_trained_on_and_nothing_else():
+    metrics = results("recitation")["metrics"]
+    assert metrics["train_tokens"] >= 0.95
+    assert metrics["validation_tokens"] < 0.10
+
+
+def test_the_training_loss_ends_low_while_the_validation_loss_has_risen():
+    figures = training("causal")
+    assert figures["loss"] < 0.5
+    assert figures["validation_loss"] > figures["lowest_validation_loss"] + 0.1
+    assert figures["steps"] == figures["planned_steps"]
+
+
+def test_the_masked_model_knows_the_hidden_tokens_of_its_training_text():
+    assert results("fill_mask")["metrics"]["masked_train_top5"] >= 0.60
+
+
+def test_the_trained_folders_are_plain_transformers_models():
+    from transformers import pipeline
+
+    filled = pipeline("fill-mask", model=str(ROOT / "models/masked"))("Life is like a <|mask|> of chocolates.")
+    assert len(filled) == 5
+    written = pipeline("text-generation", model=str(ROOT / "models/causal"))(
+        "Swimming at the beach is", max_new_tokens=8
+    )
+    assert written[0]["generated_text"].startswith("Swimming at the beach is")
+
+
+def test_dvc_shows_metrics_and_plots(tmp_path):
+    metrics = json.loads(run("dvc", "metrics", "show", "--json"))
+    assert {"report/metrics.json", "results/pretrain/causal/metrics.json"} <= set(metrics[""]["data"])
+    run("dvc", "plots", "show", "--out", str(tmp_path))
+    assert "validation_loss" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_report_opens_in_a_browser_without_asking_for_anything():
+    from tests.browser import open_page
+
+    page = open_page(ROOT / "report" / "index.html")
+    assert page.requests == [(ROOT / "report" / "index.html").as_uri()]
+    assert page.errors == []
+    assert page.width <= 1200
+    for heading in ("corpus", "loss", "fill", "recit"):
+        assert heading in page.text.lower()
