@@ -52,9 +52,9 @@ def publish(work: Path, output: Path, manifest: Path) -> None:
     try:
         for name in FINAL[:-1]:
             (work / name).rename(output / name)
-        _sync(output)
+        sync(output)
         manifest.rename(output / MANIFEST)
-        _sync(output)
+        sync(output)
     except BaseException:
         _remove(output, reversed(FINAL))
         raise
@@ -100,8 +100,9 @@ def _remove(output: Path, names: Iterable[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Have the device hold what was written to a file, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -5,7 +5,6 @@ python -m pipeline.tokenizer --source PATH --output DIR [--vocab-size N | --pret
 
 import json
 import logging
-import os
 import shutil
 import sys
 import uuid
@@ -18,6 +17,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from pipeline.command import Parser, RunError, UsageError, run
 from pipeline.encoder import HARD_TEXT, Encoder
 from pipeline.flags import add_params, add_source, add_split, source_settings, split_settings
+from pipeline.folder import sync
 from pipeline.params import from_flags, section
 from pipeline.settings import SourceSettings, SplitSettings, TokenizerSettings
 
@@ -137,7 +137,7 @@ def save(tokenizer: Any, folder: Path, provenance: dict[str, Any]) -> Encoder:
         (temporary / PROVENANCE).write_text(json.dumps(provenance, indent=1, ensure_ascii=False) + "\n")
         encoder = _as_it_was(tokenizer, temporary)
         for path in [*temporary.iterdir(), temporary]:
-            _sync(path)
+            sync(path)
         if folder.exists():
             folder.rename(old)
         temporary.rename(folder)
@@ -167,14 +167,6 @@ def _as_it_was(tokenizer: Any, folder: Path) -> Encoder:
     if not same or again.mask_token_id != encoder.mask_id or len(again) != encoder.vocab_size:
         raise RunError("the tokenizer gives other ids once it is saved and loaded again; take another one")
     return encoder
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make(source: SourceSettings, split: SplitSettings, how: TokenizerSettings, folder: Path) -> Encoder:

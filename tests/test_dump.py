@@ -137,7 +137,7 @@ def test_a_dump_that_is_cut_anywhere_is_refused(tmp_path: Path, name: str) -> No
     last = len(whole) - 1 - (whole.endswith(b"\n"))
     for length in [1, 5, 40, *range(60, last, max(1, last // 40)), last]:
         path.write_bytes(whole[:length])
-        refusal(path, unit_bytes=10_000_000)
+        assert refusal(path, unit_bytes=10_000_000)
 
 
 def test_a_dump_cut_between_two_streams_is_refused_for_want_of_its_footer(tmp_path: Path) -> None:
@@ -167,11 +167,11 @@ def test_a_damaged_byte_is_refused_with_the_place_of_its_stream(tmp_path: Path) 
 def test_what_is_no_dump_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     path = make_dump(tmp_path / name, PAGES)
     path.write_bytes(content)
-    refusal(path)
+    assert refusal(path)
     pack = {".bz2": bz2.compress, ".gz": gzip.compress}.get(path.suffix)
     if pack and content:
         path.write_bytes(pack(content))
-        refusal(path)
+        assert refusal(path)
 
 
 def test_a_document_type_is_refused(tmp_path: Path) -> None:
