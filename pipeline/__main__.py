@@ -5,8 +5,11 @@ Examples:
   python -m pipeline --source enwiki-20160501-pages-articles-multistream.xml.bz2 --take 50,50 --chunking document
   python -m pipeline --direct_running_mode multi_processing --direct_num_workers 8
   python -m pipeline --runner FlinkRunner --flink_master localhost:8081
+  python -m pipeline --output s3://bucket/shards
+  python -m pipeline --dry-run                          what would be made, without reading or writing it
 
-The same source, params and tokenizer give the same bytes on every runner, with any number of workers. Options that are
+The same source, params and tokenizer give the same bytes on every runner, with any number of workers. A run that was
+broken off is gone on from where it was by the same command. Options that are
 not listed here go to Beam (https://beam.apache.org/documentation/runners/capability-matrix/ lists its runners). The
 last line on stdout is one JSON object with the counts of the run.
 """
@@ -20,8 +23,10 @@ from pathlib import Path
 from pipeline.command import Parser, run
 from pipeline.flags import FROM_PARAMS, add_params, add_source, add_split, source_settings, split_settings
 from pipeline.params import from_flags, section
+from pipeline.place import place_of
 from pipeline.quiet import quiet
 from pipeline.settings import ShardsSettings
+from pipeline.summary import table
 
 PROGRAM = "python -m pipeline"
 
@@ -32,7 +37,10 @@ def arguments() -> Parser:
     parser.add_argument(
         "--tokenizer", type=Path, metavar="DIR", default=Path("data/tokenizer"), help="folder of the tokenizer"
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", default=Path("data/shards"), help="folder for the shards")
+    parser.add_argument(
+        "--output", metavar="DIR", default="data/shards", help="folder for the shards, or an address such as s3://…"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be made, and make nothing")
     add_params(parser)
     add_source(parser)
     add_split(parser)
@@ -60,11 +68,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         from_flags(args, "chunk_tokens", "chunking", "max_dead_fraction"),
     )
     with quiet():  # and only here, since Beam takes seconds that --help need not wait for
-        from pipeline.run import make_shards
+        from pipeline.dry_run import as_text, dry_run
+        from pipeline.run import Job, make_shards
         from pipeline.runner import beam_options
 
-    counts = make_shards(source, split, shards, args.tokenizer, args.output, beam_options(rest), say)
-    result = {"output": str(args.output), **counts.model_dump(), "seconds": round(time.monotonic() - started, 3)}
+    job, options = Job(source, split, shards, args.tokenizer, place_of(args.output, "--output")), beam_options(rest)
+    if args.dry_run:
+        result = dry_run(job)
+        print(as_text(result), file=sys.stderr)
+        print(json.dumps({"output": args.output, **result}, ensure_ascii=False))
+        return
+    outcome = make_shards(job, options, say)
+    seconds = time.monotonic() - started
+    print(table(outcome, seconds, args.output), file=sys.stderr)
+    result = {"output": args.output, **outcome.manifest.counts.model_dump(), "seconds": round(seconds, 3)}
     print(json.dumps(result, ensure_ascii=False))
 
 

@@ -10,39 +10,63 @@ Ids = NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
+class Tail:
+    """Ids that fill no row yet, and the article in which the first of them lies."""
+
+    page_id: int
+    ids: Ids
+
+
+NO_TAIL = Tail(0, np.empty(0, np.uint32))
+
+
+@dataclass(frozen=True)
 class Rows:
-    """What one side of one work unit became.
+    """What some articles of one side of one work unit became.
 
     Attributes:
         input_ids: uint32 [rows, chunk_tokens].
         page_ids: int64 [rows]: the article in which each row's first token lies.
-        tokens: ids that went in, end-of-text included: rows x chunk_tokens + tail_tokens.
-        tail_tokens: ids that filled no row.
+        tokens: ids of these articles, end-of-text included.
+        left_out: ids that are in no row for good.
+        tail: ids that are in no row unless further articles fill one up.
     """
 
     input_ids: Ids
     page_ids: NDArray[np.int64]
     tokens: int
-    tail_tokens: int
+    left_out: int = 0
+    tail: Tail = NO_TAIL
+
+    @property
+    def tail_tokens(self) -> int:
+        """Ids that filled no row, where no further articles come: tokens = rows x chunk_tokens + tail_tokens."""
+        return self.left_out + len(self.tail.ids)
 
 
-def pack(articles: Sequence[tuple[int, Ids]], chunk_tokens: int, end_of_text_id: int) -> Rows:
+def pack(articles: Sequence[tuple[int, Ids]], chunk_tokens: int, end_of_text_id: int, before: Tail = NO_TAIL) -> Rows:
     """One stream, every article followed by one end-of-text id, cut into rows; only the last tail is left over.
+
+    Cut batch by batch, each with the tail of the one before, articles give the same rows as cut all at once.
 
     Args:
         articles: (page id, uint32 ids) in the order of the source.
         chunk_tokens: ids per row.
         end_of_text_id: the id that ends an article.
+        before: the tail of the articles before these.
     """
     end = np.array([end_of_text_id], dtype=np.uint32)
-    pieces = [piece for _, ids in articles for piece in (ids, end)]
-    stream = np.concatenate(pieces) if pieces else np.empty(0, np.uint32)
+    stream = np.concatenate([before.ids, *(piece for _, ids in articles for piece in (ids, end))])
+    pages = np.array([before.page_id, *(page_id for page_id, _ in articles)], dtype=np.int64)
+    ends = np.cumsum([len(before.ids), *(len(ids) + 1 for _, ids in articles)], dtype=np.int64)
     rows = len(stream) // chunk_tokens
-    ends = np.cumsum([len(ids) + 1 for _, ids in articles], dtype=np.int64)
-    # The article of a position is the first one that ends after it.
-    starts = np.arange(rows, dtype=np.int64) * chunk_tokens
-    pages = np.array([page_id for page_id, _ in articles], dtype=np.int64)
-    return _rows(stream, rows, chunk_tokens, pages[np.searchsorted(ends, starts, side="right")])
+    used = rows * chunk_tokens
+    # The article of a position is the first one that ends after it; a tail, too, starts at one.
+    starts = np.arange(rows + (used < len(stream)), dtype=np.int64) * chunk_tokens
+    of_rows = pages[np.searchsorted(ends, starts, side="right")]
+    # A copy, since a view would keep the whole stream in memory.
+    tail = Tail(int(of_rows[-1]), stream[used:].copy()) if used < len(stream) else NO_TAIL
+    return Rows(stream[:used].reshape(rows, chunk_tokens), of_rows[:rows], len(stream) - len(before.ids), tail=tail)
 
 
 def document(articles: Sequence[tuple[int, Ids]], chunk_tokens: int) -> Rows:
@@ -58,21 +82,17 @@ def document(articles: Sequence[tuple[int, Ids]], chunk_tokens: int) -> Rows:
     """
     counts = np.array([len(ids) // chunk_tokens for _, ids in articles], dtype=np.int64)
     pieces = [ids[: count * chunk_tokens] for (_, ids), count in zip(articles, counts, strict=True)]
-    stream = np.concatenate(pieces) if pieces else np.empty(0, np.uint32)
+    stream = np.concatenate(pieces) if pieces else NO_TAIL.ids
     pages = np.array([page_id for page_id, _ in articles], dtype=np.int64)
-    rows = _rows(stream, int(counts.sum()), chunk_tokens, np.repeat(pages, counts))
     tokens = sum(len(ids) for _, ids in articles)
-    return Rows(rows.input_ids, rows.page_ids, tokens, tokens - rows.tokens)
+    input_ids = stream.reshape(int(counts.sum()), chunk_tokens)
+    return Rows(input_ids, np.repeat(pages, counts), tokens, left_out=tokens - len(stream))
 
 
-def chunk(articles: Sequence[tuple[int, Ids]], chunking: str, chunk_tokens: int, end_of_text_id: int) -> Rows:
+def chunk(
+    articles: Sequence[tuple[int, Ids]], chunking: str, chunk_tokens: int, end_of_text_id: int, before: Tail = NO_TAIL
+) -> Rows:
     """`pack` or `document`, as `chunking` says."""
     if chunking == "pack":
-        return pack(articles, chunk_tokens, end_of_text_id)
+        return pack(articles, chunk_tokens, end_of_text_id, before)
     return document(articles, chunk_tokens)
-
-
-def _rows(stream: Ids, rows: int, chunk_tokens: int, page_ids: NDArray[np.int64]) -> Rows:
-    used = rows * chunk_tokens
-    input_ids = stream[:used].reshape(rows, chunk_tokens)
-    return Rows(input_ids, page_ids, tokens=len(stream), tail_tokens=len(stream) - used)

@@ -2,20 +2,33 @@
 
 Four steps, each linear in the length of the text: what is no prose is cut (wikitext.py), marks that belong to lines are
 taken off, mwparserfromhell reads what markup is left, and the holes that cuts have left are closed (tidy.py).
+
+There are two paths through them. The slow one is this module and the two above: it says what is right. The fast one
+(scanner.py) is compiled, does the same for what is common, and hands what is rare, a page or a line, to the slow one.
+Both give the same bytes, which the tests hold for real dumps and for whatever hypothesis thinks of.
 """
 
 import html.entities
+import importlib
+import math
 import re
+import sys
+from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import mwparserfromhell
 from mwparserfromhell.nodes import ExternalLink, HTMLEntity, Tag, Text, Wikilink
 
 from pipeline.article import Article
+from pipeline.deadline import Deadline
+from pipeline.deadline import TooSlow as TooSlow  # what `clean` raises
 from pipeline.html_tags import BLOCKS, balanced, plain_tags
+from pipeline.plain_text import plain
 from pipeline.site import CATEGORY, FILE, Site
-from pipeline.tidy import HEADING, tidy
+from pipeline.tidy import HEADING, joined, tidy
 from pipeline.wikitext import CONTROL, CUT, EXTENSIONS, cut
 
 _MAGIC_WORD = re.compile(
@@ -27,26 +40,70 @@ _STRAY_BRACKETS = re.compile(r"\[\[|\]\]|\{\{|\}\}")
 _NAMED_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31};)")
 
 
-def clean(wikitext: str, site: Site) -> str:
+def clean(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
     """Turn wikitext into prose. A pure function, in time about linear in the text, whatever it holds.
 
     Args:
         wikitext: one page.
         site: whose names of namespaces count.
+        max_seconds: of this thread's CPU time that the slow path may take, about.
+
+    Raises:
+        TooSlow: it took longer.
     """
-    text = CONTROL.sub("", wikitext.replace("\r\n", "\n").replace("\r", "\n"))
-    text, aside = cut(text, site)
-    text = _MAGIC_WORD.sub(CUT, text)
-    text = plain_tags(text, EXTENSIONS)
-    lines = (_line(line) for line in text.split("\n"))
-    return tidy("\n".join(_shown(line, site) for line in lines if line is not None), aside)
+    fast = _fast()
+    if fast is None:
+        return clean_slowly(wikitext, site, max_seconds)
+    deadline = Deadline(max_seconds)
+    text = wikitext.replace("\r\n", "\n").replace("\r", "\n") if "\r" in wikitext else wikitext
+    text, aside = fast.cut(text, site) or cut(CONTROL.sub("", text), site, deadline)
+    return joined(fast.lines(_plain(text), lambda line: _tidy([line], site, aside, deadline)))
 
 
-def text_of(article: Article, site: Site, is_wikitext: bool) -> str:
-    """The prose of an article: cleaned if it is wikitext, else as it is but for line ends and control characters."""
-    if is_wikitext:
-        return clean(article.text, site)
-    return CONTROL.sub("", article.text.replace("\r\n", "\n").replace("\r", "\n"))
+def clean_slowly(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
+    """As `clean`, but without the compiled path: what that one is compared to."""
+    deadline = Deadline(max_seconds)
+    text, aside = cut(plain(wikitext), site, deadline)
+    return joined(_tidy(_plain(text).split("\n"), site, aside, deadline))
+
+
+@cache
+def _fast() -> ModuleType | None:
+    """The compiled path, or None and a note where it cannot be had; imported only now, since that takes long."""
+    try:
+        return importlib.import_module("pipeline.scanner")
+    except ImportError as error:
+        if not (error.name or "").startswith(("numba", "llvmlite")):
+            raise
+        reason = "numba cannot be imported"
+    except RuntimeError:  # what numba raises where it can write neither beside the modules nor in the user's cache
+        reason = "numba has no folder for what it compiles; set NUMBA_CACHE_DIR to one"
+    print(f"note: text is cleaned several times more slowly: {reason}", file=sys.stderr)
+    return None
+
+
+def text_of(article: Article, site: Site, is_wikitext: bool, max_seconds: float = math.inf) -> str:
+    """The prose of an article: cleaned if it is wikitext, else as it is but for line ends and control characters.
+
+    Raises:
+        TooSlow: see `clean`.
+    """
+    return clean(article.text, site, max_seconds) if is_wikitext else plain(article.text)
+
+
+def _plain(text: str) -> str:
+    return plain_tags(_MAGIC_WORD.sub(CUT, text), EXTENSIONS)
+
+
+def _tidy(lines: Sequence[str], site: Site, aside: Sequence[str], deadline: Deadline) -> list[tuple[int, str]]:
+    """The tidy lines that come of some lines of a page; often none, or more."""
+    shown: list[str] = []
+    for line in lines:
+        deadline.check()
+        bare = _line(line)
+        if bare is not None:
+            shown.append(_shown(bare, site))
+    return tidy("\n".join(shown), aside) if shown else []
 
 
 def _line(line: str) -> str | None:

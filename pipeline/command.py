@@ -57,12 +57,18 @@ def run(main: Callable[[Sequence[str] | None], None], program: str, argv: Sequen
         if isinstance(error, BrokenPipeError):  # the reader of our stdout (`| head`) has gone: no fault of the run
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        print(f"{program}: error: {reason(error)}", file=sys.stderr)
+        # Names out of a source may hold what controls a terminal.
+        told = "".join(character if character.isprintable() else "�" for character in reason(error))
+        print(f"{program}: error: {told}", file=sys.stderr)
         return 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_status", 1)
 
 
 def reason(error: BaseException) -> str:
-    """One line that says what went wrong, for people."""
+    """One line that says what went wrong, for people; notes that were added to the error come after it."""
+    return "; ".join([_reason(error), *getattr(error, "__notes__", [])])
+
+
+def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -1,6 +1,5 @@
 """A MediaWiki XML dump in: first its site and the plan of its parts, then the pages of each part out."""
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,10 +7,11 @@ from typing import BinaryIO
 
 from pipeline.article import Page, dead_letter, read_page
 from pipeline.command import RunError
-from pipeline.files import open_file, size_of
-from pipeline.index import BOTH_AGAIN, Run, check_run, index_name, plan_runs
+from pipeline.files import open_file, open_ranges
+from pipeline.index import BOTH_AGAIN, Run, check_run, plan_runs
+from pipeline.ranges import File
 from pipeline.site import Site, parse_header
-from pipeline.stored import AGAIN, pieces
+from pipeline.stored import AGAIN, READ_BYTES, pieces
 from pipeline.xml_pages import PageSplitter, RawPage
 
 MAX_HEADER_BYTES = 4 << 20
@@ -24,7 +24,8 @@ _HEADER_END = re.compile(rb"<page[\s>]|</mediawiki>")
 class Streams:
     """A run of whole bz2 streams of a multistream dump."""
 
-    path: str
+    file: File
+    index: File
     run: Run
     is_last: bool  # then it ends with the footer
 
@@ -38,110 +39,119 @@ class Streams:
 class WholeFile:
     """A dump that can only be read from its start to its end."""
 
-    path: str
+    file: File
     kind: str  # "xml", "xml.bz2" or "xml.gz"
     header: int  # bytes of text before the first page
-    bytes: int  # as stored
+
+    @property
+    def bytes(self) -> int:
+        """Stored bytes."""
+        return self.file.bytes
 
 
-def plan_whole(path: str, kind: str) -> tuple[Site, WholeFile]:
+def plan_whole(file: File, kind: str) -> tuple[Site, WholeFile]:
     """Read the header of a dump that is not multistream.
 
     Raises:
         RunError: it is empty, damaged, or no dump.
     """
-    size = size_of(path)
-    text = _read_header(path, kind, size)
+    text = _read_header(file, kind, file.bytes)
     found = _HEADER_END.search(text)
     header = found.start() if found else len(text)
-    return _site(path, text[:header]), WholeFile(path, kind, header, size)
+    return _site(file, text[:header]), WholeFile(file, kind, header)
 
 
-def plan_multistream(path: str, unit_bytes: int) -> tuple[Site, list[tuple[Streams]]]:
+def plan_multistream(file: File, index: File, unit_bytes: int) -> tuple[Site, list[Streams]]:
     """Read header, index and footer of a multistream dump; plan runs of whole streams (see `index.plan_runs`).
 
     Raises:
-        RunError: the index is missing or does not fit, or the dump is empty, cut, damaged, or no dump.
+        RunError: the index does not fit, or the dump is empty, cut, damaged, or no dump.
     """
-    size = size_of(path)
-    index = index_name(path) or ""
-    if not os.path.exists(index):
-        raise RunError(
-            f"{index}: no such file: the index of {os.path.basename(path)} must lie beside it; download it, or take"
-            " '-multistream' out of the dump's name to read it without"
-        )
-    with open_file(path) as file:
-        if not _stream_starts(file, 0):
-            raise RunError(f"{path}: is no bz2 file; {AGAIN}")
-        runs = plan_runs(index, path, size, unit_bytes)
-        for run in runs:
-            if not _stream_starts(file, run.start):
-                raise RunError(f"{index}: does not fit {path}: no stream starts at byte {run.start}; {BOTH_AGAIN}")
-        text = _read_header(path, "multistream", runs[0].start)
-        if _HEADER_END.search(text):
-            raise RunError(f"{index}: does not fit {path}: there are pages before the first it names; {BOTH_AGAIN}")
-        tail = b""
-        for _, piece in pieces(file, path, "multistream", runs[-1].start, runs[-1].end):
+    runs = plan_runs(index, file, unit_bytes)
+    with open_ranges(file) as stored:
+        if not _stream_starts(stored, 0):
+            raise RunError(f"{file.url}: is no bz2 file; {AGAIN}")
+        # A server is spared a request for every run: reading finds the same.
+        for run in runs if file.is_local else runs[-1:]:
+            if not _stream_starts(stored, run.start):
+                raise RunError(
+                    f"{index.url}: does not fit {file.url}: no stream starts at byte {run.start}; {BOTH_AGAIN}"
+                )
+    text = _read_header(file, "multistream", runs[0].start)
+    if _HEADER_END.search(text):
+        raise RunError(f"{index.url}: does not fit {file.url}: there are pages before the first it names; {BOTH_AGAIN}")
+    tail = b""
+    with open_file(file) as last:
+        for _, piece in pieces(last, file.url, "multistream", runs[-1].start, runs[-1].end):
             tail = (tail + piece)[-len(_FOOTER) - 100 :]
-        if not tail.rstrip().endswith(_FOOTER):
-            raise _cut(path)
-    return _site(path, text), [(Streams(path, run, run is runs[-1]),) for run in runs]
+    if not tail.rstrip().endswith(_FOOTER):
+        raise _cut(file)
+    return _site(file, text), [Streams(file, index, run, run is runs[-1]) for run in runs]
 
 
-def read(part: Streams | WholeFile, site: Site) -> Iterator[Page]:
-    """The pages of one part, in order.
+def read(part: Streams | WholeFile, site: Site, max_page_bytes: int) -> Iterator[Page]:
+    """The pages of one part, in order (see `read_raw`)."""
+    return (page for _, page in read_raw(part, site, max_page_bytes))
+
+
+def read_raw(part: Streams | WholeFile, site: Site, max_page_bytes: int) -> Iterator[tuple[RawPage, Page]]:
+    """The pages of one part, in order, as they were found and as they were read.
+
+    Args:
+        part: what was planned.
+        site: whose pages they are.
+        max_page_bytes: a page with more XML is a dead letter.
 
     Raises:
         RunError: the dump is cut or damaged; or, at the end, its pages are not those that the index names.
     """
+    path = part.file.url
     if isinstance(part, WholeFile):
-        splitter = PageSplitter(part.path, across_streams=True, skip=part.header)
-        for _, page in _pages(splitter, part.path, part.kind, 0, part.bytes, site):
-            yield page
+        splitter = PageSplitter(path, across_streams=True, max_page_bytes=max_page_bytes, skip=part.header)
+        yield from _pages(splitter, part.file, part.kind, 0, part.bytes, site)
     else:
-        splitter = PageSplitter(part.path, across_streams=False)
+        splitter = PageSplitter(path, across_streams=False, max_page_bytes=max_page_bytes)
         found: list[tuple[int, int | None]] = []
-        for raw, page in _pages(splitter, part.path, "multistream", part.run.start, part.run.end, site):
+        for raw, page in _pages(splitter, part.file, "multistream", part.run.start, part.run.end, site):
             if raw.is_page:
                 found.append((raw.stream, page.page_id))
-            yield page
-        check_run(part.run, found, index_name(part.path) or "", part.path)
+            yield raw, page
+        check_run(part.run, found, part.index, part.file)
     if (isinstance(part, WholeFile) or part.is_last) and not splitter.footer:
-        raise _cut(part.path)
+        raise _cut(part.file)
 
 
 def _pages(
-    splitter: PageSplitter, path: str, kind: str, start: int, end: int, site: Site
+    splitter: PageSplitter, file: File, kind: str, start: int, end: int, site: Site
 ) -> Iterator[tuple[RawPage, Page]]:
     """The pages as they were found, and as they were read."""
-    name = os.path.basename(path)
-    with open_file(path) as file:
-        for raw in splitter.split(pieces(file, path, kind, start, end)):
-            where = f"{name}, byte {raw.offset} of the text of the stream at byte {raw.stream}"
+    with open_file(file, end) as stored:
+        for raw in splitter.split(pieces(stored, file.url, kind, start, end)):
+            where = f"{file.name}, byte {raw.offset} of the text of the stream at byte {raw.stream}"
             page = dead_letter(raw.xml, where, raw.error) if raw.error else read_page(raw.xml, where, site)
             yield raw, page
 
 
-def _read_header(path: str, kind: str, end: int) -> bytes:
+def _read_header(file: File, kind: str, end: int) -> bytes:
     """The text up to `end`, or up to a little after the first page starts."""
     text = b""
-    with open_file(path) as file:
-        for _, piece in pieces(file, path, kind, 0, end):
+    with open_file(file, end, READ_BYTES) as stored:
+        for _, piece in pieces(stored, file.url, kind, 0, end):
             text += piece
             if found := _HEADER_END.search(text):
                 return text[: found.end()]
             if len(text) > MAX_HEADER_BYTES:
                 break
     if len(text) > MAX_HEADER_BYTES:
-        raise RunError(f"{path}: is no MediaWiki dump: no <page> in its first {MAX_HEADER_BYTES >> 20} MiB of text")
+        raise RunError(f"{file.url}: is no MediaWiki dump: no <page> in its first {MAX_HEADER_BYTES >> 20} MiB of text")
     return text
 
 
-def _site(path: str, header: bytes) -> Site:
+def _site(file: File, header: bytes) -> Site:
     try:
         return parse_header(header)
     except ValueError as error:
-        raise RunError(f"{path}: is no MediaWiki dump: {error}") from None
+        raise RunError(f"{file.url}: is no MediaWiki dump: {error}") from None
 
 
 def _stream_starts(file: BinaryIO, offset: int) -> bool:
@@ -150,6 +160,6 @@ def _stream_starts(file: BinaryIO, offset: int) -> bool:
     return magic[:3] == b"BZh" and magic[4:] in _STREAM_MAGIC
 
 
-def _cut(path: str) -> RunError:
+def _cut(file: File) -> RunError:
     # Python's bz2 takes a file that was cut between two streams for a whole one: only the footer tells.
-    return RunError(f"{path}: is cut: it does not end with </mediawiki>; {AGAIN}")
+    return RunError(f"{file.url}: is cut: it does not end with </mediawiki>; {AGAIN}")

@@ -1,15 +1,18 @@
 """A tokenizer folder and texts in, token ids out: by gigatoken where it agrees with `tokenizers`, else by those."""
 
-import functools
+import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import awkward  # gigatoken takes and gives its arrays
 import gigatoken
 import numpy as np
+import pyarrow as pa
 from tokenizers import Tokenizer
 
 from pipeline.chunk import Ids
@@ -17,6 +20,9 @@ from pipeline.command import RunError, reason
 from pipeline.shard_format import TokenizerEntry
 
 GIGATOKEN, TOKENIZERS = "gigatoken", "tokenizers"
+# gigatoken keeps every word it has met, some 75 MB for a GB of text: loaded anew after 1.4 GB or so, it forgets them.
+FORGET_AFTER_IDS = 300_000_000
+Texts = Any  # a sequence of strings, or a pyarrow string array without nulls
 
 # What tokenizers stumble over: scripts, marks, emoji with joiners, digits, runs of blanks, controls, special tokens.
 HARD_TEXT = (
@@ -65,6 +71,7 @@ class Encoder:
         self.mask_id = _special_id(folder, whole, config, "mask_token")
         self.note: str | None = None
         self._fast: Any = None
+        self._remembered = 0  # ids that gigatoken gave since it was loaded
         if engine != TOKENIZERS:
             self._try_gigatoken()
         if engine is None:
@@ -85,11 +92,17 @@ class Encoder:
             mask_id=self.mask_id,
         )
 
-    def encode_batch(self, texts: Sequence[str]) -> list[Ids]:
+    def encode_batch(self, texts: Texts) -> list[Ids]:
         """The ids of each text: uint32 [tokens], without special tokens at either end."""
-        if not texts:
+        if not len(texts):
             return []
-        return _by_gigatoken(self._fast, texts) if self._fast is not None else _by_tokenizers(self._reference, texts)
+        if self._fast is None:
+            return _by_tokenizers(self._reference, texts)
+        if self._remembered > FORGET_AFTER_IDS:
+            self._fast, self._remembered = gigatoken.Tokenizer.from_json(self._reference.to_str()), 0
+        found = _by_gigatoken(self._fast, texts)
+        self._remembered += sum(map(len, found))
+        return found
 
     def compare(self, texts: Sequence[str]) -> None:
         """Encode the texts with both engines, and go on with `tokenizers` alone if the ids differ anywhere."""
@@ -113,24 +126,59 @@ class Encoder:
             self.note = f"gigatoken refuses this tokenizer ({reason(error)[:120]}); going on with tokenizers"
 
 
-@functools.lru_cache(maxsize=2)
-def shared_encoder(folder: Path, engine: str) -> Encoder:
-    """The encoder of a worker process, loaded once, whichever engine the driver has settled on."""
-    encoder = Encoder(folder, engine)
+_IDLE: dict[tuple[Path, str], list[Encoder]] = defaultdict(list)
+
+
+def lend(encoder: Encoder, folder: Path) -> None:
+    """Let `borrowed_encoder` give out this one, which is loaded already, and none that was loaded before."""
+    _IDLE[folder, encoder.engine] = [encoder]
+
+
+@contextlib.contextmanager
+def borrowed_encoder(folder: Path, engine: str) -> Iterator[Encoder]:
+    """An encoder of this process, for one thread at a time: loaded when all that there are have been lent.
+
+    Threads that share one wait for each other: gigatoken remembers the words it has met, under a lock.
+
+    Raises:
+        RunError: this worker cannot encode with the engine that the driver has settled on.
+    """
+    idle = _IDLE[folder, engine]
+    try:
+        encoder = idle.pop()
+    except IndexError:
+        encoder = Encoder(folder, engine)
     if encoder.engine != engine:
         raise RunError(f"{folder}: this worker cannot encode with {engine}: {encoder.note}")
-    return encoder
+    try:
+        yield encoder
+    finally:
+        idle.append(encoder)
 
 
-def _by_gigatoken(engine: Any, texts: Sequence[str]) -> list[Ids]:
+def _by_gigatoken(engine: Any, texts: Texts) -> list[Ids]:
     # parallel=False: the units are what runs in parallel, and results are the same either way.
-    layout = engine.encode_batch(list(texts), parallel=False).layout
-    offsets, ids = np.asarray(layout.offsets.data), np.asarray(layout.content.data, dtype=np.uint32)
+    layout = engine.encode_batch(_borrowed(texts), parallel=False).layout
+    offsets, ids = np.asarray(layout.offsets.data).tolist(), np.asarray(layout.content.data, dtype=np.uint32)
     return [ids[start:end] for start, end in itertools.pairwise(offsets)]
 
 
-def _by_tokenizers(engine: Tokenizer, texts: Sequence[str]) -> list[Ids]:
-    encodings = engine.encode_batch_fast(list(texts), add_special_tokens=False)
+def _borrowed(texts: Texts) -> Any:
+    """The texts in the one form of which gigatoken makes no copy."""
+    column = texts if isinstance(texts, pa.StringArray) else pa.array(texts, pa.string())
+    first = column.offset
+    offsets = np.frombuffer(column.buffers()[1], np.int32)[first : first + len(column) + 1].astype(np.int64)
+    data = np.frombuffer(column.buffers()[2] or b"", np.uint8)
+    characters = awkward.contents.NumpyArray(data, parameters={"__array__": "char"})
+    layout = awkward.contents.ListOffsetArray(
+        awkward.index.Index64(offsets), characters, parameters={"__array__": "string"}
+    )
+    return awkward.Array(layout)
+
+
+def _by_tokenizers(engine: Tokenizer, texts: Texts) -> list[Ids]:
+    strings = texts.to_pylist() if isinstance(texts, pa.StringArray) else list(texts)
+    encodings = engine.encode_batch_fast(strings, add_special_tokens=False)
     return [np.array(encoding.ids, dtype=np.uint32) for encoding in encodings]
 
 

@@ -22,8 +22,9 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--source",
         metavar="PATH",
-        help="a Wikipedia dump (*-multistream.xml.bz2 with its index beside it, .xml, .xml.bz2, .xml.gz), "
-        f"a Parquet file, or a folder of Parquet files {FROM_PARAMS}",
+        help="a Wikipedia dump (*-multistream.xml.bz2 with its index beside it, .xml, .xml.bz2, .xml.gz), a Parquet "
+        "file, or a folder of them; here, or at https://, s3://, gs://, hf://datasets/…; or a dump by name, such as "
+        f"wikimedia:ltgwiki/latest; see docs/sources.md {FROM_PARAMS}",
     )
     group.add_argument(
         "--unit-bytes",
@@ -31,6 +32,19 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"stored bytes of the source that make one work unit, and so one shard {FROM_PARAMS}",
     )
+    group.add_argument("--max-page-bytes", type=int, metavar="N", help=f"a larger page is a dead letter {FROM_PARAMS}")
+    group.add_argument(
+        "--max-page-seconds",
+        type=float,
+        metavar="S",
+        help=f"a page that takes more CPU time to clean is a dead letter {FROM_PARAMS}",
+    )
+    group.add_argument(
+        "--contact",
+        metavar="ADDRESS",
+        help=f"mail or web address for the User-Agent; http(s) sources need one {FROM_PARAMS}",
+    )
+    group.add_argument("--mirror", metavar="URL", help=f"where wikimedia:WIKI/DATE sources are looked up {FROM_PARAMS}")
 
 
 def add_split(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +66,7 @@ def add_split(parser: argparse.ArgumentParser) -> None:
 
 def source_settings(args: argparse.Namespace) -> SourceSettings:
     """Section `source` with the flags of `add_source` applied."""
-    overrides = from_flags(args, "unit_bytes")
+    overrides = from_flags(args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds")
     if args.source is not None:
         overrides["path"] = args.source
     return section(args.params, "source", SourceSettings, overrides)

@@ -1,47 +1,102 @@
 """A planned source in, shards and reports in a work folder out: the Beam graph, one expression to be read aloud."""
 
+import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import apache_beam as beam
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline import unit as steps
-from pipeline.article import Article
-from pipeline.chunk import Ids, Rows
+from pipeline.batch import read_articles
 from pipeline.command import RunError, reason
-from pipeline.encoder import shared_encoder
+from pipeline.encoder import borrowed_encoder
+from pipeline.folder import CHOSEN, unit_file
+from pipeline.place import Place
 from pipeline.settings import ShardsSettings, SplitSettings
-from pipeline.shard import write_whole
 from pipeline.shard_format import TokenizerEntry
 from pipeline.site import Site
 from pipeline.source import Source, WorkUnit
 from pipeline.split import Selection, Smallest, merge, selection, smallest
 
-CHOSEN = "chosen"  # folder within the work folder: a file for each unit that was looked through for `take`
+SMALLEST = TypeAdapter(Smallest)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a worker must know; small, since it travels with every step. Folders are on a file system they share."""
+    """All that a worker must know; small, since it travels with every step. All workers can reach its places."""
 
-    name: str
     site: Site
     is_wikitext: bool
+    max_page_seconds: float
     units: int
     split: SplitSettings
     shards: ShardsSettings
     tokenizer_folder: Path
     tokenizer: TokenizerEntry
     engine: str
-    work: Path
+    work: Place
 
 
-def graph(pipeline: beam.Pipeline, source: Source, plan: Plan) -> beam.PCollection[int]:
-    """Units to shards. Elements after "spread them" stay in one worker: fused, handed on as Python objects."""
+@dataclass(frozen=True)
+class Stream:
+    """A work unit on its way through the steps: batches that the last step asks for, one at a time.
+
+    So memory is bounded by a batch, whatever the size of the unit. Steps that hand one on must run in one worker.
+    """
+
+    unit: int
+    batches: Iterator[Any]
+
+    def then(self, batches: Iterator[Any]) -> "Stream":
+        """What the next step makes of it."""
+        return Stream(self.unit, batches)
+
+
+NOT_FUSED = "the runner does not fuse the steps of the graph, which hand on what cannot be stored"
+
+
+class NeverStored(beam.coders.Coder):
+    """The coder of streams, which never leave a worker: a runner that would store one is told so.
+
+    It also spares Beam's metrics the encoding of elements for the sake of their size.
+    """
+
+    def encode(self, value: Stream) -> bytes:
+        """Refuse."""
+        raise RunError(failure(NOT_FUSED))
+
+    def decode(self, encoded: bytes) -> Stream:
+        """Refuse, too."""
+        raise RunError(failure(NOT_FUSED))
+
+    def estimate_size(self, value: Stream) -> int:
+        """A constant, since a stream has no size before it has run."""
+        return 1
+
+    def is_deterministic(self) -> bool:
+        """As good as any: nothing is encoded."""
+        return True
+
+    def to_type_hint(self) -> type[Stream]:
+        """What it is the coder of."""
+        return Stream
+
+
+beam.coders.registry.register_coder(Stream, NeverStored)
+
+
+def graph(
+    pipeline: beam.Pipeline, source: Source, plan: Plan, done: frozenset[int] = frozenset()
+) -> beam.PCollection[int]:
+    """Units to shards, those aside that an earlier run has `done`.
+
+    After "spread them" a unit stays in one worker: fused steps hand on streams of batches.
+    """
     units = (
         pipeline
         | "the work units of the source" >> beam.Create(source.units, reshuffle=False)
@@ -49,6 +104,7 @@ def graph(pipeline: beam.Pipeline, source: Source, plan: Plan) -> beam.PCollecti
     )
     return (
         units
+        | "that are not done yet" >> beam.Filter(is_missing, done)
         | "read the articles of each" >> beam.Map(read, plan, selected=which(pipeline, units, plan))
         | "clean their texts" >> beam.Map(clean, plan)
         | "encode them as token ids" >> beam.Map(encode, plan)
@@ -100,47 +156,65 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
 
 @step
 def look_through(unit: WorkUnit, plan: Plan) -> Smallest:
-    """A unit to the articles that may be among the smallest."""
+    """A unit to the articles that may be among the smallest; an earlier run may have found them."""
+    name = unit_file(CHOSEN, unit.number)
+    with contextlib.suppress(FileNotFoundError, ValidationError):
+        return SMALLEST.validate_json(plan.work.read(name))
     found = smallest(plan.split, steps.article_ids(unit, plan.site))
-    write_whole(plan.work / CHOSEN / f"{unit.number:05d}.json", b"{}")
+    plan.work.write(name, SMALLEST.dump_json(found))
     return found
 
 
-@step
-def read(unit: WorkUnit, plan: Plan, selected: Selection) -> steps.Unit[list[Article]]:
-    """A unit to its articles, by side."""
-    return steps.read_articles(unit, plan.site, selected)
+def is_missing(unit: WorkUnit, done: frozenset[int]) -> bool:
+    """Whether a unit's shards are still to be made."""
+    return unit.number not in done
 
 
 @step
-def clean(unit: steps.Unit[list[Article]], plan: Plan) -> steps.Unit[list[tuple[int, str]]]:
+def read(unit: WorkUnit, plan: Plan, selected: Selection) -> Stream:
+    """A unit to its articles, each on its side."""
+    return Stream(unit.number, read_articles(unit, plan.site, selected))
+
+
+@step
+def clean(articles: Stream, plan: Plan) -> Stream:
     """Articles to prose."""
-    return steps.clean_texts(unit, plan.site, plan.is_wikitext, plan.name)
+    return articles.then(steps.clean_texts(articles.batches, plan.site, plan.is_wikitext, plan.max_page_seconds))
 
 
 @step
-def encode(unit: steps.Unit[list[tuple[int, str]]], plan: Plan) -> steps.Unit[list[tuple[int, Ids]]]:
-    """Prose to token ids.
+def encode(texts: Stream, plan: Plan) -> Stream:
+    """Prose to token ids."""
+    return texts.then(_encoded(texts.batches, plan))
+
+
+@step
+def cut(ids: Stream, plan: Plan) -> Stream:
+    """Token ids to rows."""
+    return ids.then(steps.to_rows(ids.batches, plan.shards, plan.tokenizer.end_of_text_id))
+
+
+@step
+def write(rows: Stream, plan: Plan) -> int:
+    """Rows to shards and a report in the work folder; the unit's number is all that comes back.
+
+    Raises:
+        RunError: any of the steps failed, as they all do their work while this one asks for batches.
+    """
+    vocab_size = plan.tokenizer.vocab_size
+    return steps.write_shards(rows.unit, rows.batches, plan.work, plan.units, plan.shards.chunk_tokens, vocab_size)
+
+
+def _encoded(texts: Iterator[Any], plan: Plan) -> Iterator[Any]:
+    """As `unit.encode`, with an encoder of this worker.
 
     Raises:
         RunError: this worker sees another tokenizer than the driver did.
     """
-    encoder = shared_encoder(plan.tokenizer_folder, plan.engine)
-    if encoder.entry != plan.tokenizer:
-        raise RunError(f"{plan.tokenizer_folder}: the tokenizer is not the one that the run began with; run again")
-    return steps.encode(unit, encoder)
-
-
-@step
-def cut(unit: steps.Unit[list[tuple[int, Ids]]], plan: Plan) -> steps.Unit[Rows]:
-    """Token ids to rows."""
-    return steps.to_rows(unit, plan.shards, plan.tokenizer.end_of_text_id)
-
-
-@step
-def write(unit: steps.Unit[Rows], plan: Plan) -> int:
-    """Rows to shards and a report in the work folder; the unit's number is all that comes back."""
-    return steps.write_shards(unit, plan.work, plan.units, plan.shards.chunk_tokens, plan.tokenizer.vocab_size)
+    with borrowed_encoder(plan.tokenizer_folder, plan.engine) as encoder:
+        if encoder.entry != plan.tokenizer:
+            raise RunError(f"{plan.tokenizer_folder}: the tokenizer is not the one that the run began with; run again")
+        yield from steps.encode(texts, encoder)
 
 
 def _merged(split: SplitSettings) -> Callable[[Iterable[Any]], Smallest]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pipeline.command import RunError
 from pipeline.files import open_file
+from pipeline.ranges import File
 from pipeline.stored import AGAIN
 
 BOTH_AGAIN = "download both again"
@@ -39,14 +40,14 @@ def index_name(dump: str) -> str | None:
     return f"{match[1]}-index{match[2]}.txt{match[3] or ''}.bz2" if match else None
 
 
-def read_index(path: str) -> Iterator[Line]:
+def read_index(file: File) -> Iterator[Line]:
     """The lines of an index, in order.
 
     Raises:
         RunError: it is missing, cut or damaged, or a line is not `offset:page id:title`; names file and line.
     """
-    number = 0
-    with open_file(path) as file, bz2.open(file) as lines:
+    number, path = 0, file.url
+    with open_file(file) as stored, bz2.open(stored) as lines:
         try:
             for line in lines:
                 number += 1
@@ -58,7 +59,7 @@ def read_index(path: str) -> Iterator[Line]:
             raise RunError(f"{path}: line {number} is not 'offset:page id:title'; {AGAIN}") from None
 
 
-def plan_runs(path: str, dump: str, dump_bytes: int, unit_bytes: int) -> list[Run]:
+def plan_runs(index: File, dump: File, unit_bytes: int) -> list[Run]:
     """Runs of whole streams of up to `unit_bytes` stored bytes, at least one stream each.
 
     The last run ends with the dump, and so holds its footer, which no line of the index names.
@@ -68,7 +69,7 @@ def plan_runs(path: str, dump: str, dump_bytes: int, unit_bytes: int) -> list[Ru
     """
     runs: list[Run] = []
     start, stop, pages = 0, 0, hashlib.sha256()
-    for stream, end, ids in _streams(path, dump, dump_bytes):
+    for stream, end, ids in _streams(index, dump):
         if stop and end - start > unit_bytes:
             runs.append(Run(start, stop, pages.hexdigest()))
             stop = 0
@@ -77,11 +78,11 @@ def plan_runs(path: str, dump: str, dump_bytes: int, unit_bytes: int) -> list[Ru
         stop = end
         _add(pages, stream, ids)
     if not stop:
-        raise RunError(f"{path}: names no page; {AGAIN}")
+        raise RunError(f"{index.url}: names no page; {AGAIN}")
     return [*runs, Run(start, stop, pages.hexdigest())]
 
 
-def check_run(run: Run, pages: Sequence[tuple[int, int | None]], path: str, dump: str) -> None:
+def check_run(run: Run, pages: Sequence[tuple[int, int | None]], index: File, dump: File) -> None:
     """Hold the pages that were read from a run, as (stream, page id), against the index.
 
     A page whose id could not be read (None) may be any.
@@ -94,29 +95,31 @@ def check_run(run: Run, pages: Sequence[tuple[int, int | None]], path: str, dump
         _add(digest, stream, [page_id or 0])
     if digest.hexdigest() == run.digest:
         return
-    lines = (line for line in read_index(path) if run.start <= line.offset < run.end)
+    lines = (line for line in read_index(index) if run.start <= line.offset < run.end)
     for line, page in zip_longest(lines, pages):
         if line is None or page is None or page[0] != line.offset or page[1] not in (None, line.page_id):
             there = f"page {page[1]} in the stream at byte {page[0]}" if page else "no more pages"
             named = f"page {line.page_id} in the stream at byte {line.offset}" if line else "no more pages"
-            raise RunError(f"{path}: does not fit {dump}: it names {named}, where there is {there}; {BOTH_AGAIN}")
+            raise RunError(
+                f"{index.url}: does not fit {dump.url}: it names {named}, where there is {there}; {BOTH_AGAIN}"
+            )
 
 
-def _streams(path: str, dump: str, dump_bytes: int) -> Iterator[tuple[int, int, list[int]]]:
+def _streams(index: File, dump: File) -> Iterator[tuple[int, int, list[int]]]:
     """The streams that the index names, as (first byte, byte after the last, page ids)."""
     stream, ids = 0, [0]  # the header's stream, which is not yielded
-    for line in read_index(path):
+    for line in read_index(index):
         if line.offset == stream and stream:
             ids.append(line.page_id)
             continue
-        if not stream < line.offset < dump_bytes:
-            problem = "comes after a later one" if line.offset <= stream else f"is not in its {dump_bytes} bytes"
-            raise RunError(f"{path}: does not fit {dump}: stream offset {line.offset} {problem}; {BOTH_AGAIN}")
+        if not stream < line.offset < dump.bytes:
+            problem = "comes after a later one" if line.offset <= stream else f"is not in its {dump.bytes} bytes"
+            raise RunError(f"{index.url}: does not fit {dump.url}: stream offset {line.offset} {problem}; {BOTH_AGAIN}")
         if stream:
             yield stream, line.offset, ids
         stream, ids = line.offset, [line.page_id]
     if stream:
-        yield stream, dump_bytes, ids
+        yield stream, dump.bytes, ids
 
 
 def _add(digest: Any, stream: int, ids: Iterable[int]) -> None:

@@ -1,6 +1,7 @@
 """A section of params.yaml in, a checked and frozen settings object out, or an error that names the key."""
 
 import argparse
+import contextlib
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,7 +50,7 @@ def section(path: Path, key: str, settings: type[S], overrides: Mapping[str, Any
     """Load the section `key` ("shards", or dotted: "pretrain.causal") of the params file at `path`.
 
     Args:
-        path: the params file.
+        path: the params file; without one of the default name, `overrides` may be all there is.
         key: which section; a dot goes one level down.
         settings: the class that says which keys there are and what they may hold.
         overrides: values from the command line, which win (see `from_flags`).
@@ -57,6 +58,10 @@ def section(path: Path, key: str, settings: type[S], overrides: Mapping[str, Any
     Raises:
         UsageError: a missing section, an unknown key (the nearest known one is named), or a wrong value.
     """
+    given = dict(overrides or {})
+    if path == DEFAULT_PARAMS and not path.exists():
+        with contextlib.suppress(ValidationError):  # which is told as what it is: nobody says what is missing
+            return settings.model_validate(given)
     node: Any = read_params(path)
     for part in key.split("."):
         if not isinstance(node, Mapping) or part not in node:
@@ -64,7 +69,6 @@ def section(path: Path, key: str, settings: type[S], overrides: Mapping[str, Any
         node = node[part]
     if not isinstance(node, Mapping):
         raise UsageError(f"{path}: section '{key}' must hold keys and values, not {node!r}")
-    given = dict(overrides or {})
     try:
         return settings.model_validate({**node, **given})
     except ValidationError as error:

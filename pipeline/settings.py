@@ -10,9 +10,28 @@ from pipeline.params import Section
 class SourceSettings(Section):
     """Where articles come from (section `source`)."""
 
-    path: str = Field(min_length=1, description="a dump (.xml, .xml.bz2, .xml.gz), a Parquet file, or a folder of them")
+    path: str = Field(
+        min_length=1, description="a dump or Parquet: a file, a folder, an address, or wikimedia:WIKI/DATE (see docs)"
+    )
+    watch: str | None = Field(
+        default=None, description="what DVC hashes to see a change: the source, or params.yaml where that is remote"
+    )
     unit_bytes: int = Field(
         gt=0, description="about how many bytes of the source, as stored, make one unit and so one shard"
+    )
+    contact: str | None = Field(
+        default=None, min_length=3, description="mail or web address that servers are told; needed for http(s) sources"
+    )
+    mirror: str = Field(
+        default="https://dumps.wikimedia.org", pattern="^https?://", description="where wikimedia: names are looked up"
+    )
+    max_page_bytes: int = Field(
+        default=10_000_000,
+        ge=4096,
+        description="a larger page is a dead letter: its XML in a dump, its text in Parquet",
+    )
+    max_page_seconds: float = Field(
+        default=60.0, gt=0, description="a page that takes more CPU time to clean is a dead letter"
     )
 
 

@@ -2,40 +2,17 @@
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from pipeline.chunk import Rows
 from pipeline.command import RunError
-from pipeline.shard_format import FileEntry, ShardEntry, id_type, schema, shard_name
+from pipeline.shard_format import FileEntry, ShardEntry, id_type, schema
 
 ROWS_PER_BATCH = 1024  # as `datasets` does: small enough to map one batch, large enough for a short file
-
-
-def write_whole(path: Path, data: bytes | memoryview) -> None:
-    """Write a file that is there whole or not at all, even if the machine stops or two workers write the same one.
-
-    Raises:
-        OSError: no space, no permission; the temporary file is gone then.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a failed write names no file by itself
-        raise
 
 
 def file_entry(path: str, data: bytes) -> FileEntry:
@@ -43,45 +20,92 @@ def file_entry(path: str, data: bytes) -> FileEntry:
     return FileEntry(path=path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
-def shard_bytes(rows: Rows, chunk_tokens: int, vocab_size: int) -> pa.Buffer:
-    """An Arrow IPC stream of the rows, with the columns of `shard_format.schema`; the same bytes for the same rows.
+class ArrowFile:
+    """An Arrow IPC stream that is written as its rows come: the same bytes for the same rows, however they come.
 
-    Raises:
-        RunError: an id is not below `vocab_size`, so the tokenizer is not the one that it claims to be.
+    Attributes:
+        rows: how many were appended.
     """
-    if rows.input_ids.size and int(rows.input_ids.max()) >= vocab_size:
-        raise RunError(
-            f"the tokenizer gave id {int(rows.input_ids.max())}, but has {vocab_size} entries: "
-            "make it again with python -m pipeline.tokenizer"
-        )
-    columns = schema(chunk_tokens, vocab_size)
-    flat = rows.input_ids.reshape(-1).astype(id_type(vocab_size).to_pandas_dtype())
-    input_ids = pa.FixedSizeListArray.from_arrays(pa.array(flat), type=columns.field("input_ids").type)
-    table = pa.table([input_ids, pa.array(rows.page_ids)], schema=columns)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, columns) as writer:
-        # At least one batch: `datasets` cannot cast a column without any.
-        for batch in table.to_batches(ROWS_PER_BATCH) or [pa.RecordBatch.from_pylist([], schema=columns)]:
-            writer.write_batch(batch)
-    return sink.getvalue()
+
+    def __init__(self, path: str, file: BinaryIO, columns: pa.Schema) -> None:
+        """Begin the stream.
+
+        Args:
+            path: how the manifest is to call it.
+            file: where it goes, from `Place.create`.
+            columns: the schema of all that will be appended.
+        """
+        self.rows = 0
+        self._path, self._rest, self._any = path, columns.empty_table(), False
+        self._bytes = _Hashed(file)
+        self._writer = pa.ipc.new_stream(pa.PythonFile(self._bytes, mode="w"), columns)
+
+    def append(self, columns: Sequence[Any]) -> None:
+        """Write whole batches of `ROWS_PER_BATCH`, and keep the rows that fill none until more come."""
+        table = pa.concat_tables([self._rest, pa.table(list(columns), schema=self._rest.schema)]).combine_chunks()
+        self.rows += table.num_rows - self._rest.num_rows
+        whole = table.num_rows // ROWS_PER_BATCH * ROWS_PER_BATCH
+        self._write(table.slice(0, whole))
+        self._rest = table.slice(whole)
+
+    def close(self) -> FileEntry:
+        """End the stream; returns what the manifest says of it."""
+        self._write(self._rest)
+        if not self._any:  # at least one batch: `datasets` cannot cast a column without any
+            self._writer.write_batch(pa.RecordBatch.from_pylist([], schema=self._rest.schema))
+        self._writer.close()
+        return FileEntry(path=self._path, bytes=self._bytes.size, sha256=self._bytes.digest.hexdigest())
+
+    def _write(self, table: pa.Table) -> None:
+        for batch in table.to_batches(ROWS_PER_BATCH):
+            self._writer.write_batch(batch)
+            self._any = True
 
 
-def write_shard(
-    folder: Path, split: str, unit: int, units: int, rows: Rows, chunk_tokens: int, vocab_size: int
-) -> ShardEntry:
-    """Write the shard of one unit and split, also where it has no rows, and say what it is."""
-    data = shard_bytes(rows, chunk_tokens, vocab_size)
-    name = shard_name(split, unit, units)
-    write_whole(folder / name, memoryview(data))
-    return ShardEntry(
-        path=name,
-        bytes=data.size,
-        sha256=hashlib.sha256(data).hexdigest(),
-        split=split,  # type: ignore[arg-type]
-        unit=unit,
-        rows=len(rows.input_ids),
-        tokens=rows.input_ids.size,
-    )
+class ShardFile(ArrowFile):
+    """The shard of one unit and split, as its rows come; one without rows is a file, too."""
+
+    def __init__(self, name: str, file: BinaryIO, chunk_tokens: int, vocab_size: int) -> None:
+        """Begin the shard; arguments as in `shard_format.schema` and `ArrowFile`."""
+        columns = schema(chunk_tokens, vocab_size)
+        super().__init__(name, file, columns)
+        self._vocab_size, self._type = vocab_size, columns.field("input_ids").type
+
+    def append_rows(self, rows: Rows) -> None:
+        """Append rows.
+
+        Raises:
+            RunError: an id is not below `vocab_size`, so the tokenizer is not the one that it claims to be.
+        """
+        if rows.input_ids.size and int(rows.input_ids.max()) >= self._vocab_size:
+            raise RunError(
+                f"the tokenizer gave id {int(rows.input_ids.max())}, but has {self._vocab_size} entries: "
+                "make it again with python -m pipeline.tokenizer"
+            )
+        flat = rows.input_ids.reshape(-1).astype(id_type(self._vocab_size).to_pandas_dtype())
+        self.append([pa.FixedSizeListArray.from_arrays(pa.array(flat), type=self._type), pa.array(rows.page_ids)])
+
+    def close_shard(self, split: str, unit: int) -> ShardEntry:
+        """End the shard; returns what the manifest says of it."""
+        file = self.close()
+        tokens = self.rows * self._type.list_size
+        return ShardEntry(**file.model_dump(), split=split, unit=unit, rows=self.rows, tokens=tokens)  # type: ignore[arg-type]
+
+
+class _Hashed:
+    """A file that knows the size and sha256 of what was written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.size, self.digest, self.closed = 0, hashlib.sha256(), False
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        """Arrow flushes what it closes; `Place.create` does the rest."""
 
 
 def dataset_files(split: str, shards: Sequence[ShardEntry], chunk_tokens: int, vocab_size: int) -> dict[str, bytes]:

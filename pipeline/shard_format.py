@@ -3,7 +3,9 @@
 DIR/manifest.json                                written last: what it does not list does not exist
 DIR/{train,validation}/data-00000-of-00012.arrow Arrow IPC streams, one per work unit
 DIR/{train,validation}/{state,dataset_info}.json what makes `datasets.load_from_disk(DIR/train)` work
+DIR/articles/train-00000-of-00012.arrow          the articles of each shard, in order (see `articles_schema`)
 DIR/dead_letters.jsonl                           pages that could not be read, with the reason
+DIR/README.md                                    the dataset card: what this is, for people and for the hub
 """
 
 import hashlib
@@ -19,8 +21,10 @@ from pipeline.command import RunError
 
 SPLITS = ("train", "validation")
 MANIFEST = "manifest.json"
+ARTICLES = "articles"
 DEAD_LETTERS = "dead_letters.jsonl"
-FORMAT = 1
+CARD = "README.md"
+FORMAT = 2
 
 
 class _Record(BaseModel):
@@ -53,16 +57,43 @@ class ShardEntry(FileEntry):
     tokens: int = Field(ge=0, description="rows x chunk_tokens")
 
 
+class SourceFile(_Record):
+    """One file of the source."""
+
+    name: str = Field(description="relative to the source's folder, with forward slashes")
+    bytes: int = Field(ge=0)
+    checksum: str = Field(
+        description="'sha256:…' of its bytes; of a remote file what its server or listing says: 'sha256:…', 'sha1:…', "
+        "'revision:…' (a commit of the hub), 'etag:…', 'modified:…' or 'ukey:…' (fsspec's)"
+    )
+
+
 class SourceEntry(_Record):
     """What was read: enough to know it again."""
 
-    name: str = Field(
-        description="file or folder name without its path, so that the manifest is the same on any machine"
-    )
+    name: str = Field(description="of the file or folder, without its path, which differs between machines")
     kind: Literal["multistream", "xml", "xml.bz2", "xml.gz", "parquet"]
     bytes: int = Field(ge=0, description="size of all its files, as stored")
-    checksum: str = Field(description="'sha256:…' of the files, in order; for remote sources their ETag or revision")
+    checksum: str = Field(description="of its file or commit; of several files the sha256 of what `sha256sum` prints")
     units: int = Field(ge=0)
+    files: list[SourceFile] = Field(description="in the order in which they are read")
+
+
+class SiteEntry(_Record):
+    """Whose wiki it is, as far as the source says."""
+
+    language: str | None
+    name: str
+    database: str
+    base: str = Field(description="address of one of its pages, from which those of all others are made; may be empty")
+
+
+class LimitsEntry(_Record):
+    """How the source was cut, and which pages were too much: settings of section `source` that decide the bytes."""
+
+    unit_bytes: int
+    max_page_bytes: int
+    max_page_seconds: float
 
 
 class TokenizerEntry(_Record):
@@ -77,9 +108,7 @@ class TokenizerEntry(_Record):
 class Counts(_Record):
     """The ledger: where every page, article and token went. Sums are asserted when it is written (see ledger.py)."""
 
-    pages: int = Field(
-        ge=0, description="all pages of the source: articles + redirects + pages left out by page reasons"
-    )
+    pages: int = Field(ge=0, description="of the source: articles + redirects + pages left out by page reasons")
     articles: int = Field(ge=0, description="pages of namespace 0 without <redirect>")
     redirects: int = Field(ge=0, description="pages of namespace 0 with <redirect>")
     left_out: dict[str, int] = Field(description="reason -> pages or articles that are in no shard, redirects aside")
@@ -90,9 +119,7 @@ class Counts(_Record):
     tokens: int = Field(ge=0, description="ids that the tokenizer gave for it, and end-of-text ids")
     train_chunks: int = Field(ge=0)
     validation_chunks: int = Field(ge=0)
-    tail_tokens: int = Field(
-        ge=0, description="tokens = chunk_tokens x (train_chunks + validation_chunks) + tail_tokens"
-    )
+    tail_tokens: int = Field(ge=0, description="tokens less chunk_tokens x (train_chunks + validation_chunks)")
 
 
 class SplitEntry(_Record):
@@ -106,15 +133,24 @@ class SplitEntry(_Record):
 class Manifest(_Record):
     """All that a reader needs to trust a folder of shards."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
+    version: str = Field(description="of wikilm")
     source: SourceEntry
+    site: SiteEntry
+    limits: LimitsEntry
     tokenizer: TokenizerEntry
     split: SplitEntry
     chunk_tokens: int = Field(gt=0)
     chunking: Literal["pack", "document"]
     counts: Counts
     shards: list[ShardEntry]
-    files: list[FileEntry] = Field(description="state.json, dataset_info.json and dead_letters.jsonl")
+    articles: list[FileEntry] = Field(description="which articles are in each shard: one file for each, in their order")
+    files: list[FileEntry] = Field(description="state.json, dataset_info.json, dead_letters.jsonl and README.md")
+
+    @property
+    def entries(self) -> list[FileEntry]:
+        """Every file that there must be, the manifest itself aside."""
+        return [*self.shards, *self.articles, *self.files]
 
     def of(self, split: str) -> list[ShardEntry]:
         """The shards of one split, in order."""
@@ -141,6 +177,21 @@ def shard_name(split: str, unit: int, units: int) -> str:
     return f"{split}/data-{unit:05d}-of-{units:05d}.arrow"
 
 
+def articles_schema() -> pa.Schema:
+    """Columns of an articles table: who is in one shard, in the order of the source.
+
+    `tokens` counts the ids that the article put into the stream: with its end-of-text where `chunking` is pack, and
+    those that filled no row too. `revision_id` is 0 where the source does not say.
+    """
+    columns = {"page_id": pa.int64(), "revision_id": pa.int64(), "title": pa.string(), "tokens": pa.int64()}
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
+
+
+def articles_name(split: str, unit: int, units: int) -> str:
+    """Path of the articles table that belongs to a shard, within the same folder."""
+    return f"{ARTICLES}/{split}-{unit:05d}-of-{units:05d}.arrow"
+
+
 def sha256_of(path: Path) -> str:
     """Hex sha256 of a file, read in pieces."""
     with path.open("rb") as file:
@@ -155,15 +206,44 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return parse_manifest(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise RunError(
             f"{path}: no such file, so {folder} holds no finished shards; make them with python -m pipeline"
         ) from None
-    except (OSError, ValidationError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else None
-        detail = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}" if first else str(error)
+    except OSError as error:
+        raise RunError(f"{path}: cannot read it: {error.strerror or error}") from None
+
+
+def parse_manifest(data: bytes, path: str) -> Manifest:
+    """The manifest that these bytes of `path` are.
+
+    Raises:
+        RunError: they do not hold what they must.
+    """
+    _refuse_other_formats(path, data)
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        detail = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
         raise RunError(f"{path}: not a manifest that this version reads: {detail}; make the shards again") from None
+
+
+def _refuse_other_formats(path: str, data: bytes) -> None:
+    class Any(BaseModel):
+        format: int
+
+    try:
+        found = Any.model_validate_json(data).format
+    except ValidationError:
+        return  # and let the whole check say what is wrong
+    if found != FORMAT:
+        which = "an earlier" if found < FORMAT else "a later"
+        raise RunError(
+            f"{path}: made by {which} version of wikilm (format {found}; this one reads {FORMAT}); make the shards"
+            " again with python -m pipeline"
+        )
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
@@ -176,7 +256,7 @@ def problems(folder: Path, manifest: Manifest, *, hashes: bool) -> Iterator[tupl
 
     Without `hashes` only presence and size are compared, which is what a training run can afford at its start.
     """
-    for entry in [*manifest.shards, *manifest.files]:
+    for entry in manifest.entries:
         path = folder / entry.path
         try:
             size = path.stat().st_size
@@ -189,23 +269,31 @@ def problems(folder: Path, manifest: Manifest, *, hashes: bool) -> Iterator[tupl
             yield entry.path, f"has sha256 {digest} instead of {entry.sha256}"
 
 
+def open_shard(folder: Path, manifest: Manifest, entry: ShardEntry) -> pa.Table:
+    """The rows of one shard, memory-mapped; columns as in `schema`.
+
+    Raises:
+        RunError: it is missing, has another size than the manifest says, or holds other columns.
+    """
+    path = folder / entry.path
+    try:
+        with pa.memory_map(str(path)) as source:
+            size = source.size()
+            table = pa.ipc.open_stream(source).read_all()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RunError(f"{path}: cannot read this shard: {error}; run python -m pipeline.verify {folder}") from None
+    expected = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size)
+    if size != entry.bytes or table.num_rows != entry.rows or table.schema.remove_metadata() != expected:
+        raise RunError(f"{path}: not the shard that {MANIFEST} names; run python -m pipeline.verify {folder}")
+    return table.replace_schema_metadata(None)
+
+
 def open_split(folder: Path, manifest: Manifest, split: str) -> pa.Table:
     """All rows of one split, memory-mapped, in the order of the manifest; columns as in `schema`.
 
     Raises:
-        RunError: a shard is missing, has another size than the manifest says, or holds other columns.
+        RunError: a shard of it cannot be opened (see `open_shard`).
     """
-    expected = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size)
-    tables = []
-    for entry in manifest.of(split):
-        path = folder / entry.path
-        try:
-            with pa.memory_map(str(path)) as source:
-                size = source.size()
-                table = pa.ipc.open_stream(source).read_all()
-        except (OSError, pa.ArrowInvalid) as error:
-            raise RunError(f"{path}: cannot read this shard: {error}; run python -m pipeline.verify {folder}") from None
-        if size != entry.bytes or table.num_rows != entry.rows or table.schema.remove_metadata() != expected:
-            raise RunError(f"{path}: not the shard that {MANIFEST} names; run python -m pipeline.verify {folder}")
-        tables.append(table.replace_schema_metadata(None))
-    return pa.concat_tables(tables) if tables else expected.empty_table()
+    tables = [open_shard(folder, manifest, entry) for entry in manifest.of(split)]
+    columns = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size)
+    return pa.concat_tables(tables) if tables else columns.empty_table()

@@ -1,4 +1,6 @@
-"""One article of a source in, its way through the pipeline out, side by side: raw, clean, tokens, chunks.
+"""One page of a source in, its way through the pipeline out, side by side: raw, clean, tokens, chunks.
+
+Of a page that cannot be read or cleaned (a dead letter): where it lies, why, and its raw text; exit status 1.
 
 Examples:
   python -m pipeline.show --source enwiki-20160501-pages-articles-multistream.xml.bz2 --title Anarchism | less
@@ -9,61 +11,91 @@ With a multistream dump only the bz2 stream that holds the article is read.
 
 import difflib
 import itertools
+import re
 import shutil
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import dump
-from pipeline.article import Article, DeadLetter, Dropped
+from pipeline import dump, parquet
+from pipeline.article import Article, DeadLetter, Dropped, Page
 from pipeline.chunk import Ids, chunk
-from pipeline.clean_text import text_of
 from pipeline.command import Parser, RunError, run
 from pipeline.encoder import Encoder
-from pipeline.files import locate
 from pipeline.flags import add_params, add_source, source_settings
-from pipeline.index import index_name, read_index
+from pipeline.index import Line, read_index
 from pipeline.params import section
 from pipeline.settings import ShardsSettings, SourceSettings
 from pipeline.site import Site
-from pipeline.source import kind_of, open_source, read_unit
+from pipeline.source import Part, plan
+from pipeline.source_files import SourceFiles, find_files
+from pipeline.terminal import side_by_side, visible
+from pipeline.unit import clean_article
 
 PROGRAM = "python -m pipeline.show"
 DEFAULT_TOKENIZER = Path("data/tokenizer")
+Pages = Iterator[tuple[Page, bytes]]
 MANY_TITLES = 100_000  # after so many, only those that begin alike are kept to look for near ones
-Page = Article | Dropped | DeadLetter
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The page that a user asked for: by its title, its page id, or the place that a dead letter names."""
+
+    title: str | None = None
+    page_id: int | None = None
+    where: str | None = None
+
+    def matches(self, page: Page) -> bool:
+        """Whether this is the page."""
+        if self.title is not None:
+            return page.title == self.title
+        if self.page_id is not None:
+            return page.page_id == self.page_id
+        return not isinstance(page, Dropped) and page.where == self.where
 
 
 @dataclass(frozen=True)
 class Found:
-    """An article, and what it takes to clean it."""
+    """An article, and its prose."""
 
     article: Article
-    site: Site
-    is_wikitext: bool
+    text: str
 
 
-def find(source: SourceSettings, title: str | None, page_id: int | None) -> Found:
-    """Look an article up by its title, or else by its page id.
+@dataclass(frozen=True)
+class Dead:
+    """A page that cannot be read or cleaned, and what there is of it: XML, wikitext, or nothing (rows of Parquet)."""
+
+    letter: DeadLetter
+    raw: str
+
+
+def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
+    """Look a page up, and clean it if it is an article.
 
     Raises:
-        RunError: the source has no such page (near titles are named), or the page is no article, or cannot be read.
+        RunError: the source has no such page (near titles are named), or the page is no article.
     """
-    path = locate(source.path)
-    site, is_wikitext, pages = _indexed(path, title, page_id) if kind_of(path) == "multistream" else _all(source)
-    titles = _Titles(title or "")
-    for page in pages:
-        if page.title == title if title is not None else page.page_id == page_id:
-            if isinstance(page, Article):
-                return Found(page, site, is_wikitext)
-            why = page.error if isinstance(page, DeadLetter) else f"it is left out ({page.reason})"
-            raise RunError(f"{source.path}: {visible(page.title)!r} is no article: {why}; name another one")
-        titles.add(page.title)
-    if title is None:
-        raise RunError(f"{source.path}: has no page with id {page_id}; name another --page-id, or a --title")
-    raise RunError(f"{source.path}: has no page {visible(title)!r}; {near(title, titles.kept)}")
+    found = find_files(source)
+    looked_up = _indexed(found, source, wanted) if found.kind == "multistream" else _all(found, source)
+    site, is_wikitext, pages = looked_up
+    titles = _Titles(wanted.title or "")
+    for page, xml in pages:
+        if not wanted.matches(page):
+            titles.add(page.title)
+        elif isinstance(page, Dropped):
+            raise RunError(f"{source.path}: {visible(page.title)!r} is left out ({page.reason}); name another page")
+        elif isinstance(page, DeadLetter):
+            return Dead(page, xml.decode("utf-8", "backslashreplace"))
+        else:
+            text = clean_article(page, site, is_wikitext, source.max_page_seconds)
+            return Dead(text, page.text) if isinstance(text, DeadLetter) else Found(page, text)
+    if wanted.title is not None:
+        raise RunError(f"{source.path}: has no page {visible(wanted.title)!r}; {near(wanted.title, titles.kept)}")
+    which = f"with id {wanted.page_id}" if wanted.page_id is not None else f"at {visible(wanted.where or '')!r}"
+    raise RunError(f"{source.path}: has no page {which}; name another one, or a --title")
 
 
 class _Titles:
@@ -86,84 +118,50 @@ def near(title: str, titles: Iterable[str]) -> str:
     return "did you mean " + ", ".join(repr(visible(other)) for other in close) + "?"
 
 
-def _indexed(path: str, title: str | None, page_id: int | None) -> tuple[Site, bool, Iterator[Page]]:
-    """The pages of the one stream that has the page, or else titles only: those of the index."""
-    site, parts = dump.plan_multistream(path, unit_bytes=1)
-    index = index_name(path) or ""
-    for line in read_index(index):
-        if line.title == title if title is not None else line.page_id == page_id:
-            streams = (part for some in parts for part in some if part.run.start <= line.offset < part.run.end)
-            return site, True, itertools.chain.from_iterable(dump.read(part, site) for part in streams)
-    return site, True, (Dropped(line.page_id, line.title, "not looked at") for line in read_index(index))
+def _indexed(found: SourceFiles, source: SourceSettings, wanted: Wanted) -> tuple[Site, bool, Pages]:
+    """The pages of the one stream that has the page, or else titles only: those of the indexes."""
+    indexed = [(one, one.index) for one in found.files if one.index is not None]
+    named = re.fullmatch("(.*), byte [0-9]+ of the text of the stream at byte ([0-9]+)", wanted.where or "", re.DOTALL)
+    for one, index in indexed:
+        if named:
+            offsets = [int(named[2])] if one.file.name == named[1] else []
+        else:
+            offsets = [line.offset for line in read_index(index) if wanted.matches(_listed(line))][:1]
+        for offset in offsets:
+            site, parts = dump.plan_multistream(one.file, index, unit_bytes=1)
+            streams = (part for part in parts if part.run.start <= offset < part.run.end)
+            return site, True, _raw(streams, site, source.max_page_bytes)
+    lines = itertools.chain.from_iterable(read_index(index) for _, index in indexed)
+    return Site(), True, ((_listed(line), b"") for line in lines)
 
 
-def _all(source: SourceSettings) -> tuple[Site, bool, Iterator[Page]]:
-    opened = open_source(source)
-    pages = itertools.chain.from_iterable(read_unit(unit, opened.site) for unit in opened.units)
-    return opened.site, opened.is_wikitext, pages
+def _listed(line: Line) -> Dropped:
+    return Dropped(line.page_id, line.title, "not looked at")
 
 
-def visible(text: str) -> str:
-    """Text that can do nothing to a terminal: characters that control it, or turn or break lines, are shown as signs.
-
-    An article may hold escape sequences, and marks that turn the direction of all that follows.
-    """
-    return "".join(map(_visible, text))
+def _all(found: SourceFiles, source: SourceSettings) -> tuple[Site, bool, Pages]:
+    site, planned = plan(found, source.unit_bytes)
+    parts = itertools.chain.from_iterable(planned)
+    return site, found.kind != "parquet", _raw(parts, site, source.max_page_bytes)
 
 
-def _visible(character: str) -> str:
-    kind = unicodedata.category(character)
-    if kind == "Cc":
-        return chr(0x2400 + ord(character)) if ord(character) < 0x20 else "�"
-    turns = character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    return "�" if turns or kind in ("Cs", "Zl", "Zp", "Cn", "Co") else character
+def _raw(parts: Iterable[Part], site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]:
+    """The pages of some parts, each with its XML if there is any."""
+    for part in parts:
+        if isinstance(part, parquet.RowGroups):
+            yield from ((page, b"") for page in parquet.read(part, max_page_bytes))
+        else:
+            yield from ((page, raw.xml) for raw, page in dump.read_raw(part, site, max_page_bytes))
 
 
-def cells(character: str) -> int:
-    """How many columns of a terminal a character takes: 0, 1 or 2."""
-    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """Lines of at most `width` columns, each filled up to it; broken at spaces where there are any."""
-    lines = []
-    for paragraph in text.expandtabs(4).split("\n"):
-        line, used, space = "", 0, -1
-        for character in visible(paragraph):
-            if used + cells(character) > width:
-                cut = space + 1 if space > 0 else len(line)
-                lines.append(line[:cut])
-                line = line[cut:]
-                used, space = sum(map(cells, line)), -1
-            if character == " ":
-                space = len(line)
-            line, used = line + character, used + cells(character)
-        lines.append(line)
-    return [line + " " * (width - sum(map(cells, line))) for line in lines]
-
-
-def side_by_side(columns: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
-    """Columns of (heading, text) as the lines of a terminal `width` wide."""
-    each = max(8, (width - 3 * (len(columns) - 1)) // len(columns))
-    heads = [wrap(heading, each) for heading, _ in columns]
-    height = max(map(len, heads))
-    heads = [[" " * each] * (height - len(head)) + head for head in heads]
-    texts = [[*head, "─" * each, *wrap(text, each)] for head, (_, text) in zip(heads, columns, strict=True)]
-    for lines in itertools.zip_longest(*texts, fillvalue=" " * each):
-        yield " │ ".join(lines).rstrip()
-
-
-def columns_of(found: Found, encoder: Encoder | None, shards: ShardsSettings) -> list[tuple[str, str]]:
+def columns_of(found: Found, encoder: Encoder | None, shards: ShardsSettings | None) -> list[tuple[str, str]]:
     """Raw and clean text, and with a tokenizer also tokens and chunks, each under its heading."""
-    article = found.article
-    text = text_of(article, found.site, is_wikitext=found.is_wikitext)
+    article, text = found.article, found.text
     columns = [
         (f"raw: {len(article.text.encode()):,} bytes", article.text),
         (f"clean: {len(text.encode()):,} bytes", text),
     ]
-    if encoder is None:
+    if encoder is None or shards is None:
         return columns
     [ids] = encoder.encode_batch([text])
     pieces = "|".join(encoder.decode([token]).replace(" ", "·").replace("\n", "⏎") for token in ids)
@@ -177,22 +175,41 @@ def _chunks(page_id: int, ids: Ids, encoder: Encoder, shards: ShardsSettings) ->
     return heading, "\n".join(texts)
 
 
+def dead_page(dead: Dead) -> Iterator[str]:
+    """The lines that show a dead letter: where it lies, why it is one, and what there is of it."""
+    letter, size = dead.letter, len(dead.raw.encode())
+    yield f"{visible(letter.title) or 'no title'} (page {letter.page_id or 'without id'})"
+    yield f"where: {visible(letter.where)}"
+    yield f"error: {visible(letter.error)}"
+    if dead.raw:
+        cut = dead.raw.startswith("<page") and not dead.raw.endswith("</page>")
+        yield f"raw:   {size:,} bytes{', without its end' if cut else ''}"
+        yield ""
+        yield from map(visible, dead.raw.split("\n"))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m pipeline.show`."""
     parser = Parser(prog=PROGRAM, description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--title", help="the article's title, as it is written above it")
-    which.add_argument("--page-id", type=int, metavar="N", help="the article's page id")
+    which.add_argument("--title", help="the page's title, as it is written above it")
+    which.add_argument("--page-id", type=int, metavar="N", help="its page id")
+    which.add_argument("--where", metavar="PLACE", help="the place of a dead letter, as dead_letters.jsonl has it")
     parser.add_argument(
         "--tokenizer", type=Path, metavar="DIR", help=f"show tokens and chunks too; {DEFAULT_TOKENIZER} if it is there"
     )
     add_source(parser)
     add_params(parser)
     args = parser.parse_args(argv)
-    shards = section(args.params, "shards", ShardsSettings)
+    source = source_settings(args)
+    found = find(source, Wanted(args.title, args.page_id, args.where))
+    if isinstance(found, Dead):
+        print("\n".join(dead_page(found)))
+        sys.stdout.flush()  # before the line on stderr
+        raise RunError(f"{source.path}: this page is a dead letter: {visible(found.letter.error)}")
     folder = args.tokenizer or (DEFAULT_TOKENIZER if DEFAULT_TOKENIZER.is_dir() else None)
     encoder = Encoder(folder) if folder is not None else None
-    found = find(source_settings(args), args.title, args.page_id)
+    shards = section(args.params, "shards", ShardsSettings) if encoder is not None else None
     article = found.article
     print(f"{visible(article.title)} (page {article.page_id}, revision {article.revision_id})\n")
     for line in side_by_side(columns_of(found, encoder, shards), shutil.get_terminal_size((120, 24)).columns):

@@ -1,7 +1,9 @@
 """A dump's header (root element and siteinfo) in, a Site out: whose wiki it is, and what its namespaces are called."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import quote
 
 from lxml import etree
 
@@ -13,6 +15,9 @@ CANONICAL: dict[str, int] = {
     "file": 6, "image": 6, "file talk": 7, "image talk": 7, "mediawiki": 8, "mediawiki talk": 9, "template": 10,
     "template talk": 11, "help": 12, "help talk": 13, "category": 14, "category talk": 15, "module": 828,
 }  # fmt: skip
+_PAGE = re.compile(
+    r"https?://(?P<host>[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?(?P<path>/[!$%&'()*+,./:;=@A-Za-z0-9_~-]{0,2000})"
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class Site:
     name: str = ""
     database: str = ""
     namespaces: tuple[tuple[int, str], ...] = ()  # (id, localized name)
+    base: str = ""  # address of one of its pages (siteinfo: the main page), as `page_base` lets it through
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -31,6 +37,39 @@ class Site:
     def namespace_of(self, prefix: str) -> int | None:
         """The id of the namespace that `prefix` names (localized or canonical, any case), or None."""
         return self._ids.get(_key(prefix))
+
+
+def page_base(address: str) -> str:
+    """The address of a page if links to others can be made from it, else an empty text.
+
+    Only http(s), printable ASCII, and no user or password, which must not travel on into a manifest.
+    """
+    return address if _PAGE.fullmatch(address) else ""
+
+
+def page_url(base: str, title: str) -> str | None:
+    """The address of an article, quoted as MediaWiki does (`wfUrlencode`); None where none can be made.
+
+    Args:
+        base: the address of another page of the same wiki, see `Site.base`.
+        title: whatever it holds, the address stays below the folder of the wiki's pages.
+    """
+    page, words = _PAGE.fullmatch(base), title.strip(" _")
+    if not page or words in ("", ".", ".."):
+        return None
+    # Pages lie in /wiki/ on every wiki of Wikimedia; elsewhere, in the folder of the page that is known.
+    before, wiki, _ = page["path"].partition("/wiki/")
+    folder = before + wiki if wiki else before[: before.rindex("/") + 1]
+    # Readers resolve segments of dots, quoted or not: where a title has any, its slashes part no segments.
+    safe = ";@$!*(),:~" if {".", ".."} & set(words.split("/")) else ";@$!*(),:~/"
+    return base[: page.start("path")] + folder + quote(words.replace(" ", "_").encode("utf-8", "replace"), safe=safe)
+
+
+def language_of(base: str) -> str | None:
+    """The language that the host of a Wikipedia names."""
+    page = _PAGE.fullmatch(base)
+    host = re.fullmatch(r"([a-z]{2,12}(?:-[a-z]{2,12})*)\.(?:m\.)?wikipedia\.org", page["host"]) if page else None
+    return {"simple": "en"}.get(host[1], host[1]) if host else None
 
 
 def _key(prefix: str) -> str:
@@ -43,6 +82,8 @@ def parse_header(xml: bytes) -> Site:
     Raises:
         ValueError: this is no MediaWiki dump; the message says why.
     """
+    if b"\0" in xml:
+        raise ValueError("it is not UTF-8 (perhaps UTF-16); convert it: iconv -f UTF-16 -t UTF-8")
     if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
         raise ValueError("it declares a document type, which no dump does")
     # A header alone is no whole document: a pull parser builds what there is of its tree.
@@ -56,14 +97,15 @@ def parse_header(xml: bytes) -> Site:
         raise ValueError("its root element is not <mediawiki>")
     found: dict[str, str] = {}
     namespaces = []
-    for element in root.iter("{*}sitename", "{*}dbname", "{*}namespace"):
+    for element in root.iter("{*}sitename", "{*}dbname", "{*}base", "{*}namespace"):
         text, tag = (element.text or "").strip(), etree.QName(element).localname
         if tag == "namespace":
             namespaces.append((_namespace_id(element.get("key")), text))
         else:
             found[tag] = text
     language = root.get("{http://www.w3.org/XML/1998/namespace}lang")
-    return Site(language or None, found.get("sitename", ""), found.get("dbname", ""), tuple(namespaces))
+    name, database, base = (found.get(tag, "") for tag in ("sitename", "dbname", "base"))
+    return Site(language or None, name, database, tuple(namespaces), page_base(base))
 
 
 def _namespace_id(key: str | None) -> int:

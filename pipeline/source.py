@@ -1,17 +1,18 @@
 """Section `source` of params.yaml in, a plan of work units out; one unit in, its pages out."""
 
-import os
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline import dump, parquet
 from pipeline.article import Article, DeadLetter, Dropped
-from pipeline.command import UsageError
-from pipeline.files import checksum, locate, size_of
-from pipeline.index import index_name
+from pipeline.command import RunError
+from pipeline.files import checksums
+from pipeline.ranges import File
 from pipeline.settings import SourceSettings
-from pipeline.shard_format import SourceEntry
+from pipeline.shard_format import LimitsEntry, SourceEntry
 from pipeline.site import Site
+from pipeline.source_files import SourceFile, SourceFiles, find_files
 
 Part = dump.Streams | dump.WholeFile | parquet.RowGroups
 
@@ -23,6 +24,7 @@ class WorkUnit:
     number: int  # from 0, in the order of the source
     parts: tuple[Part, ...]
     bytes: int  # as stored
+    max_page_bytes: int
 
 
 @dataclass(frozen=True)
@@ -33,25 +35,66 @@ class Source:
     units: tuple[WorkUnit, ...]
     site: Site
     is_wikitext: bool
+    limits: LimitsEntry
+
+    @property
+    def files(self) -> set[File]:
+        """Every file that is read, indexes aside."""
+        return {part.file for unit in self.units for part in unit.parts}
 
 
-def open_source(settings: SourceSettings) -> Source:
-    """Look at the source and plan its units; reads every byte once, for the checksum.
+def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
+    """Look the source up and plan its units; local files are read once for their checksums, remote ones are not.
+
+    Without `hashed` no checksum of a local file is made: it is "".
 
     Raises:
-        UsageError: nothing is there, or its name is of no kind that can be read.
+        UsageError: nothing is there, or its name is of no kind that can be read (see `source_files.find_files`).
         RunError: it is damaged, as far as the plan can see (see `dump.plan_multistream`, `parquet.plan`).
     """
-    path = locate(settings.path)
-    kind = kind_of(path)
-    if kind == "parquet":
-        files = parquet.files_of(path)
-        return _source(path, kind, files, parquet.plan(files, settings.unit_bytes), Site(), is_wikitext=False)
-    if kind == "multistream":
-        site, parts = dump.plan_multistream(path, settings.unit_bytes)
-        return _source(path, kind, [path], parts, site)
-    site, whole = dump.plan_whole(path, kind)
-    return _source(path, kind, [path], [(whole,)], site)
+    found = find_files(settings)
+    site, parts = plan(found, settings.unit_bytes)
+    limits = LimitsEntry(
+        unit_bytes=settings.unit_bytes,
+        max_page_bytes=settings.max_page_bytes,
+        max_page_seconds=settings.max_page_seconds,
+    )
+    units = tuple(
+        WorkUnit(number, some, sum(part.bytes for part in some), limits.max_page_bytes)
+        for number, some in enumerate(parts)
+    )
+    return Source(entry_of(found, len(units), hashed=hashed), units, site, found.kind != "parquet", limits)
+
+
+def plan(found: SourceFiles, unit_bytes: int) -> tuple[Site, Sequence[tuple[Part, ...]]]:
+    """The wiki of a source, and the parts of its units: of its files in order, each dump planned on its own.
+
+    Raises:
+        RunError: a file is damaged, or they are of several wikis.
+    """
+    if found.kind == "parquet":
+        return parquet.site(found.files[0].file), parquet.plan([one.file for one in found.files], unit_bytes)
+    units: list[tuple[Part, ...]] = []
+    sites: list[Site] = []
+    for one in found.files:
+        site, parts = plan_dump(one, found.kind, unit_bytes)
+        sites.append(site)
+        units += [(part,) for part in parts]
+        if site.database != sites[0].database:
+            first = found.files[0].file
+            raise RunError(
+                f"{one.file.url}: is of {site.database!r}, but {first.name} of {sites[0].database!r}; "
+                "a source is one wiki: name its files alone"
+            )
+    return sites[0], units
+
+
+def plan_dump(one: SourceFile, kind: str, unit_bytes: int) -> tuple[Site, Sequence[dump.Streams | dump.WholeFile]]:
+    """The wiki of one dump file, and its parts: runs of streams where it has an index, or else the whole of it."""
+    if one.index is not None:
+        return dump.plan_multistream(one.file, one.index, unit_bytes)
+    site, whole = dump.plan_whole(one.file, kind)
+    return site, [whole]
 
 
 def read_unit(unit: WorkUnit, site: Site) -> Iterator[Article | Dropped | DeadLetter]:
@@ -62,41 +105,30 @@ def read_unit(unit: WorkUnit, site: Site) -> Iterator[Article | Dropped | DeadLe
     """
     for part in unit.parts:
         if isinstance(part, parquet.RowGroups):
-            yield from parquet.read(part)
+            yield from parquet.read(part, unit.max_page_bytes)
         else:
-            yield from dump.read(part, site)
+            yield from dump.read(part, site, unit.max_page_bytes)
 
 
-def kind_of(path: str) -> str:
-    """The kind of source that a path's name says, as in `SourceEntry.kind`.
-
-    Raises:
-        UsageError: it says none.
-    """
-    name = os.path.basename(path).lower()
-    if os.path.isdir(path) or name.endswith(".parquet"):
-        return "parquet"
-    if index_name(name) is not None:
-        return "multistream"
-    # Dumps in several files are called *.xml-p1p41242.bz2.
-    if ".xml" in name:
-        for suffix, kind in ((".bz2", "xml.bz2"), (".gz", "xml.gz"), (".xml", "xml")):
-            if name.endswith(suffix):
-                return kind
-    raise UsageError(f"source.path: {path}: cannot tell its kind; known are .xml, .xml.bz2, .xml.gz and .parquet")
-
-
-def _source(
-    path: str, kind: str, files: list[str], parts: Sequence[tuple[Part, ...]], site: Site, is_wikitext: bool = True
-) -> Source:
-    units = tuple(WorkUnit(number, some, sum(part.bytes for part in some)) for number, some in enumerate(parts))
-    entry = SourceEntry.model_validate(
+def entry_of(found: SourceFiles, units: int, *, hashed: bool) -> SourceEntry:
+    """What the manifest says of a source; where `hashed`, every byte of a local file is read for its checksum."""
+    local = checksums([one.file for one in found.files if one.file.is_local]) if hashed else {}
+    files = [
+        {"name": one.name, "bytes": one.file.bytes, "checksum": one.checksum or local.get(one.file, "")}
+        for one in found.files
+    ]
+    sums = [str(file["checksum"]) for file in files]
+    is_one = len(sums) == 1 or not all(sums) or (len(set(sums)) == 1 and sums[0].startswith("revision:"))
+    # As `sha256sum` prints them, so that the sum over local files can be made by hand.
+    lines = "".join(f"{file['checksum']}  {file['name']}\n".removeprefix("sha256:") for file in files)
+    checksum = sums[0] if is_one else f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+    return SourceEntry.model_validate(
         {
-            "name": os.path.basename(path),
-            "kind": kind,
-            "bytes": sum(size_of(file) for file in files),
-            "checksum": checksum(files, root=path),
-            "units": len(units),
+            "name": found.name,
+            "kind": found.kind,
+            "bytes": sum(one.file.bytes for one in found.files),
+            "checksum": checksum if all(sums) else "",
+            "units": units,
+            "files": files,
         }
     )
-    return Source(entry, units, site, is_wikitext)

@@ -2,14 +2,19 @@
 
 import hashlib
 import heapq
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.settings import SplitSettings
 from pipeline.shard_format import SPLITS
 
 TRAIN, VALIDATION = SPLITS
 SPAN = 2**64
+NOT_TAKEN = -1  # among indices into `SPLITS`
 
 
 def digest(seed: int, page_id: int) -> int:
@@ -20,6 +25,14 @@ def digest(seed: int, page_id: int) -> int:
 def side(split: SplitSettings, page_id: int) -> str:
     """The side an article is on, which depends on nothing but the seed, the fraction and its own page id."""
     return VALIDATION if digest(split.seed, page_id) < split.validation_fraction * SPAN else TRAIN
+
+
+def sides(split: SplitSettings, page_ids: Iterable[int]) -> NDArray[np.int8]:
+    """`side` of each, as an index into `SPLITS`."""
+    numbers = b"".join(hashlib.sha256(b"%d:%d" % (split.seed, page_id)).digest()[:8] for page_id in page_ids)
+    # As whole numbers, since those of 64 bits and their fractions are not told apart exactly.
+    limit = np.uint64(math.ceil(split.validation_fraction * SPAN))
+    return (np.frombuffer(numbers, ">u8") < limit).astype(np.int8)  # train is 0
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,13 @@ class Selection:
         if self.taken is not None and page_id not in self.taken:
             return None
         return side(self.split, page_id)
+
+    def sides(self, page_ids: Sequence[int]) -> NDArray[np.int8]:
+        """`side` of each, as an index into `SPLITS`, or `NOT_TAKEN`."""
+        found = sides(self.split, page_ids)
+        if self.taken is not None:
+            found[[page_id not in self.taken for page_id in page_ids]] = NOT_TAKEN
+        return found
 
 
 def selection(split: SplitSettings, found: Smallest) -> Selection:

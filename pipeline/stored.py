@@ -10,6 +10,8 @@ from pipeline.command import RunError
 READ_BYTES = 1 << 18
 AGAIN = "download or make it again"
 PIECE_BYTES = 1 << 20  # a few bytes of bz2 can stand for gigabytes: never more than this is decompressed at once
+# Dumps shrink to a tenth, those of robots' articles to a fortieth. Text beyond this for its stored size is a bomb.
+BOMB_BYTES, BOMB_RATIO = 256 << 20, 200
 
 
 class _Decoder(Protocol):
@@ -76,9 +78,11 @@ def pieces(file: BinaryIO, path: str, kind: str, start: int, end: int) -> Iterat
         (byte of the file at which the stream starts, up to PIECE_BYTES of its text); none of an empty stream.
 
     Raises:
-        RunError: a stream is cut or damaged, or something else stands where one should start.
+        RunError: a stream is cut or damaged, or something else stands where one should start; or there is far more
+            text than stored bytes.
     """
     file.seek(start)
+    text = 0  # bytes that came out
     position, buffer = start, b""  # of the file: what has been read, and what of it no stream has taken yet
     while position < end or buffer:
         stream = position - len(buffer)
@@ -98,6 +102,12 @@ def pieces(file: BinaryIO, path: str, kind: str, start: int, end: int) -> Iterat
                 raise RunError(
                     f"{path}: damaged in the {_name(kind)} stream at byte {stream}: {error}; {AGAIN}"
                 ) from None
+            text += len(piece)
+            if text > BOMB_BYTES + BOMB_RATIO * (position - start):
+                raise RunError(
+                    f"{path}: is no dump but a decompression bomb: {text >> 20} MiB of text in {position - start}"
+                    f" stored bytes, up to the {_name(kind)} stream at byte {stream}; name another source"
+                )
             if piece:
                 yield stream, piece
         buffer = decoder.unused_data

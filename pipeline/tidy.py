@@ -7,31 +7,31 @@ from pipeline.wikitext import ASIDE_CLOSE, ASIDE_OPEN, CUT
 
 HEADING = "\x04"  # starts a heading's line, followed by its level in one digit
 
-_SEPARATORS = ",;:،؛、，；："
-_FILL = rf"[\s{CUT}{_SEPARATORS}]"
+SEPARATORS = ",;:،؛、，；："
+_FILL = rf"[\s{CUT}{SEPARATORS}]"
 # Possessive, and never starting in the middle of a run: linear in the length of a line.
 _EMPTY_BRACKETS = re.compile(rf"[(（]{_FILL}++[)）]")
 _AFTER_OPENING = re.compile(rf"([(（\[]){_FILL}++")
 _BEFORE_CLOSING = re.compile(rf"(?<!{_FILL}){_FILL}++(?=[)）\]])")
 _RUN = re.compile(rf"(?<!{_FILL}){_FILL}++")
-_AT_START = re.compile(rf"[\s{CUT}{_SEPARATORS}.。]++")
+_AT_START = re.compile(rf"[\s{CUT}{SEPARATORS}.。]++")
 _SPACES = re.compile(r"[ \t]{2,}|\t")
 # Single marks that only a cut keeps apart: joined, they would be markup.
 _BRACKETS_ROUND_CUT = re.compile(rf"([\[\]{{}}])(?:{_FILL}++\1)++")
 _QUOTES_ROUND_CUT = re.compile(f"'(?:{CUT}++')++")
 _ASIDE = re.compile(f"{ASIDE_OPEN}([0-9]+){ASIDE_CLOSE}")
 _NO_SEPARATOR = {ord(char): None for char in " \t\xa0" + CUT}
-_NO_SPACE_BEFORE = frozenset(".!?)]}。！？）»”")
+NO_SPACE_BEFORE = frozenset(".!?)]}。！？）»”")
 
 
-def tidy(text: str, aside: Sequence[str]) -> str:
-    """Close the holes, put back what was set aside, drop headings with nothing under them, trim blank lines and spaces.
+def tidy(text: str, aside: Sequence[str]) -> list[tuple[int, str]]:
+    """Close the holes, put back what was set aside, trim spaces; returns (level of the heading or 0, text) of lines.
 
     Args:
         text: lines; those of headings start with HEADING and their level; CUT stands where something was cut.
         aside: see `wikitext.cut`.
     """
-    lines: list[tuple[int, str]] = []  # (level of the heading, 0 of none; text)
+    lines: list[tuple[int, str]] = []
     for line in text.split("\n"):
         level = 0
         if line.startswith(HEADING):
@@ -39,6 +39,11 @@ def tidy(text: str, aside: Sequence[str]) -> str:
         shown = _line(line, aside)
         if shown or not (level or CUT in line):  # what is empty because of a cut was no blank line
             lines.append((level, shown))
+    return lines
+
+
+def joined(lines: Sequence[tuple[int, str]]) -> str:
+    """The text of a page from its lines, without headings that have nothing under them, and with few blank lines."""
     return "\n".join(_trim(_without_empty_sections(lines)))
 
 
@@ -75,8 +80,8 @@ def _hole(match: re.Match[str]) -> str:
     if CUT not in run:
         return run
     after = match.string[match.end() : match.end() + 1]
-    separators = run.translate(_NO_SEPARATOR) if after not in _NO_SPACE_BEFORE else ""
-    space = " " if after and after not in _NO_SPACE_BEFORE and any(char.isspace() for char in run) else ""
+    separators = run.translate(_NO_SEPARATOR) if after not in NO_SPACE_BEFORE else ""
+    space = " " if after and after not in NO_SPACE_BEFORE and any(char.isspace() for char in run) else ""
     return separators[:1] + space
 
 

@@ -17,8 +17,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from pipeline.command import Parser, RunError, UsageError, run
 from pipeline.encoder import HARD_TEXT, Encoder
 from pipeline.flags import add_params, add_source, add_split, source_settings, split_settings
-from pipeline.folder import sync
 from pipeline.params import from_flags, section
+from pipeline.place import sync
 from pipeline.settings import SourceSettings, SplitSettings, TokenizerSettings
 
 PROGRAM = "python -m pipeline.tokenizer"

@@ -1,157 +1,164 @@
-"""One work unit in, its report out, in the steps that `flow.py` names: articles, texts, token ids, rows, shards."""
+"""One work unit in, its report out, in the steps that `flow.py` names: articles, texts, token ids, rows, shards.
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+Every step takes batches and makes batches, one at a time: a unit of any size needs the memory of a few batches.
+"""
 
-from pipeline.article import Article, DeadLetter, Dropped
-from pipeline.chunk import Ids, Rows, chunk
-from pipeline.clean_text import text_of
-from pipeline.command import reason
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.article import Article, DeadLetter
+from pipeline.batch import NO_ARTICLES, NOTHING, Articles, Batch, Texts, read_articles, some
+from pipeline.chunk import NO_TAIL, Ids, Rows, chunk
+from pipeline.clean_text import TooSlow, text_of
+from pipeline.command import RunError, reason
 from pipeline.encoder import Encoder
-from pipeline.ledger import EMPTY_TEXT, NOT_TAKEN, DeadLetterRecord, UnitReport
+from pipeline.folder import REPORTS, unit_file
+from pipeline.ledger import EMPTY_TEXT, DeadLetterRecord, UnitReport, total
+from pipeline.place import Place
+from pipeline.plain_text import is_empty, plain_texts
 from pipeline.settings import ShardsSettings, SplitSettings
-from pipeline.shard import write_shard, write_whole
-from pipeline.shard_format import SPLITS, Counts
+from pipeline.shard import ArrowFile, ShardFile
+from pipeline.shard_format import SPLITS, articles_name, articles_schema, shard_name
 from pipeline.site import Site
 from pipeline.source import Source, WorkUnit, read_unit
 from pipeline.split import Selection, merge, selection, smallest
 
-REPORTS = "reports"  # folder of the units' reports, within the work folder
-T = TypeVar("T")
-U = TypeVar("U")
-
-NOTHING = Counts(
-    pages=0, articles=0, redirects=0, left_out={}, dead_letters=0, train_articles=0, validation_articles=0,
-    text_bytes=0, tokens=0, train_chunks=0, validation_chunks=0, tail_tokens=0,
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Unit(Generic[T]):
-    """What the steps hand on: one work unit, both sides of it, and the ledger so far.
-
-    Attributes:
-        number: of the unit, in the order of the source.
-        sides: train and validation -> articles, (page id, text) pairs, (page id, ids) pairs, then `Rows`.
-        counts: this unit's part of the ledger.
-        dead_letters: its pages that could not be read or cleaned.
-    """
-
-    number: int
-    sides: Mapping[str, T]
-    counts: Counts
-    dead_letters: tuple[DeadLetter, ...] = ()
-
-    def then(self, sides: Mapping[str, U], **counts: Any) -> "Unit[U]":
-        """The next step's unit: other sides, and these counts set."""
-        return Unit(self.number, sides, self.counts.model_copy(update=counts), self.dead_letters)
+MAX_DEAD_LETTERS = 100_000  # of one unit, which are held until its end: more are no accident
 
 
 def article_ids(unit: WorkUnit, site: Site) -> Iterator[int]:
-    """Page ids of a unit's articles, without a look at their texts."""
+    """Page ids of a unit's articles."""
     return (page.page_id for page in read_unit(unit, site) if isinstance(page, Article))
 
 
-def read_articles(unit: WorkUnit, site: Site, selected: Selection) -> Unit[list[Article]]:
-    """Read a unit and sort its articles by side; all else is counted by its reason."""
-    sides: dict[str, list[Article]] = {name: [] for name in SPLITS}
-    reasons: Counter[str] = Counter()
-    dead: list[DeadLetter] = []
-    pages = articles = 0
-    for page in read_unit(unit, site):
-        pages += 1
-        if isinstance(page, Dropped):
-            reasons[page.reason] += 1
-            continue
-        articles += 1
-        if isinstance(page, DeadLetter):
-            dead.append(page)
-        elif (name := selected.side(page.page_id)) is not None:
-            sides[name].append(page)
-        else:
-            reasons[NOT_TAKEN] += 1
-    redirects = reasons.pop("redirect", 0)
-    counts = {"pages": pages, "articles": articles, "redirects": redirects, "left_out": dict(reasons)}
-    return replace(Unit(unit.number, {}, NOTHING, tuple(dead)).then(sides, **counts))
-
-
-def clean_texts(unit: Unit[list[Article]], site: Site, is_wikitext: bool, name: str) -> Unit[list[tuple[int, str]]]:
+def clean_texts(
+    batches: Iterable[Batch[Texts]], site: Site, is_wikitext: bool, max_seconds: float
+) -> Iterator[Batch[Texts]]:
     """Wikitext to prose. What cannot be cleaned is a dead letter, what has no prose is left out."""
-    sides: dict[str, list[tuple[int, str]]] = {side: [] for side in SPLITS}
-    dead = list(unit.dead_letters)
-    empty = 0
-    for side, articles in unit.sides.items():
-        for article in articles:
-            try:
-                text = text_of(article, site, is_wikitext=is_wikitext)
-            except MemoryError:
-                raise
-            except Exception as error:  # whatever it is, it costs this article, not the run
-                why = f"cannot be cleaned: {type(error).__name__}: {reason(error)}"
-                where = article.where or f"{name}, unit {unit.number}"
-                dead.append(DeadLetter(article.page_id, article.title, where, why))
-                continue
-            if text.strip():
-                sides[side].append((article.page_id, text))
-            else:
-                empty += 1
-    left_out = unit.counts.left_out | ({EMPTY_TEXT: empty} if empty else {})
-    size = sum(len(text.encode()) for texts in sides.values() for _, text in texts)
-    cleaned = unit.then(
-        sides,
-        left_out=left_out,
-        text_bytes=size,
-        dead_letters=len(dead),
-        **{f"{side}_articles": len(texts) for side, texts in sides.items()},
-    )
-    return replace(cleaned, dead_letters=tuple(dead))
+    for batch in batches:
+        if is_wikitext:
+            texts, dead = _cleaned(batch, site, max_seconds)
+        else:
+            texts, dead = plain_texts(batch.content), ()
+        alive = np.ones(len(texts), bool) if not dead else np.asarray(texts.is_valid())
+        empty = is_empty(texts.fill_null("x")) & alive
+        kept = alive & ~empty
+        articles = batch.articles
+        if not kept.all():
+            articles, texts = articles.only(kept), texts.filter(pa.array(kept))
+        counts = batch.counts.model_copy(
+            update={
+                "left_out": batch.counts.left_out | some(EMPTY_TEXT, int(np.count_nonzero(empty))),
+                "text_bytes": pc.sum(pc.binary_length(texts)).as_py() or 0,
+                "dead_letters": batch.counts.dead_letters + len(dead),
+                **{f"{side}_articles": int(np.count_nonzero(articles.sides == i)) for i, side in enumerate(SPLITS)},
+            }
+        )
+        yield Batch(articles, texts, counts, batch.dead_letters + dead)
 
 
-def encode(unit: Unit[list[tuple[int, str]]], encoder: Encoder) -> Unit[list[tuple[int, Ids]]]:
+def clean_article(article: Article, site: Site, is_wikitext: bool, max_seconds: float) -> str | DeadLetter:
+    """Wikitext to prose; whatever goes wrong costs this article, not the run."""
+    try:
+        text = text_of(article, site, is_wikitext, max_seconds)
+        text.encode()  # a lone surrogate is no text
+        return text
+    except MemoryError:
+        raise
+    except TooSlow:
+        why = f"takes more CPU time to clean than source.max_page_seconds = {max_seconds:g}"
+    except Exception as error:
+        why = f"cannot be cleaned: {type(error).__name__}: {reason(error)}"
+    return DeadLetter(article.page_id, article.title, article.where, why)
+
+
+def _cleaned(batch: Batch[Texts], site: Site, max_seconds: float) -> tuple[Texts, tuple[DeadLetter, ...]]:
+    """The prose of each text, or null and a dead letter."""
+    articles, dead = batch.articles, []
+    texts: list[str | None] = []
+    columns = zip(articles.page_ids.tolist(), articles.titles.to_pylist(), articles.where, strict=True)
+    for (page_id, title, where), text in zip(columns, batch.content.to_pylist(), strict=True):
+        cleaned = clean_article(Article(page_id, 0, title, text, where), site, True, max_seconds)
+        if isinstance(cleaned, DeadLetter):
+            dead.append(cleaned)
+        texts.append(None if isinstance(cleaned, DeadLetter) else cleaned)
+    return pa.array(texts, pa.string()), tuple(dead)
+
+
+def encode(batches: Iterable[Batch[Texts]], encoder: Encoder) -> Iterator[Batch[list[Ids]]]:
     """Prose to token ids, article by article."""
-    sides = {}
-    for side, texts in unit.sides.items():
-        ids = encoder.encode_batch([text for _, text in texts])
-        sides[side] = [(page_id, some) for (page_id, _), some in zip(texts, ids, strict=True)]
-    return unit.then(sides)
+    for batch in batches:
+        yield batch.then(encoder.encode_batch(batch.content))
 
 
-def to_rows(unit: Unit[list[tuple[int, Ids]]], shards: ShardsSettings, end_of_text_id: int) -> Unit[Rows]:
-    """Token ids to rows of `chunk_tokens`; the ids that fill no row are counted."""
-    sides = {
-        side: chunk(articles, shards.chunking, shards.chunk_tokens, end_of_text_id)
-        for side, articles in unit.sides.items()
-    }
-    return unit.then(
-        sides,
-        tokens=sum(rows.tokens for rows in sides.values()),
-        tail_tokens=sum(rows.tail_tokens for rows in sides.values()),
-        **{f"{side}_chunks": len(rows.input_ids) for side, rows in sides.items()},
-    )
+def to_rows(
+    batches: Iterable[Batch[list[Ids]]], shards: ShardsSettings, end_of_text_id: int
+) -> Iterator[Batch[dict[str, Rows]]]:
+    """Token ids to rows of `chunk_tokens`, by side; the ids that fill no row are counted."""
+    tails = dict.fromkeys(SPLITS, NO_TAIL)
+    for batch in batches:
+        pairs = list(zip(batch.articles.page_ids.tolist(), batch.content, batch.articles.sides.tolist(), strict=True))
+        sides = {}
+        for index, side in enumerate(SPLITS):
+            articles = [(page_id, ids) for page_id, ids, of_side in pairs if of_side == index]
+            sides[side] = chunk(articles, shards.chunking, shards.chunk_tokens, end_of_text_id, tails[side])
+            tails[side] = sides[side].tail
+        tokens = np.array([len(ids) for ids in batch.content], np.int64) + (shards.chunking == "pack")
+        cut = batch.then(
+            sides,
+            tokens=sum(rows.tokens for rows in sides.values()),
+            tail_tokens=sum(rows.left_out for rows in sides.values()),
+            **{f"{side}_chunks": len(rows.input_ids) for side, rows in sides.items()},
+        )
+        yield replace(cut, articles=replace(cut.articles, tokens=tokens))
+    left = sum(len(tail.ids) for tail in tails.values())
+    yield Batch(NO_ARTICLES, {}, NOTHING.model_copy(update={"tail_tokens": left}))
 
 
-def write_shards(unit: Unit[Rows], work: Path, units: int, chunk_tokens: int, vocab_size: int) -> int:
-    """Write a unit's shards, then its report, which says that they are there; done twice, they are the same bytes."""
-    shards = [
-        write_shard(work, side, unit.number, units, rows, chunk_tokens, vocab_size) for side, rows in unit.sides.items()
-    ]
-    report = UnitReport(
-        unit=unit.number,
-        counts=unit.counts,
-        shards=shards,
-        dead_letters=[DeadLetterRecord(**vars(letter)) for letter in unit.dead_letters],
-    )
-    write_whole(work / REPORTS / f"{unit.number:05d}.json", report.model_dump_json().encode())
-    return unit.number
+def write_shards(
+    unit: int, batches: Iterable[Batch[dict[str, Rows]]], work: Place, units: int, chunk_tokens: int, vocab_size: int
+) -> int:
+    """Write a unit's shards and the tables of their articles, then its report, which says that they are there.
+
+    Done twice, they are the same bytes.
+    """
+    counts = NOTHING
+    dead: list[DeadLetter] = []
+    with contextlib.ExitStack() as files:
+        shards, tables = {}, {}
+        for side in SPLITS:
+            name, table = shard_name(side, unit, units), articles_name(side, unit, units)
+            shards[side] = ShardFile(name, files.enter_context(work.create(name)), chunk_tokens, vocab_size)
+            tables[side] = ArrowFile(table, files.enter_context(work.create(table)), articles_schema())
+        for batch in batches:
+            for side, rows in batch.content.items():
+                shards[side].append_rows(rows)
+                tables[side].append(_table(batch.articles.only(batch.articles.sides == SPLITS.index(side))))
+            counts = total([counts, batch.counts])
+            dead += batch.dead_letters
+            if len(dead) > MAX_DEAD_LETTERS:
+                first = f"the first is at {dead[0].where}: {dead[0].error}"
+                raise RunError(f"more than {MAX_DEAD_LETTERS} pages of one unit cannot be read; {first}")
+        report = UnitReport(
+            unit=unit,
+            counts=counts,
+            shards=[shards[side].close_shard(side, unit) for side in SPLITS],
+            articles=[tables[side].close() for side in SPLITS],
+            dead_letters=[DeadLetterRecord(**vars(letter)) for letter in dead],
+        )
+    work.write(unit_file(REPORTS, unit), report.model_dump_json().encode())
+    return unit
 
 
-def read_reports(work: Path) -> list[UnitReport]:
-    """The reports of all units that are done, in the order of the source."""
-    paths = sorted((work / REPORTS).glob("[0-9]*.json"), key=lambda path: int(path.stem))
-    return [UnitReport.model_validate_json(path.read_bytes()) for path in paths]
+def _table(articles: Articles) -> list[Any]:
+    """The columns of `shard_format.articles_schema`."""
+    return [pa.array(articles.page_ids), pa.array(articles.revision_ids), articles.titles, pa.array(articles.tokens)]
 
 
 def select(source: Source, split: SplitSettings) -> Selection:
@@ -167,5 +174,6 @@ def training_texts(source: Source, split: SplitSettings) -> Iterator[str]:
     selected = select(source, split)
     for unit in source.units:
         articles = read_articles(unit, source.site, selected)
-        for _, text in clean_texts(articles, source.site, source.is_wikitext, source.entry.name).sides["train"]:
-            yield text
+        for batch in clean_texts(articles, source.site, source.is_wikitext, source.limits.max_page_seconds):
+            is_train = pa.array(batch.articles.sides == SPLITS.index("train"))
+            yield from batch.content.filter(is_train).to_pylist()

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from pipeline.deadline import Deadline
 from pipeline.site import CATEGORY, FILE, Site
 from pipeline.templates import MAX_CHARS, expand, variant
 
@@ -29,7 +30,6 @@ _TOKEN = re.compile(
     r"|^[ \t:*#;]*\{\||^[ \t]*\|\}(?!\})",
     re.MULTILINE,
 )
-_TEMPLATE = re.compile(r"[^|{}\[\]<>]{0,40}")
 _PREFIX = re.compile(r"[ _\t]{0,9}([^:|\[\]{}<>\n]{1,60}):")
 # Aliases of the File namespace are not in siteinfo: what has a prefix and ends like a file is a file.
 _FILE_NAME = re.compile(
@@ -74,8 +74,8 @@ class _Finder:
 
 
 class _Cutter:
-    def __init__(self, text: str, site: Site) -> None:
-        self.text, self.site = text, site
+    def __init__(self, text: str, site: Site, deadline: Deadline) -> None:
+        self.text, self.site, self.deadline = text, site, deadline
         self.out: list[str] = []
         self.aside: list[str] = []
         self.stack: list[_Frame] = []
@@ -88,6 +88,7 @@ class _Cutter:
             if match.start() > position:
                 self.out.append(self.text[position : match.start()])
             position = self._token(match)
+            self.deadline.check()
         self.out.append(self.text[position:])
         self._unwind()
         return "".join(self.out)
@@ -107,7 +108,7 @@ class _Cutter:
         elif mark[0] == "}" and mark[1] == "}":
             self._close_braces(len(mark))
         elif mark == "[[":
-            self._open(_Kind.LINK, drop=self._drops_link(match.start()))
+            self._open(_Kind.LINK, drop=drops_link(self.text, match.start(), self.site))
         elif mark == "]]":
             self._close_link()
         elif mark == "-{":
@@ -161,20 +162,8 @@ class _Cutter:
             self.out.append(CUT)
         else:
             self.out.append(f"{ASIDE_OPEN}{len(self.aside)}{ASIDE_CLOSE}")
-            self.aside.append(CONTROL.sub("", html.unescape(content)))
+            self.aside.append(set_aside(content))
         return position
-
-    def _drops_link(self, position: int) -> bool:
-        """Whether the link whose brackets start here shows nothing where it stands."""
-        match = _PREFIX.match(self.text, position + 2)
-        if not match:
-            return False
-        prefix = match[1]
-        if self.site.namespace_of(prefix) in (FILE, CATEGORY) or _FILE_NAME.match(self.text, match.end()):
-            return True
-        before = self.text[max(0, position - 3) : position].rstrip(" \t")
-        at_line_start = position == 0 or before.endswith(("\n", "]]", "->")) or (before == "" and position < 3)
-        return at_line_start and bool(_LANGUAGE.fullmatch(prefix)) and prefix not in _NO_LANGUAGES
 
     def _close_braces(self, run: int) -> None:
         """Match a run of closing braces as MediaWiki does: three, a parameter, before two, a template."""
@@ -238,16 +227,35 @@ class _Cutter:
                 done += 1
 
 
-def cut(text: str, site: Site) -> tuple[str, list[str]]:
+def drops_link(text: str, position: int, site: Site) -> bool:
+    """Whether the link whose brackets start here shows nothing where it stands."""
+    match = _PREFIX.match(text, position + 2)
+    if not match:
+        return False
+    prefix = match[1]
+    if site.namespace_of(prefix) in (FILE, CATEGORY) or _FILE_NAME.match(text, match.end()):
+        return True
+    before = text[max(0, position - 3) : position].rstrip(" \t")
+    at_line_start = position == 0 or before.endswith(("\n", "]]", "->")) or (before == "" and position < 3)
+    return at_line_start and bool(_LANGUAGE.fullmatch(prefix)) and prefix not in _NO_LANGUAGES
+
+
+def set_aside(content: str) -> str:
+    """What `<nowiki>` with this content shows."""
+    return CONTROL.sub("", html.unescape(content))
+
+
+def cut(text: str, site: Site, deadline: Deadline) -> tuple[str, list[str]]:
     """Cut out of wikitext what is no prose.
 
     Args:
         text: wikitext without control characters other than line feed and tab.
         site: whose names of namespaces count.
+        deadline: asked at every token.
 
     Returns:
         The rest, with CUT where something was, and what `<nowiki>` held: the n-th belongs in the place of
         ASIDE_OPEN, n, ASIDE_CLOSE.
     """
-    cutter = _Cutter(text, site)
+    cutter = _Cutter(text, site, deadline)
     return cutter.run(), cutter.aside

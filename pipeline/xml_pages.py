@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pipeline.command import RunError
 from pipeline.stored import AGAIN
 
-MAX_PAGE_BYTES = 64 << 20  # MediaWiki itself stores at most 2 MiB of wikitext a page ($wgMaxArticleSize)
-MAX_BETWEEN_BYTES = 1 << 20  # between two pages stand a few spaces
-MAX_SKIPPED_BYTES = 1 << 30  # left out of one source for being too large or between pages: more is a bomb, not a dump
+HEAD_BYTES = 2000  # kept of what is no page, or too large: its id and title are there, if anywhere
+_BLANK = re.compile(rb"\s*")
 _OPEN = re.compile(rb"<page[\s>]")
 _CLOSE = b"</page>"
 _FOOTER = b"</mediawiki>"
+_MARK = len(_FOOTER)  # the longest of the marks that end anything
 
 
 @dataclass(frozen=True)
 class RawPage:
-    """One page, or what may be one: then `error` says why it cannot be one, and `xml` is the start of it."""
+    """One page, or what may be one: then `error` says why it cannot be one, and `xml` may be no more than its start."""
 
     stream: int  # where its stream starts, in the stored file
     offset: int  # where it starts, in the text of that stream
@@ -35,96 +35,108 @@ class RawPage:
 
 
 class PageSplitter:
-    """Splits the text of streams into pages; `footer` says whether `</mediawiki>` has been met."""
+    """Splits the text of streams into pages; `footer` says whether `</mediawiki>` has been met.
 
-    def __init__(self, path: str, *, across_streams: bool, skip: int = 0) -> None:
+    What comes out does not depend on where the pieces that go in are cut.
+    """
+
+    def __init__(self, path: str, *, across_streams: bool, max_page_bytes: int, skip: int = 0) -> None:
         """Say what to split.
 
         Args:
             path: for errors.
             across_streams: a page may go on in the next stream, as in files that a parallel bzip2 has made.
+            max_page_bytes: no more than this, and the last piece, is ever held; at least HEAD_BYTES.
             skip: length of the text to leave out at the start: a header.
         """
         self.footer = False
-        self._path, self._across_streams = path, across_streams
+        self._path, self._across_streams, self._max_page_bytes = path, across_streams, max_page_bytes
         self._header = skip
         self._buffer = bytearray()
         self._stream = -1
         self._base = 0  # offset of the buffer's first byte in the text of its stream
-        self._searched = 0  # no page ends before here in the buffer
-        self._skipping = False  # inside a page that is too large
-        self._skipped = 0
+        self._searched = 0  # nothing ends before here in the buffer
+        self._skipping = ""  # "page" or "text": inside something of which the end alone is still wanted
 
     def split(self, pieces: Iterable[tuple[int, bytes]]) -> Iterator[RawPage]:
         """Yield the pages of `pieces`, pairs of (where the stream starts, text).
 
         Raises:
-            RunError: the text ends inside a page, or holds too much that is no page.
+            RunError: the text ends inside a page.
         """
         for stream, piece in pieces:
             if self._stream < 0 or (stream != self._stream and not self._across_streams):
-                yield from self._end()
+                yield from self._items(last=True)
                 self._stream, self._base = stream, 0
             self._buffer += piece
             if self._header:
                 self._header -= len(self._take(min(self._header, len(self._buffer))))
-            yield from self._pages()
-        yield from self._end()
+            yield from self._items(last=False)
+        yield from self._items(last=True)
 
-    def _pages(self) -> Iterator[RawPage]:
-        """Take all that is whole from the buffer."""
-        while True:
-            opened = None if self._skipping else _OPEN.search(self._buffer)
-            if opened and opened.start():
-                yield from self._between(opened.start())
-            elif not opened and not self._skipping:
-                if len(self._buffer) > MAX_BETWEEN_BYTES:
-                    self._skip(len(self._buffer))
-                    yield from self._between(len(self._buffer))
+    def _items(self, *, last: bool) -> Iterator[RawPage]:
+        """Take all that is whole from the buffer: pages, and text that stands in none; `last`: nothing more comes."""
+        while self._buffer:
+            if not self._skipping and self._outside(last=last):
                 return
-            end = self._buffer.find(_CLOSE, self._searched)
-            if end < 0:
-                yield from self._wait()
-                return
-            xml = self._take(end + len(_CLOSE))
+            kind = self._skipping or ("page" if _OPEN.match(self._buffer) else "text")
+            end = self._end_of(kind)
+            if end < 0 and last:
+                if kind == "page":
+                    raise RunError(
+                        f"{self._path}: is cut in the middle of a page, at byte {self._base} of the text of the stream"
+                        f" at byte {self._stream}; {AGAIN}"
+                    )
+                end = len(self._buffer)
             if not self._skipping:
-                yield from self._one_by_one(xml)
-            self._skipping = False
+                if 0 <= end <= self._limit(kind):
+                    yield self._whole(kind, end)
+                    continue
+                if end < 0 and len(self._buffer) <= self._limit(kind):
+                    return
+                yield self._too_large(kind)
+                self._skipping = kind
+            if end < 0:
+                self._take(max(1, len(self._buffer) - _MARK))
+                return
+            self._take(end)
+            self._skipping = ""
 
-    def _wait(self) -> Iterator[RawPage]:
-        """Keep what may still become a page; of one that is too large, keep only what may be its end."""
-        if not self._skipping and len(self._buffer) > MAX_PAGE_BYTES:
-            start = bytes(self._buffer[:2000])
-            yield RawPage(self._stream, self._base, start, f"the page is larger than {MAX_PAGE_BYTES >> 20} MiB")
-            self._skipping = True
-        if self._skipping:
-            self._skip(len(self._buffer))
-            self._take(max(0, len(self._buffer) - len(_CLOSE)))
-        self._searched = max(0, len(self._buffer) - len(_CLOSE))
+    def _outside(self, *, last: bool) -> bool:
+        """Take what stands between pages: white space, the footer; whether more is needed to tell what comes next."""
+        while True:
+            blank = _BLANK.match(self._buffer)
+            self._take(blank.end() if blank else 0)
+            if not self._buffer.startswith(_FOOTER):
+                return not self._buffer or (len(self._buffer) < _MARK and not last)
+            self.footer = True
+            self._take(_MARK)
 
-    def _one_by_one(self, xml: bytes) -> Iterator[RawPage]:
-        """The page that has just been taken, after those before it that never ended."""
-        starts = [opened.start() for opened in _OPEN.finditer(xml)]
-        for start, stop in zip(starts, [*starts[1:], len(xml)], strict=True):
-            error = "" if stop == len(xml) else "the page has no </page>"
-            yield RawPage(self._stream, self._base - len(xml) + start, xml[start:stop], error)
+    def _end_of(self, kind: str) -> int:
+        """How much of the buffer belongs to what is at its start; -1: its end has not come yet."""
+        start = self._searched if self._skipping else max(1, self._searched)
+        mark = self._buffer.find(_CLOSE if kind == "page" else _FOOTER, start)
+        opened = _OPEN.search(self._buffer, start, mark if mark >= 0 else len(self._buffer))
+        if opened:  # the next page, although this one has not ended
+            return opened.start()
+        if mark >= 0:
+            return mark + len(_CLOSE) if kind == "page" else mark
+        self._searched = max(0, len(self._buffer) - _MARK + 1)
+        return -1
 
-    def _between(self, length: int) -> Iterator[RawPage]:
-        """Take what stands outside of pages: white space, and the footer after the last of them."""
-        text = self._take(length)
-        before, footer, after = text.partition(_FOOTER)
-        self.footer = self.footer or bool(footer)
-        if before.strip() or after.strip():
-            yield RawPage(self._stream, self._base - len(text), text[:2000], "text that stands in no page")
+    def _limit(self, kind: str) -> int:
+        return self._max_page_bytes if kind == "page" else HEAD_BYTES
 
-    def _end(self) -> Iterator[RawPage]:
-        """The stream, or all of them, ended."""
-        if self._skipping or _OPEN.match(self._buffer):
-            raise RunError(
-                f"{self._path}: is cut in the middle of a page, at byte {self._base} of the text of the stream"
-                f" at byte {self._stream}; {AGAIN}"
-            )
-        yield from self._between(len(self._buffer))
+    def _whole(self, kind: str, length: int) -> RawPage:
+        offset, xml = self._base, self._take(length)
+        if kind == "text":
+            return RawPage(self._stream, offset, xml, "text that stands in no page")
+        return RawPage(self._stream, offset, xml, "" if xml.endswith(_CLOSE) else "the page has no </page>")
+
+    def _too_large(self, kind: str) -> RawPage:
+        error = f"the page is larger than source.max_page_bytes = {self._max_page_bytes}"
+        head = bytes(self._buffer[:HEAD_BYTES])
+        return RawPage(self._stream, self._base, head, error if kind == "page" else "text that stands in no page")
 
     def _take(self, length: int) -> bytes:
         taken = bytes(self._buffer[:length])
@@ -132,11 +144,3 @@ class PageSplitter:
         self._base += length
         self._searched = 0
         return taken
-
-    def _skip(self, length: int) -> None:
-        self._skipped += length
-        if self._skipped > MAX_SKIPPED_BYTES:
-            raise RunError(
-                f"{self._path}: more than {MAX_SKIPPED_BYTES >> 30} GiB that is no page, up to the stream at byte"
-                f" {self._stream}: this is no dump of articles"
-            )

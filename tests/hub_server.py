@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """GET and HEAD of a repository's description, its file list, and its files."""
+    """A repository's description, its file list, and its files, whole or by range. Datasets are named datasets/NAME."""
 
     protocol_version = "HTTP/1.1"
     models: dict[str, Path]
@@ -22,8 +23,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path).lstrip("/")
         self.requests.append(f"{self.command} /{path}")
-        if path.startswith("api/models/"):
-            self._describe(path.removeprefix("api/models/"))
+        if path.startswith("api/"):
+            self._describe(path.removeprefix("api/").removeprefix("models/"))
         else:
             self._serve(path)
 
@@ -35,7 +36,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _describe(self, rest: str) -> None:
         for name, folder in self.models.items():
             if rest == name or rest.startswith((f"{name}/revision/", f"{name}/tree/")):
-                files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+                inner = rest.removeprefix(f"{name}/tree/").partition("/")[2] if "/tree/" in rest else ""
+                files = [path for path in sorted((folder / inner).rglob("*")) if path.is_file()]
+                if "/revision/" in rest and rest.rpartition("/")[2] not in ("main", "v1", COMMIT):
+                    self._refuse("RevisionNotFound")
+                    return
                 names = [path.relative_to(folder).as_posix() for path in files]
                 if rest.startswith(f"{name}/tree/"):
                     answer: object = [
@@ -59,7 +64,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse("EntryNotFound")
             return
         headers = {"Content-Type": "application/octet-stream", "ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT}
-        self._answer(200, file.read_bytes(), headers)
+        data, asked = file.read_bytes(), re.fullmatch("bytes=([0-9]+)-([0-9]+)", self.headers.get("Range", ""))
+        if asked is None:
+            self._answer(200, data, headers)
+            return
+        first, last = int(asked[1]), min(int(asked[2]), len(data) - 1)
+        self.requests.append(f"{last + 1 - first} bytes of {file.name}")
+        self._answer(206, data[first : last + 1], headers | {"Content-Range": f"bytes {first}-{last}/{len(data)}"})
 
     def _refuse(self, code: str) -> None:
         # The real hub answers 401 for a repository that does not exist, as for a private one.

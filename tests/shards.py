@@ -33,6 +33,7 @@ def make_shards(
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
     chunk_tokens, vocab_size = train.shape[1], len(tokenizer)
     shards: list[sf.ShardEntry] = []
+    articles: list[sf.FileEntry] = []
     files: list[sf.FileEntry] = []
     for split, rows in (("train", train), ("validation", validation)):
         names = [sf.shard_name(split, unit, units) for unit in range(units)]
@@ -40,6 +41,8 @@ def make_shards(
             path = _write(folder / name, part, sf.schema(chunk_tokens, vocab_size))
             entry = _entry(folder, path)
             shards.append(sf.ShardEntry(**entry, split=split, unit=unit, rows=len(part), tokens=part.size))
+            table = _articles(folder / sf.articles_name(split, unit, units), part)
+            articles.append(sf.FileEntry(**_entry(folder, table)))
         files += _datasets_files(folder, split, names)
     counts = sf.Counts(
         pages=2,
@@ -56,7 +59,10 @@ def make_shards(
         tail_tokens=0,
     )
     manifest = sf.Manifest(
-        source=sf.SourceEntry(name="made-up.xml", kind="xml", bytes=0, checksum="sha256:0", units=units),
+        version="0",
+        site=sf.SiteEntry(language="en", name="Made up", database="madeupwiki", base="https://example.org/wiki/Main"),
+        limits=sf.LimitsEntry(unit_bytes=1, max_page_bytes=1, max_page_seconds=1.0),
+        source=sf.SourceEntry(name="made-up.xml", kind="xml", bytes=0, checksum="sha256:0", units=units, files=[]),
         tokenizer=sf.TokenizerEntry(
             sha256=sf.sha256_of(tokenizer_folder / "tokenizer.json"),
             vocab_size=vocab_size,
@@ -68,6 +74,7 @@ def make_shards(
         chunking="pack",
         counts=counts,
         shards=shards,
+        articles=articles,
         files=files,
     )
     (folder / sf.MANIFEST).write_bytes(sf.manifest_bytes(manifest))
@@ -82,6 +89,16 @@ def _write(path: Path, rows: Rows, schema: pa.Schema) -> Path:
     pages = pa.array(np.arange(len(rows)), type=pa.int64())
     with path.open("wb") as file, pa.ipc.new_stream(file, schema) as writer:
         writer.write_batch(pa.record_batch([ids, pages], schema=schema))
+    return path
+
+
+def _articles(path: Path, rows: Rows) -> Path:
+    """One article for each row, as `_write` numbers them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    numbers = range(len(rows))
+    columns = [list(numbers), [0] * len(rows), [f"T{number}" for number in numbers], [rows.shape[1]] * len(rows)]
+    with path.open("wb") as file, pa.ipc.new_stream(file, sf.articles_schema()) as writer:
+        writer.write_table(pa.table(columns, schema=sf.articles_schema()))
     return path
 
 

@@ -1,4 +1,5 @@
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chunk import document, pack
+from pipeline.chunk import NO_TAIL, chunk, document, pack
 
 END = 999
 article = st.tuples(st.integers(1, 10**6), st.lists(st.integers(0, 500), max_size=40))
@@ -42,6 +43,19 @@ def test_document_rows_never_cross_articles_and_only_short_tails_are_left_out(so
     assert rows.input_ids.tolist() == [row for _, row in expected]
     assert rows.page_ids.tolist() == [page for page, _ in expected]
     assert rows.tokens == sum(len(ids) for _, ids in some) == n * len(expected) + rows.tail_tokens
+
+
+@given(articles, st.lists(st.integers(0, 12), max_size=5), chunk_tokens, st.sampled_from(["pack", "document"]))
+def test_articles_cut_in_any_batches_give_the_rows_that_they_give_at_once(some, cuts, n, chunking):
+    whole = chunk(arrays(some), chunking, n, END)
+    parts, tail = [], NO_TAIL
+    for first, last in pairwise([0, *sorted(cuts), len(some)]):
+        parts.append(chunk(arrays(some[first:last]), chunking, n, END, tail))
+        tail = parts[-1].tail
+    assert np.concatenate([part.input_ids for part in parts]).tolist() == whole.input_ids.tolist()
+    assert [page for part in parts for page in part.page_ids.tolist()] == whole.page_ids.tolist()
+    assert sum(part.tokens for part in parts) == whole.tokens
+    assert sum(part.left_out for part in parts) + len(tail.ids) == whole.tail_tokens
 
 
 def test_no_articles_make_no_rows_of_the_right_width():

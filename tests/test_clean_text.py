@@ -1,21 +1,15 @@
 """Wikitext becomes prose: what a reader of the page would read stays, what surrounds it goes, in linear time."""
 
-import os
 import re
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.article import Article
-from pipeline.clean_text import clean
-from pipeline.settings import SourceSettings
+from pipeline.clean_text import clean, clean_slowly
 from pipeline.site import Site
-from pipeline.source import open_source, read_unit
 
-SHARED = Path(os.environ.get("WIKILM_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 SITE = Site("ltg", "Vikipedeja", "ltgwiki", ((0, ""), (6, "Fails"), (14, "Kategoreja"), (10, "Veidne")))
 
 CASES = {
@@ -95,7 +89,7 @@ CASES = {
 
 @pytest.mark.parametrize("wikitext", CASES)
 def test_a_reader_reads_the_prose(wikitext: str) -> None:
-    assert clean(wikitext, SITE) == CASES[wikitext]
+    assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE) == CASES[wikitext]
 
 
 def test_names_of_namespaces_are_those_of_the_wiki_alone() -> None:
@@ -182,32 +176,3 @@ def test_depth_is_no_danger(start: str, end: str) -> None:
     assert time.process_time() - begun < 5
     assert text.startswith("before")
     assert text.endswith("after")
-
-
-LEFTOVERS = (
-    r"''|\[\[|\]\]|\{\{|\}\}|\{\||\|\}|__[A-Z]+__"
-    r"|&(?:nbsp|amp|lt|gt|quot|ndash);|</?(?:ref|div|br|small|table|gallery)\b"
-)
-HOLES = r"\([\s,;]+\)|  | ,"
-
-
-@pytest.mark.parametrize(
-    ("name", "prefixes"),
-    [
-        ("enwiki-20160501-sample", "File|Image|Category"),
-        ("ltgwiki-20170901", "Fails|Kategoreja|File|Category"),
-        ("viwiki-20230501-sample", "Tập tin|Thể loại|Hình|File|Category"),
-    ],
-)
-def test_little_is_left_over_in_real_articles(name: str, prefixes: str) -> None:
-    path = SHARED / f"{name}-pages-articles-multistream.xml.bz2"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not here: WIKILM_SHARED names the folder that has data/")
-    source = open_source(SourceSettings(path=str(path), unit_bytes=1_000_000))
-    pages = [page for page in read_unit(source.units[0], source.site) if isinstance(page, Article)]
-    texts = [clean(page.text, source.site) for page in pages]
-    megabytes = sum(len(text.encode()) for text in texts) / 1e6
-    assert megabytes > 0.1
-    leftovers = [match[0] for text in texts for match in re.finditer(f"{LEFTOVERS}|(?:{prefixes}):", text)]
-    assert len(leftovers) < max(1, 5 * megabytes), leftovers[:20]
-    assert sum(len(re.findall(HOLES, text)) for text in texts) < max(1, 20 * megabytes)

@@ -26,6 +26,14 @@ def test_a_message_of_several_lines_is_told_in_one(capsys):
     assert capsys.readouterr().err == "wikilm: error: first second\n"
 
 
+def test_a_message_controls_no_terminal(capsys):
+    def main(_argv):
+        raise RunError("column \x1b[31mé\u202e中\x9b")
+
+    run(main, "wikilm")
+    assert capsys.readouterr().err == "wikilm: error: column �[31mé�中�\n"
+
+
 def test_a_full_disk_is_named_as_such(capsys):
     def main(_argv):
         raise OSError(errno.ENOSPC, "No space left on device", "data/shards/x.arrow")

@@ -5,13 +5,14 @@ import dataclasses
 import gzip
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import xml_pages
+from pipeline import stored
 from pipeline.article import Article, DeadLetter, Dropped
 from pipeline.command import RunError, UsageError
 from pipeline.settings import SourceSettings
@@ -31,12 +32,12 @@ PAGES = [
 NAMES = ["a-multistream.xml.bz2", "a.xml", "a.xml.bz2", "a.xml.gz"]
 
 
-def opened(path: Path, unit_bytes: int = 1) -> Source:
-    return open_source(SourceSettings(path=str(path), unit_bytes=unit_bytes))
+def opened(path: Path, unit_bytes: int = 1, **settings: int) -> Source:
+    return open_source(SourceSettings(path=str(path), unit_bytes=unit_bytes, **settings))
 
 
-def pages_of(path: Path, unit_bytes: int = 1) -> list[Article | Dropped | DeadLetter]:
-    source = opened(path, unit_bytes)
+def pages_of(path: Path, unit_bytes: int = 1, **settings: int) -> list[Article | Dropped | DeadLetter]:
+    source = opened(path, unit_bytes, **settings)
     return [page for unit in source.units for page in read_unit(unit, source.site)]
 
 
@@ -225,7 +226,7 @@ def test_junk_after_the_last_stream_is_refused(tmp_path: Path) -> None:
 
 def test_unknown_names_and_missing_files_are_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
-    for path in (tmp_path / "a.txt", tmp_path / "none.xml.bz2", Path("s3://bucket/a.xml.bz2")):
+    for path in (tmp_path / "a.txt", tmp_path / "none.xml.bz2"):
         with pytest.raises(UsageError, match=r"source\.path"):
             opened(path)
 
@@ -288,25 +289,54 @@ def test_old_dumps_name_the_namespace_in_the_title_alone(tmp_path: Path) -> None
 
 def test_a_page_may_be_larger_than_the_parser_allows_by_itself(tmp_path: Path) -> None:
     text = "x" * 11_000_000
-    (page,) = pages_of(make_dump(tmp_path / "a.xml.bz2", [Page(1, "Large", text)]))
+    (page,) = pages_of(make_dump(tmp_path / "a.xml.bz2", [Page(1, "Large", text)]), max_page_bytes=12_000_000)
     assert isinstance(page, Article)
     assert page.text == text
 
 
-def test_a_page_too_large_is_a_dead_letter_and_is_never_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xml_pages, "MAX_PAGE_BYTES", 1 << 20)
-    pages = [Page(1, "A", "a"), Page(2, "Bomb", "x" * 5_000_000), Page(3, "C", "c")]
-    for name in NAMES:
-        found = pages_of(make_dump(tmp_path / name, pages, pages_per_stream=3))
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_too_large_is_a_dead_letter_that_names_the_setting_and_the_others_are_read(
+    tmp_path: Path, name: str
+) -> None:
+    large = Page(2, "Large", "x" * 5_000_000)
+    path = make_dump(tmp_path / name, [Page(1, "A", "a"), large, Page(3, "C", "c")], pages_per_stream=3)
+    size = len(large.xml().strip().encode())
+    assert [type(page) for page in pages_of(path, max_page_bytes=size)] == [Article] * 3
+    for limit in (size - 1, 5000):
+        found = pages_of(path, max_page_bytes=limit)
         assert [type(page) for page in found] == [Article, DeadLetter, Article]
-        assert (found[1].page_id, found[1].title) == (2, "Bomb")
+        assert (found[1].page_id, found[1].title) == (2, "Large")
+        assert f"source.max_page_bytes = {limit}" in found[1].error
 
 
-def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xml_pages, "MAX_SKIPPED_BYTES", 8 << 20)
-    path = tmp_path / "a.xml.bz2"
-    path.write_bytes(bz2.compress(header() + PAGES[0].xml().encode() + b" " * (20 << 20) + FOOTER))
-    assert "this is no dump of articles" in refusal(path)
+def test_a_page_of_any_size_is_read_in_the_memory_of_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    before, _, after = Page(2, "Large", "HERE").xml().partition("HERE")
+    with path.open("wb") as file:
+        file.write(header() + before.encode())
+        for _ in range(300):
+            file.write(b"y" * (1 << 20))
+        file.write(after.encode() + Page(3, "C", "c").xml().encode() + FOOTER)
+    source = opened(path, max_page_bytes=1 << 20)
+    tracemalloc.start()
+    found = [type(page) for page in read_unit(source.units[0], source.site)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [DeadLetter, Article]
+    assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("name", ["a.xml.bz2", "a.xml.gz", "a-multistream.xml.bz2"])
+@pytest.mark.parametrize("inside", ["a page", "no page"])
+def test_a_decompression_bomb_is_refused_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, inside: str
+) -> None:
+    monkeypatch.setattr(stored, "BOMB_BYTES", 8 << 20)
+    page = Page(2, "Bomb", "x" * (64 << 20) if inside == "a page" else "").xml() + " " * (64 << 20)
+    path = make_dump(tmp_path / name, [Page(1, "A", "a"), Page(2, "Bomb", raw=page)])
+    line = refusal(path)
+    assert "decompression bomb" in line
+    assert int(line.split(" MiB")[0].split()[-1]) < 64
 
 
 def test_pages_may_go_on_in_the_next_stream_where_a_parallel_packer_has_cut(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.index import index_name
-from pipeline.source import kind_of
+from pipeline.source_files import kind_of
 
 
 @pytest.mark.parametrize(

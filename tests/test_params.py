@@ -37,6 +37,17 @@ def test_a_section_is_loaded_and_frozen(tmp_path):
         settings.chunk_tokens = 64
 
 
+def test_flags_that_say_all_need_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"chunk_tokens": 64, "chunking": "pack", "max_dead_fraction": 0.5}
+    assert section(DEFAULT_PARAMS, "shards", ShardsSettings, given) == ShardsSettings(**given)
+    for too_little in ({}, {"chunk_tokens": 64}):
+        with pytest.raises(UsageError, match="no such params file"):
+            section(DEFAULT_PARAMS, "shards", ShardsSettings, too_little)
+    with pytest.raises(UsageError, match="no such params file"):
+        section(tmp_path / "other.yaml", "shards", ShardsSettings, given)
+
+
 def test_a_flag_wins_over_the_file(tmp_path):
     assert load(tmp_path, SHARDS, overrides={"chunk_tokens": 64}).chunk_tokens == 64
 

@@ -1,8 +1,13 @@
 import io
 import time
 
+import pytest
+
 import pipeline.progress
-from pipeline.progress import Progress, line, watched
+from pipeline.ledger import UnitReport
+from pipeline.place import Place
+from pipeline.progress import Progress, Seen, line
+from pipeline.unit import NOTHING
 
 
 class Terminal(io.StringIO):
@@ -10,40 +15,72 @@ class Terminal(io.StringIO):
         return True
 
 
-def done(folder, *numbers: int) -> None:
-    folder.mkdir(exist_ok=True)
+@pytest.fixture(params=["folder", "store"])
+def work(request, tmp_path) -> Place:
+    return Place(str(tmp_path) if request.param == "folder" else f"memory://{tmp_path.name}")
+
+
+def done(work: Place, *numbers: int, tokens: int = 100) -> None:
     for number in numbers:
-        (folder / f"{number:05d}.json").write_text("{}")
+        report = UnitReport(
+            unit=number, counts=NOTHING.model_copy(update={"tokens": tokens}), shards=[], articles=[], dead_letters=[]
+        )
+        work.write(f"reports/{number:05d}.json", report.model_dump_json().encode())
 
 
-def test_units_and_bytes_are_those_whose_files_are_there(tmp_path):
-    assert watched([tmp_path / "a", tmp_path / "b"], [10, 20, 30]) == (0, 0)
-    done(tmp_path / "a", 0, 2)
-    done(tmp_path / "b", 1)
-    (tmp_path / "b" / ".00002.json.half").write_text("")
-    assert watched([tmp_path / "a", tmp_path / "b"], [10, 20, 30]) == (3, 60)
+def test_units_bytes_and_tokens_are_those_of_the_files_that_are_there(work):
+    seen = Seen(work, [10, 20, 30])
+    seen.look()
+    assert (seen.units, seen.bytes, seen.tokens) == (0, 0, {})
+    done(work, 0, 2)
+    work.write("chosen/00001.json", b"{}")
+    work.write("reports/.00001.json.half", b"")
+    work.write("reports/00001.json", b"{")  # not whole, or not one of ours
+    work.write("reports/00009.json", b"{}")
+    seen.look()
+    assert (seen.units, seen.bytes, seen.tokens) == (3, 60, {0: 100, 2: 100})
 
 
-def test_a_line_tells_units_rate_and_time_left():
-    assert line(3, 12, 25_000_000, 100_000_000, 10.0) == "shards: 3/12 units, 2.50 MB/s of source, 00:30 left"
-    assert line(0, 12, 0, 100, 0.0) == "shards: 0/12 units, 0.00 MB/s of source, ? left"
+def test_a_line_tells_units_rates_and_time_left():
+    assert (
+        line(3, 12, 25_000_000, 100_000_000, 25_000_000, 5_000_000, 10.0)
+        == "shards: 3/12 units, 2.50 MB/s of source, 500k tokens/s, 00:30 left"
+    )
+    assert line(0, 12, 0, 100, 0, 0, 0.0) == "shards: 0/12 units, 0.00 MB/s of source, 0.00 tokens/s, ? left"
 
 
-def test_a_terminal_gets_a_bar_that_ends_full(tmp_path):
+def test_the_rate_and_the_time_left_are_of_this_run_not_of_one_that_it_goes_on_from():
+    text = line(9, 10, 90_000_000, 100_000_000, 10_000_000, 20_000_000, 10.0)
+    assert "1.00 MB/s of source, 2.00M tokens/s, 00:10 left" in text
+
+
+def test_a_terminal_gets_a_bar_that_ends_full_also_when_it_begins_in_the_middle(work):
+    done(work, 0)
     stream = Terminal()
-    with Progress([tmp_path / "a"], [1000, 3000], stream):
-        done(tmp_path / "a", 0, 1)
+    with Progress(work, [1000, 3000], stream=stream):
+        done(work, 1)
+    assert "25%" in stream.getvalue().split("\r")[1]
     assert "2/2 units" in stream.getvalue()
     assert "100%" in stream.getvalue()
 
 
-def test_a_log_gets_a_line_now_and_then_and_a_short_run_none(tmp_path, monkeypatch):
-    with Progress([tmp_path / "a"], [1000], stream := io.StringIO()):
-        done(tmp_path / "a", 0)
+def test_a_log_gets_a_line_now_and_then_and_a_short_run_none(work, monkeypatch):
+    with Progress(work, [1000], stream=(stream := io.StringIO())):
+        done(work, 0)
     assert stream.getvalue() == ""
-    monkeypatch.setattr(pipeline.progress, "LINE_SECONDS", 0.05)
-    monkeypatch.setattr(pipeline.progress, "POLL_SECONDS", 0.01)
-    with Progress([tmp_path / "a"], [1000, 1000], stream):
+    for name, seconds in (("LINE_SECONDS", 0.05), ("POLL_SECONDS", 0.01), ("REMOTE_POLL_SECONDS", 0.01)):
+        monkeypatch.setattr(pipeline.progress, name, seconds)
+    with Progress(work, [1000, 1000], stream=stream):
         time.sleep(0.3)
     assert all(text.startswith("shards: 1/2 units") for text in stream.getvalue().splitlines())
     assert 1 <= len(stream.getvalue().splitlines()) < 20
+
+
+def test_a_store_out_of_reach_costs_no_run(work, monkeypatch):
+    def fails(*_):
+        raise OSError("no connection")
+
+    seen = Seen(work, [1])
+    monkeypatch.setattr(Place, "names", fails)
+    seen.look()
+    assert seen.units == 0

@@ -1,30 +1,89 @@
+import hashlib
+import io
 import json
-import resource
-import signal
+from itertools import pairwise
+from pathlib import Path
 
 import datasets
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline.chunk import Rows
 from pipeline.command import RunError
-from pipeline.shard import dataset_files, shard_bytes, write_shard, write_whole
-from pipeline.shard_format import schema, sha256_of
+from pipeline.place import Place
+from pipeline.shard import ROWS_PER_BATCH, ArrowFile, ShardFile, dataset_files
+from pipeline.shard_format import ShardEntry, articles_schema, schema, sha256_of, shard_name
 
 
 def rows(count: int, width: int = 8, top: int = 300) -> Rows:
     ids = (np.arange(count * width, dtype=np.uint32) % top).reshape(count, width)
-    return Rows(ids, np.arange(count, dtype=np.int64) * 10, ids.size, 0)
+    return Rows(ids, np.arange(count, dtype=np.int64) * 10, ids.size)
+
+
+def write_shard(folder: Path, split: str, unit: int, parts: list[Rows], vocab_size: int, units: int = 12) -> ShardEntry:
+    name = shard_name(split, unit, units)
+    with Place(str(folder)).create(name) as file:
+        shard = ShardFile(name, file, 8, vocab_size)
+        for part in parts:
+            shard.append_rows(part)
+        return shard.close_shard(split, unit)
+
+
+def at_once(some: Rows, vocab_size: int) -> bytes:
+    """What pyarrow writes of a whole table of the rows."""
+    columns = schema(8, vocab_size)
+    flat = some.input_ids.reshape(-1).astype(columns.field(0).type.value_type.to_pandas_dtype())
+    ids = pa.FixedSizeListArray.from_arrays(pa.array(flat), type=columns.field(0).type)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, columns) as writer:
+        table = pa.table([ids, pa.array(some.page_ids)], schema=columns)
+        for batch in table.to_batches(ROWS_PER_BATCH) or [pa.RecordBatch.from_pylist([], schema=columns)]:
+            writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(0, 3000),
+    st.lists(st.integers(0, 3000), max_size=6),
+    st.sampled_from([400, 70000]),
+)
+def test_a_shard_is_the_same_bytes_however_its_rows_come(tmp_path, count, cuts, vocab_size):
+    some, edges = rows(count), sorted({0, count, *(cut for cut in cuts if cut < count)})
+    parts = [Rows(some.input_ids[a:b], some.page_ids[a:b], 8 * (b - a)) for a, b in pairwise(edges)]
+    entry = write_shard(tmp_path, "train", 0, parts, vocab_size)
+    assert (tmp_path / entry.path).read_bytes() == at_once(some, vocab_size)
+    assert (entry.rows, entry.tokens, entry.sha256) == (count, 8 * count, sha256_of(tmp_path / entry.path))
+
+
+@given(st.lists(st.tuples(st.integers(1, 2**63 - 1), st.text(max_size=20)), max_size=30), st.integers(0, 30))
+def test_a_table_of_articles_is_the_same_bytes_however_they_come_and_reads_back(articles, at):
+    def written(parts):
+        sink = io.BytesIO()
+        table = ArrowFile("articles/x.arrow", sink, articles_schema())
+        for part in parts:
+            ids = pa.array([number for number, _ in part], pa.int64())
+            table.append([ids, ids, pa.array([title for _, title in part], pa.string()), ids])
+        return table.close(), sink.getvalue()
+
+    assert written([articles]) == written([articles[:at], [], articles[at:]])
+    entry, data = written([articles])
+    assert (entry.bytes, entry.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    back = pa.ipc.open_stream(data).read_all()
+    assert back.schema == articles_schema()
+    assert list(zip(*(back[name].to_pylist() for name in ("page_id", "title")), strict=True)) == articles
 
 
 @pytest.mark.parametrize(("vocab_size", "dtype"), [(65536, "uint16"), (65537, "uint32")])
 @pytest.mark.parametrize("counts", [(3, 2500), (0, 0), (5, 0)])
 def test_load_from_disk_maps_the_shards_with_their_types_also_empty_ones(tmp_path, vocab_size, dtype, counts):
     made = [rows(count) for count in counts]
-    entries = [write_shard(tmp_path, "train", unit, 2, some, 8, vocab_size) for unit, some in enumerate(made)]
+    entries = [write_shard(tmp_path, "train", unit, [some], vocab_size) for unit, some in enumerate(made)]
     for path, data in dataset_files("train", entries, 8, vocab_size).items():
-        write_whole(tmp_path / path, data)
+        Place(str(tmp_path)).write(path, data)
     loaded = datasets.load_from_disk(str(tmp_path / "train"))
     assert loaded.features["input_ids"].length == 8
     assert loaded.features["input_ids"].feature.dtype == dtype
@@ -34,7 +93,7 @@ def test_load_from_disk_maps_the_shards_with_their_types_also_empty_ones(tmp_pat
 
 
 def test_a_shard_is_the_same_bytes_again_and_says_what_it_is(tmp_path):
-    first, second = (write_shard(tmp_path / name, "validation", 3, 12, rows(7), 8, 400) for name in "ab")
+    first, second = (write_shard(tmp_path / name, "validation", 3, [rows(7)], 400) for name in "ab")
     assert first == second
     assert first.path == "validation/data-00003-of-00012.arrow"
     assert (first.rows, first.tokens) == (7, 56)
@@ -43,9 +102,10 @@ def test_a_shard_is_the_same_bytes_again_and_says_what_it_is(tmp_path):
     assert pa.ipc.open_stream(written.read_bytes()).read_all().schema == schema(8, 400)
 
 
-def test_an_id_beyond_the_vocabulary_is_refused_rather_than_cut_to_16_bits():
+def test_an_id_beyond_the_vocabulary_is_refused_rather_than_cut_to_16_bits(tmp_path):
     with pytest.raises(RunError, match="gave id 299, but has 299 entries"):
-        shard_bytes(rows(50), 8, 299)
+        write_shard(tmp_path, "train", 0, [rows(50)], 299)
+    assert not list((tmp_path / "train").iterdir())
 
 
 def test_the_fingerprint_is_of_the_content():
@@ -55,15 +115,3 @@ def test_the_fingerprint_is_of_the_content():
         states.append(json.loads(dataset_files("train", [shard], 8, 300)["train/state.json"])["_fingerprint"])
     assert len(set(states)) == 2
     assert all(len(state) == 16 for state in states)
-
-
-def test_a_write_that_fails_leaves_nothing_and_names_the_file(tmp_path):
-    limit, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
-        with pytest.raises(OSError, match=r"x\.arrow"):
-            write_whole(tmp_path / "x.arrow", bytes(5000))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        signal.signal(signal.SIGXFSZ, handler)
-    assert list(tmp_path.iterdir()) == []

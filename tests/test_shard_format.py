@@ -44,7 +44,15 @@ def test_a_folder_without_manifest_is_no_shards(tmp_path):
         sf.read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b'{"format": 2}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(("found", "which"), [(1, "an earlier"), (sf.FORMAT + 1, "a later"), (10**30, "a later")])
+def test_shards_of_another_version_are_to_be_made_again(tmp_path, found, which):
+    (tmp_path / sf.MANIFEST).write_text(json.dumps({"format": found, "else": []}))
+    with pytest.raises(RunError, match=f"made by {which} version.*make the shards again") as error:
+        sf.read_manifest(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"format": 2}', b'{"format": "x"}', b"\xff", b"[" * 100_000])
 def test_a_damaged_manifest_is_refused_in_one_line(tmp_path, damage):
     (tmp_path / sf.MANIFEST).write_bytes(damage)
     with pytest.raises(RunError, match="not a manifest that this version reads") as error:
@@ -65,7 +73,7 @@ def test_sound_shards_have_no_problems(shards, hashes):
 
 def test_every_flipped_byte_is_found_by_hash(shards):
     folder, manifest = shards
-    for entry in [*manifest.shards, *manifest.files]:
+    for entry in manifest.entries:
         path = folder / entry.path
         good = path.read_bytes()
         path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))

@@ -2,15 +2,14 @@ import json
 import os
 import subprocess
 import sys
-import unicodedata
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline.command import run
-from pipeline.show import cells, main, side_by_side, visible, wrap
+from pipeline.show import main
 from pipeline.tokenizer import save, train
 from tests.dumps import Page, make_dump
 
@@ -30,6 +29,7 @@ PAGES = [
     Page(4, "東京", "'''東京'''は日本の首都である。" * 4),
     Page(5, "Trick\u202e", "safe \u202e turned \u2028 end"),
     Page(6, "Bridges of stone", "They stand."),
+    Page(7, "Number", "A &#65; by its number, which the compiled path leaves to the other.\n" * 100),
 ]
 
 
@@ -99,6 +99,80 @@ def test_a_page_that_is_no_article_ends_in_one_line_with_a_way_out(place, capsys
     assert len(err.splitlines()) == 1
 
 
+DEAD = {
+    "no revision": "<page><title>Dead</title><ns>0</ns><id>60</id></page>",
+    "xmlParseEntityRef": "<page><title>Dead</title><ns>0</ns><id>60</id><revision>A & B\x1b[2J</revision></page>",
+    "larger than source.max_page_bytes = 5000": Page(60, "Dead", "x" * 6000).xml().strip(),
+}
+
+
+@pytest.mark.parametrize("name", ["x-multistream.xml.bz2", "x.xml.bz2"])
+@pytest.mark.parametrize("error", DEAD)
+def test_a_page_that_cannot_be_read_is_shown_raw_with_its_place_and_reason(tmp_path, capsys, monkeypatch, name, error):
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "name").write_text(name)
+    make_dump(tmp_path / name, [*PAGES, Page(60, "Dead", raw=DEAD[error]), Page(61, "Next", "n")])
+    by_id = shown(tmp_path, capsys, monkeypatch, "--page-id", "60", "--max-page-bytes", "5000")
+    status, out, err = by_id
+    assert status == 1
+    lines = out.splitlines()
+    assert lines[0] == "Dead (page 60)"
+    assert lines[1].startswith(f"where: {name}, byte ")
+    assert lines[2].startswith("error: ")
+    assert error in lines[2]
+    assert error in err
+    assert len(err.splitlines()) == 1
+    raw = out.partition("\n\n")[2].rstrip("\n")
+    assert DEAD[error].replace("\x1b", "\u241b").startswith(raw)
+    assert "<id>60</id>" in raw
+    assert "\x1b" not in out
+    assert ("without its end" in lines[3]) == (error.startswith("larger"))
+    for which in (("--title", "Dead"), ("--where", lines[1].removeprefix("where: "))):
+        assert shown(tmp_path, capsys, monkeypatch, *which, "--max-page-bytes", "5000") == by_id
+    if error.startswith("larger"):  # and once the limit allows it, it is an article as any other
+        status, out, _ = shown(tmp_path, capsys, monkeypatch, "--page-id", "60")
+        assert status == 0
+        assert "clean: 6,000 bytes" in out
+
+
+def fails(*_):
+    raise ZeroDivisionError("by zero")
+
+
+def test_a_page_that_cannot_be_cleaned_is_shown_as_wikitext(place, capsys, monkeypatch):
+    monkeypatch.setattr("pipeline.unit.text_of", fails)
+    status, out, err = shown(place, capsys, monkeypatch, "--page-id", "1")
+    assert status == 1
+    assert out.startswith("Bridge (page 1)\nwhere: x")
+    assert "error: cannot be cleaned: ZeroDivisionError: by zero" in out
+    assert PAGES[0].text in out
+    assert "dead letter" in err
+
+
+def test_a_page_that_takes_too_long_names_the_setting(place, capsys, monkeypatch):
+    status, out, err = shown(place, capsys, monkeypatch, "--title", "Number", "--max-page-seconds", "1e-9")
+    assert status == 1
+    assert "A &#65; by its number" in out
+    assert "source.max_page_seconds = 1e-09" in err
+
+
+def test_a_row_that_cannot_be_read_is_shown_with_its_place_and_reason(tmp_path, capsys, monkeypatch):
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "name").write_text("x.parquet")
+    pq.write_table(pa.table({"id": [1, 2], "title": ["A", "B"], "text": ["a", None]}), tmp_path / "x.parquet")
+    status, out, _ = shown(tmp_path, capsys, monkeypatch, "--page-id", "2")
+    assert status == 1
+    assert out == "B (page 2)\nwhere: x.parquet, row group 0, row 1\nerror: the text is NoneType, not text\n"
+
+
+@pytest.mark.parametrize("where", ["nowhere", "x.xml, byte 5 of the text of the stream at byte 99999999999", "\x1b"])
+def test_a_place_without_a_page_is_told(place, capsys, monkeypatch, where):
+    status, out, err = shown(place, capsys, monkeypatch, "--where", where)
+    assert (status, out) == (1, "")
+    assert "has no page at" in err
+    assert len(err.splitlines()) == 1
+
+
 def test_neither_title_nor_page_id_is_wrong_usage(place, capsys, monkeypatch):
     status, _, err = shown(place, capsys, monkeypatch)
     assert status == 2
@@ -110,26 +184,6 @@ def test_a_title_or_text_cannot_turn_or_control_the_terminal(place, capsys, monk
     assert status == 0
     assert not {"\u202e", "\u2028", "\x1b"} & set(out)
     assert "safe" in out
-
-
-@given(st.text())
-def test_visible_text_has_no_control_characters_and_keeps_its_length(text):
-    made = visible(text)
-    assert len(made) == len(text)
-    assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in made)
-
-
-@given(st.text(alphabet=st.sampled_from("ab 東京é\u0301\u200b\n\t\x1b👩"), max_size=80), st.integers(2, 12))
-def test_wrapping_fills_every_line_to_the_width_and_loses_nothing(text, width):
-    lines = wrap(text, width)
-    assert all(sum(map(cells, line)) == width for line in lines)
-    kept = "".join(lines).replace(" ", "")
-    assert kept == visible(text.replace("\n", "").replace("\t", "")).replace(" ", "")
-
-
-def test_columns_of_different_length_stay_aligned():
-    lines = list(side_by_side([("one", "a\nb"), ("a longer heading", "東京")], 27))
-    assert [line.index("│") for line in lines] == [13] * len(lines)
 
 
 def test_the_reader_of_the_output_may_leave_early(place):

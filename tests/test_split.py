@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.settings import SplitSettings
-from pipeline.split import Selection, digest, merge, selection, side, smallest
+from pipeline.split import NOT_TAKEN, Selection, digest, merge, selection, side, smallest
 
 page_ids = st.integers(min_value=1, max_value=2**63 - 1)
 
@@ -59,3 +59,11 @@ def test_memory_of_take_is_bounded_and_nothing_is_lost_by_thinning_out():
 def test_without_take_every_article_has_a_side_and_with_it_the_others_have_none():
     assert Selection(settings()).side(7) in ("train", "validation")
     assert Selection(settings(take=(1, 1)), frozenset({8})).side(7) is None
+
+
+@given(st.lists(page_ids, max_size=30), st.integers(0, 2**32), st.floats(0, 0.9999999), st.booleans())
+def test_many_articles_at_once_are_on_the_sides_that_each_is_on(ids, seed, fraction, some):
+    taken = frozenset(ids[::2]) if some else None
+    selected = Selection(settings(seed, fraction), taken)
+    names = {None: NOT_TAKEN, "train": 0, "validation": 1}
+    assert selected.sides(ids).tolist() == [names[selected.side(page_id)] for page_id in ids]

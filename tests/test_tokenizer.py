@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from transformers import AutoTokenizer
 
+import pipeline.encoder
 from pipeline.command import RunError, UsageError, run
-from pipeline.encoder import GIGATOKEN, HARD_TEXT, TOKENIZERS, Encoder, shared_encoder
+from pipeline.encoder import GIGATOKEN, HARD_TEXT, TOKENIZERS, Encoder, borrowed_encoder
 from pipeline.tokenizer import load, main, save, train
 from tests.dumps import Page, make_dump
 from tests.hub_server import hub_environment, hub_server
@@ -92,6 +94,15 @@ def test_both_engines_give_the_same_ids(folder):
         assert ids.tolist() == expected.tolist()
 
 
+def test_what_gigatoken_remembers_is_dropped_now_and_then_and_changes_no_id(folder, monkeypatch):
+    encoder, words = Encoder(folder, GIGATOKEN), HARD_TEXT.split()
+    expected, first = [ids.tolist() for ids in encoder.encode_batch(words)], encoder._fast
+    monkeypatch.setattr(pipeline.encoder, "FORGET_AFTER_IDS", 10)
+    for _ in range(3):
+        assert [ids.tolist() for ids in encoder.encode_batch(words)] == expected
+    assert encoder._fast is not first
+
+
 def test_an_engine_that_disagrees_is_not_used_and_that_is_said(folder):
     encoder = Encoder(folder)
     other = json.loads((folder / "tokenizer.json").read_bytes())
@@ -123,8 +134,20 @@ def test_a_tokenizer_that_gigatoken_refuses_is_encoded_by_tokenizers(tmp_path):
     assert encoder.mask_id not in ids
 
 
-def test_a_worker_shares_one_encoder(folder):
-    assert shared_encoder(folder, GIGATOKEN) is shared_encoder(folder, GIGATOKEN)
+def test_an_encoder_is_lent_to_one_thread_at_a_time_and_loaded_once(folder):
+    with borrowed_encoder(folder, GIGATOKEN) as one, borrowed_encoder(folder, GIGATOKEN) as other:
+        assert one is not other
+    with borrowed_encoder(folder, GIGATOKEN) as again:
+        assert again in (one, other)
+
+
+def test_texts_may_come_as_a_slice_of_an_arrow_column_of_any_length(folder):
+    column = pa.array(["not this", *TEXTS, "", "é", "nor that"]).slice(1, len(TEXTS) + 2)
+    for engine in (GIGATOKEN, TOKENIZERS):
+        encoder = Encoder(folder, engine)
+        texts = [ids.tolist() for ids in encoder.encode_batch(column.to_pylist())]
+        assert [ids.tolist() for ids in encoder.encode_batch(column)] == texts
+        assert encoder.encode_batch(column.slice(0, 0)) == []
 
 
 def test_a_folder_with_only_vocab_and_merges_is_taken_over_and_gets_a_mask(folder, tmp_path):

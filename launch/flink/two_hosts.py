@@ -22,8 +22,7 @@ from launch.flink.jars import fetch
 from launch.flink.job import Job, bench, job, require_same
 from launch.flink.worker_env import worker_python
 from pipeline.command import Parser, RunError, run
-from pipeline.folder import FINAL, UNFINISHED
-from pipeline.unit import REPORTS
+from pipeline.folder import FINAL, REPORTS, UNFINISHED
 
 PROGRAM = "python -m launch.flink.two_hosts"
 AWAY_SECONDS = 3.0  # how long the lost host is gone
@@ -40,7 +39,7 @@ class Loss:
             host: the one to kill.
             output: the folder that the run fills; its reports say which units are done.
         """
-        self._cluster, self._host, self._reports = cluster, host, output / UNFINISHED / REPORTS
+        self._cluster, self._host, self._work = cluster, host, output / UNFINISHED
         self._back_at: float | None = None
         self.units_done: int | None = None  # when the host was killed; None: it never was
         self.back = False
@@ -49,7 +48,7 @@ class Loss:
         """Look, and do what is due."""
         self._cluster.check()
         if self.units_done is None:
-            if done := len(list(self._reports.glob("[0-9]*.json"))):
+            if done := len(list(self._work.glob(f"*/{REPORTS}/[0-9]*.json"))):
                 self._cluster.kill_host(self._host)
                 self.units_done = done
                 self._back_at = time.monotonic() + AWAY_SECONDS
