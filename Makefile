@@ -13,7 +13,7 @@ UV := $(shell command -v uv || echo $(VENV)-uv/bin/uv)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup repro check-repro test test-slow flink flink-two-hosts lint format lock corpus clean
+.PHONY: help setup repro check-repro test test-slow chaos flink flink-two-hosts lint format lock corpus clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ test: $(READY) ## the tests
 
 test-slow: $(READY) ## the longer tests: Flink clusters, which need Java 17, Maven and, for two hosts, root
 	@UV="$(UV)" python -m pytest -m slow
+
+chaos: $(READY) ## kill runs at random moments and flip bits, and count what came of it; SEED=0 KILLS=20 FLIPS=200
+	@python -m tests.chaos --seed $(or $(SEED),0) --kills $(or $(KILLS),20) --flips $(or $(FLIPS),200)
 
 flink: $(READY) ## the corpus, and SOURCE=dump, through a Flink cluster on this machine: the same bytes as without
 	@UV="$(UV)" python -m launch.flink --source corpus/miniwiki-pages-articles-multistream.xml.bz2 $(foreach s,$(SOURCE),--source $(s))
