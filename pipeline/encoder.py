@@ -99,7 +99,7 @@ class Encoder:
         if self._fast is None:
             return _by_tokenizers(self._reference, texts)
         if self._remembered > FORGET_AFTER_IDS:
-            self._fast, self._remembered = gigatoken.Tokenizer.from_json(self._reference.to_str()), 0
+            self._load_gigatoken()
         found = _by_gigatoken(self._fast, texts)
         self._remembered += sum(map(len, found))
         return found
@@ -119,11 +119,14 @@ class Encoder:
 
     def _try_gigatoken(self) -> None:
         try:
-            self._fast = gigatoken.Tokenizer.from_json(self._reference.to_str())
+            self._load_gigatoken()
             self._fast.encode_batch(["a"], parallel=False)
         except Exception as error:  # a young library: whatever it refuses, the reference can do
             self._fast = None
             self.note = f"gigatoken refuses this tokenizer ({reason(error)[:120]}); going on with tokenizers"
+
+    def _load_gigatoken(self) -> None:
+        self._fast, self._remembered = gigatoken.Tokenizer.from_json(self._reference.to_str()), 0
 
 
 _IDLE: dict[tuple[Path, str], list[Encoder]] = defaultdict(list)

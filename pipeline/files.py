@@ -16,9 +16,9 @@ from pipeline import remote, web
 from pipeline.command import RunError, UsageError
 from pipeline.connection import user_agent
 from pipeline.ranges import BLOCK_BYTES, Ahead, Fetch, File, Ranges
+from pipeline.stored import AGAIN
 
 READ_BYTES = 1 << 20
-AGAIN = "download or make it again"
 _WEB = ("http://", "https://")
 
 

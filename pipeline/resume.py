@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipeline.folder import CHOSEN, PUBLISHING, REPORTS, UNFINISHED, clear_final, kept, numbered, take_back, unit_file
 from pipeline.ledger import UnitReport
-from pipeline.place import Place
+from pipeline.place import FILES_AT_ONCE, Place
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.shard_format import (
     FORMAT,
@@ -28,7 +28,6 @@ from pipeline.shard_format import (
 
 PLAN = "plan.json"
 LIBRARIES = ("lxml", "mwparserfromhell", "numpy", "pyarrow", "pydantic")  # that have a say in the bytes
-FILES_AT_ONCE = 8
 
 
 def plan_record(

@@ -81,9 +81,8 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
         plan = _plan(source, job, encoder, work)
         lend(encoder, plan.tokenizer_folder)
         sizes = [unit.bytes for unit in source.units]
-        options = for_source(
-            options, source.is_wikitext, [unit.bytes for unit in source.units if unit.number not in kept]
-        )
+        missing = [unit.bytes for unit in source.units if unit.number not in kept]
+        options = for_source(options, source.is_wikitext, missing)
         with _kept_when_it_fails(work, len(source.units)):
             began = time.monotonic()
             with Progress(work, sizes, 1 if job.split.take is None else 2):
@@ -98,9 +97,8 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
             publish(work, job.output)
     for line in _remarks(job.split, counts):
         say(line)
-    read_bytes = sum(unit.bytes for unit in source.units if unit.number not in kept)
     made_tokens = sum(report.counts.tokens for report in reports if report.unit not in kept)
-    return Outcome(manifest, len(kept), read_bytes, made_tokens, seconds)
+    return Outcome(manifest, len(kept), sum(missing), made_tokens, seconds)
 
 
 def _begin(source: Source, job: Job, encoder: Encoder, say: Callable[[str], None]) -> tuple[Place, frozenset[int]]:

@@ -118,16 +118,16 @@ def entry_of(found: SourceFiles, units: int, *, hashed: bool) -> SourceEntry:
         for one in found.files
     ]
     sums = [str(file["checksum"]) for file in files]
-    is_one = len(sums) == 1 or not all(sums) or (len(set(sums)) == 1 and sums[0].startswith("revision:"))
+    is_one = len(sums) == 1 or (len(set(sums)) == 1 and sums[0].startswith("revision:"))
     # As `sha256sum` prints them, so that the sum over local files can be made by hand.
     lines = "".join(f"{file['checksum']}  {file['name']}\n".removeprefix("sha256:") for file in files)
-    checksum = sums[0] if is_one else f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+    together = sums[0] if is_one else f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
     return SourceEntry.model_validate(
         {
             "name": found.name,
             "kind": found.kind,
             "bytes": sum(one.file.bytes for one in found.files),
-            "checksum": checksum if all(sums) else "",
+            "checksum": together if all(sums) else "",
             "units": units,
             "files": files,
         }

@@ -19,14 +19,13 @@ from pydantic import ValidationError
 from pipeline.command import Parser, RunError, UsageError, run
 from pipeline.ledger import imbalances
 from pipeline.params import from_flags
-from pipeline.place import Place, place_of
+from pipeline.place import FILES_AT_ONCE, Place, place_of
 from pipeline.settings import SourceSettings
 from pipeline.shard_format import MANIFEST, SPLITS, FileEntry, Manifest, open_split, parse_manifest, read_manifest
 from pipeline.source import entry_of
 from pipeline.source_files import find_files
 
 PROGRAM = "python -m pipeline.verify"
-FILES_AT_ONCE = 8
 
 
 def faults(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> Iterator[str]:

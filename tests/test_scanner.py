@@ -160,7 +160,7 @@ def test_without_numba_the_slow_path_says_so_once_and_gives_the_same(numba: str,
 
 def test_the_compiler_is_not_loaded_before_a_page_is_cleaned() -> None:
     code = "import sys, pipeline.__main__, pipeline.flow, pipeline.clean_text; sys.exit('numba' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("wikitext", ["{{a}} " * 10_000, "<li>[[a|b]]</li>\n" * 10_000])
