@@ -1,10 +1,12 @@
 """Parquet files and a tokenizer in, token ids on disk out: as others would do it, for `benchmarks.preprocess`.
 
-python -m benchmarks.peers bare|map|datatrove --source DIR --tokenizer DIR --output DIR
+python -m benchmarks.peers bare|bare2|map|datatrove --source DIR --tokenizer DIR --output DIR
 """
 
 import argparse
 import itertools
+import multiprocessing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,25 @@ CHUNK_TOKENS, PROCESSES = 128, 2
 
 def bare(source: Path, tokenizer: Path, output: Path) -> None:
     """One loop, one core: pyarrow reads, gigatoken encodes, pyarrow writes rows. No split, no checks, no hashes."""
+    _loop(sorted(source.glob("*.parquet")), tokenizer, output / "bare.arrow")
+
+
+def bare_by_two(source: Path, tokenizer: Path, output: Path) -> None:
+    """That loop in two processes, each with half the files: what two cores of a machine can do."""
+    halves = [sorted(source.glob("*.parquet"))[start::PROCESSES] for start in range(PROCESSES)]
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=_loop, args=(files, tokenizer, output / f"bare-{i}.arrow"))
+        for i, files in enumerate(halves)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        if process.exitcode:
+            raise SystemExit(f"a process of the bare loop ended in status {process.exitcode}")
+
+
+def _loop(files: Sequence[Path], tokenizer: Path, output: Path) -> None:
     import gigatoken
     import numpy as np
     import pyarrow as pa
@@ -22,8 +43,8 @@ def bare(source: Path, tokenizer: Path, output: Path) -> None:
     end = np.array([50256], np.uint32)
     columns = pa.schema([("input_ids", pa.list_(pa.uint16(), CHUNK_TOKENS))])
     rest = np.empty(0, np.uint16)
-    with pa.OSFile(str(output / "bare.arrow"), "wb") as file, pa.ipc.new_stream(file, columns) as writer:
-        for path in sorted(source.glob("*.parquet")):
+    with pa.OSFile(str(output), "wb") as file, pa.ipc.new_stream(file, columns) as writer:
+        for path in files:
             for batch in pq.ParquetFile(path).iter_batches(1000, columns=["text"]):
                 layout = encoder.encode_batch(batch.column(0).to_pylist(), parallel=False).layout
                 ids, offsets = np.asarray(layout.content.data), np.asarray(layout.offsets.data).tolist()
@@ -77,7 +98,7 @@ def datatrove(source: Path, tokenizer: Path, output: Path) -> None:
     ).run()
 
 
-PEERS = {"bare": bare, "map": recipe, "datatrove": datatrove}
+PEERS = {"bare": bare, "bare2": bare_by_two, "map": recipe, "datatrove": datatrove}
 
 
 def main() -> None:

@@ -85,8 +85,14 @@ def workers(mode: str, count: int) -> list[str]:
     return [f"--direct_running_mode={mode}", f"--direct_num_workers={count}"]
 
 
-def compare(contenders: Sequence[Contender], source: Path, tiny: Path, size: int, repeat: int, work: Path) -> None:
-    """Run all contenders by turns and print one line each; the first is what the others are measured by."""
+def compare(
+    contenders: Sequence[Contender], source: Path, tiny: Path, size: int, repeat: int, work: Path
+) -> list[float]:
+    """Run all contenders by turns and print one line each; the first is what the others are measured by.
+
+    Returns:
+        For each the wall seconds, without start-up.
+    """
     runs: dict[str, list[Cost]] = {name: [] for name, _ in contenders}
     starts: dict[str, list[Cost]] = {name: [] for name, _ in contenders}
     for _ in range(repeat):
@@ -99,10 +105,12 @@ def compare(contenders: Sequence[Contender], source: Path, tiny: Path, size: int
         f"{'CPU ratio':>11}{'speed-up':>10}{'RSS MB':>8}"
     )
     first: tuple[float, float] | None = None
+    walls = []
     for name, _ in contenders:
         start_cpu, start_wall = _median(starts[name], "cpu"), _median(starts[name], "wall")
         cpu, wall = _median(runs[name], "cpu") - start_cpu, _median(runs[name], "wall") - start_wall
         first = first or (cpu, wall)
+        walls.append(wall)
         print(
             f"{name:34}{_median(runs[name], 'wall'):8.1f}{_median(runs[name], 'cpu'):8.1f}{start_cpu:9.1f}"
             f"{_ratio(size / 1e6, cpu):>15}{_ratio(size / 1e6, wall):>11}{_ratio(first[0], cpu):>11}"
@@ -110,6 +118,7 @@ def compare(contenders: Sequence[Contender], source: Path, tiny: Path, size: int
             f"{max(cost.rss for cost in runs[name]) / 1e6:8.0f}",
             flush=True,
         )
+    return walls
 
 
 def _ratio(dividend: float, seconds: float) -> str:
@@ -149,18 +158,23 @@ def of_parquet(args: argparse.Namespace, size: int, peers: bool) -> None:
     source, done = parquet_source(args.source, args.work / f"text-{size}", size)
     contenders = [
         peer("bare loop, 1 core", "bare", args.work),
+        peer("bare loop, 2 processes", "bare2", args.work),
         ours("wikilm, 1 worker", args.work, *workers("in_memory", 1)),
         ours("wikilm, 2 threads", args.work, *workers("multi_threading", 2)),
         ours("wikilm, 2 processes", args.work, *workers("multi_processing", 2)),
     ]
     tiny = args.work / "tiny"
-    compare(contenders, source, tiny, done, args.repeat, args.work)
+    bare, bare_by_two, one, threads, processes = compare(contenders, source, tiny, done, args.repeat, args.work)
+    print(
+        f"two workers by one: threads {_ratio(one, threads)}, processes {_ratio(one, processes)}; "
+        f"the bare loop {_ratio(bare, bare_by_two)}, which is what the machine gives"
+    )
     if peers:
         slow = [
             peer("datasets.map, 2 processes", "map", args.work),
             peer("datatrove, 2 processes", "datatrove", args.work),
         ]
-        compare([contenders[2], *slow], source, tiny, done, 1, args.work)
+        compare([contenders[3], *slow], source, tiny, done, 1, args.work)
     shutil.rmtree(source)
 
 
@@ -172,7 +186,8 @@ def of_dump(args: argparse.Namespace, size: int) -> None:
         ours("wikilm, 1 worker", args.work, *workers("in_memory", 1)),
         ours("wikilm, 2 processes", args.work, *workers("multi_processing", 2)),
     ]
-    compare(contenders, source, tiny, done, args.repeat, args.work)
+    one, processes = compare(contenders, source, tiny, done, args.repeat, args.work)
+    print(f"two workers by one: {_ratio(one, processes)}")
     compare(contenders[:1], as_gzip(source), tiny, done, 1, args.work)
     for path in args.work.glob(f"dump-{size}-*"):
         path.unlink()
