@@ -71,13 +71,17 @@ def clean_slowly(wikitext: str, site: Site, max_seconds: float = math.inf) -> st
 def _fast() -> ModuleType | None:
     """The compiled path, or None and a note where it cannot be had; imported only now, since that takes long."""
     try:
-        return importlib.import_module("pipeline.scanner")
+        fast = importlib.import_module("pipeline.scanner")
     except ImportError as error:
         if not (error.name or "").startswith(("numba", "llvmlite")):
             raise
         reason = "numba cannot be imported"
     except RuntimeError:  # what numba raises where it can write neither beside the modules nor in the user's cache
         reason = "numba has no folder for what it compiles; set NUMBA_CACHE_DIR to one"
+    else:
+        if not fast.is_compiled():
+            print("note: the cleaner of wikitext is compiled, once here; that takes some 20 seconds", file=sys.stderr)
+        return fast
     print(f"note: text is cleaned several times more slowly: {reason}", file=sys.stderr)
     return None
 

@@ -1,10 +1,11 @@
 """A tokenizer folder and texts in, token ids out: by gigatoken where it agrees with `tokenizers`, else by those."""
 
 import contextlib
+import copy
 import hashlib
 import itertools
 import json
-from collections import defaultdict
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,13 @@ class Encoder:
             self._fast = None
             self.note = "gigatoken and tokenizers give different ids for this tokenizer; going on with tokenizers"
 
+    def twin(self) -> "Encoder":
+        """One that another thread can use: it shares all but what gigatoken remembers, so it is soon made."""
+        other = copy.copy(self)
+        if other._fast is not None:
+            other._load_gigatoken()
+        return other
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some ids, for people."""
         return str(self._reference.decode(list(ids), skip_special_tokens=False))
@@ -129,30 +137,35 @@ class Encoder:
         self._fast, self._remembered = gigatoken.Tokenizer.from_json(self._reference.to_str()), 0
 
 
-_IDLE: dict[tuple[Path, str], list[Encoder]] = defaultdict(list)
+_LENT: dict[tuple[Path, str], tuple[Encoder, list[Encoder]]] = {}  # the first of its kind, and those not in use
+_LOADING = threading.Lock()
 
 
 def lend(encoder: Encoder, folder: Path) -> None:
     """Let `borrowed_encoder` give out this one, which is loaded already, and none that was loaded before."""
-    _IDLE[folder, encoder.engine] = [encoder]
+    _LENT[folder, encoder.engine] = encoder, [encoder]
 
 
 @contextlib.contextmanager
 def borrowed_encoder(folder: Path, engine: str) -> Iterator[Encoder]:
-    """An encoder of this process, for one thread at a time: loaded when all that there are have been lent.
+    """An encoder of this process, for one thread at a time: where all that there are have been lent, another is made.
 
     Threads that share one wait for each other: gigatoken remembers the words it has met, under a lock.
 
     Raises:
         RunError: this worker cannot encode with the engine that the driver has settled on.
     """
-    idle = _IDLE[folder, engine]
+    with _LOADING:
+        if (folder, engine) not in _LENT:
+            encoder = Encoder(folder, engine)
+            if encoder.engine != engine:
+                raise RunError(f"{folder}: this worker cannot encode with {engine}: {encoder.note}")
+            lend(encoder, folder)
+    first, idle = _LENT[folder, engine]
     try:
         encoder = idle.pop()
     except IndexError:
-        encoder = Encoder(folder, engine)
-    if encoder.engine != engine:
-        raise RunError(f"{folder}: this worker cannot encode with {engine}: {encoder.note}")
+        encoder = first.twin()
     try:
         yield encoder
     finally:

@@ -8,6 +8,7 @@ import html.entities
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,12 @@ class _Room(threading.local):
 
 
 _room = _Room()
+
+
+def is_compiled() -> bool:
+    """Whether an earlier process has left its compiled code for this one."""
+    kept = Path(token_core.tokenize.stats.cache_path)
+    return any(kept.glob("token_core.*.nbi"))
 
 
 def cut(text: str, site: Site) -> tuple[str, list[str]] | None:

@@ -1,6 +1,6 @@
 """The contract between pipeline and train: Arrow schema, file names, manifest. Needs pyarrow and pydantic only.
 
-DIR/manifest.json                                written last: what it does not list does not exist
+DIR/manifest.json                                written last: what it does not list does not exist; see `_Stored`
 DIR/{train,validation}/data-00000-of-00012.arrow Arrow IPC streams, one per work unit
 DIR/{train,validation}/{state,dataset_info}.json what makes `datasets.load_from_disk(DIR/train)` work
 DIR/articles/train-00000-of-00012.arrow          the articles of each shard, in order (see `articles_schema`)
@@ -24,7 +24,7 @@ MANIFEST = "manifest.json"
 ARTICLES = "articles"
 DEAD_LETTERS = "dead_letters.jsonl"
 CARD = "README.md"
-FORMAT = 2
+FORMAT = 3
 
 
 class _Record(BaseModel):
@@ -133,7 +133,7 @@ class SplitEntry(_Record):
 class Manifest(_Record):
     """All that a reader needs to trust a folder of shards."""
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     version: str = Field(description="of wikilm")
     source: SourceEntry
     site: SiteEntry
@@ -159,6 +159,12 @@ class Manifest(_Record):
     def rows(self, split: str) -> int:
         """Number of rows of one split."""
         return sum(shard.rows for shard in self.of(split))
+
+
+class _Stored(Manifest):
+    """A manifest as it is stored: with the sha256 of itself, so that no bit of it can change unnoticed."""
+
+    sha256: str = Field(description="of these bytes as they are without this entry")
 
 
 def id_type(vocab_size: int) -> pa.DataType:
@@ -219,15 +225,19 @@ def parse_manifest(data: bytes, path: str) -> Manifest:
     """The manifest that these bytes of `path` are.
 
     Raises:
-        RunError: they do not hold what they must.
+        RunError: they do not hold what they must, or were changed since they were written.
     """
     _refuse_other_formats(path, data)
     try:
-        return Manifest.model_validate_json(data)
+        stored = _Stored.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         detail = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
         raise RunError(f"{path}: not a manifest that this version reads: {detail}; make the shards again") from None
+    manifest = Manifest(**{name: getattr(stored, name) for name in Manifest.model_fields})
+    if manifest_bytes(manifest) != data:
+        raise RunError(f"{path}: damaged, or edited: its own sha256 is of something else; make the shards again")
+    return manifest
 
 
 def _refuse_other_formats(path: str, data: bytes) -> None:
@@ -247,8 +257,13 @@ def _refuse_other_formats(path: str, data: bytes) -> None:
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """The manifest as it is stored: the same bytes for the same content."""
-    return (json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False) + "\n").encode()
+    """The manifest as it is stored, its own sha256 last: the same bytes for the same content."""
+    content = manifest.model_dump()
+    return _json(content | {"sha256": hashlib.sha256(_json(content)).hexdigest()})
+
+
+def _json(content: dict[str, object]) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def problems(folder: Path, manifest: Manifest, *, hashes: bool) -> Iterator[tuple[str, str]]:

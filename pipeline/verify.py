@@ -4,8 +4,9 @@ Examples:
   python -m pipeline.verify data/shards
   python -m pipeline.verify data/shards --source my-wiki-pages-articles-multistream.xml.bz2
 
-Every byte is read and hashed again, also in an object store (s3://bucket/folder). Files that the manifest does not
-name are told, and are no failure. With --source, the source is compared, too, with what the manifest says of it.
+Every byte is read and hashed again, the manifest's own too, also in an object store (s3://bucket/folder). Files that
+the manifest does not name are told, and are no failure. With --source, the source is compared, too, with what the
+manifest says of it.
 """
 
 import argparse

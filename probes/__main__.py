@@ -161,7 +161,7 @@ def _add_fill_mask(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     _model(command, "a masked or causal model; give the flag again for another", action="append")
     command.add_argument(
-        "--text", type=_text, action="append", dest="texts", help=f"a text with {MASK} in it; repeatable"
+        "--text", "--texts", type=_text, action="append", dest="texts", help=f"a text with {MASK} in it; repeatable"
     )
     command.add_argument("--top-k", type=int, metavar="N", help="candidates to show for each blank")
     command.add_argument("--candidates", type=int, metavar="N", help="next tokens that a causal model rescores")
@@ -179,7 +179,9 @@ def _add_generate(commands: "argparse._SubParsersAction[Parser]") -> None:
     example = 'generate --model models/causal --prompt "Swimming at the beach is" --max-new-tokens 16 --steps'
     command = _command(commands, "generate", purpose, example)
     _model(command, "a causal model")
-    command.add_argument("--prompt", type=_text, action="append", dest="prompts", help="text to go on from; repeatable")
+    command.add_argument(
+        "--prompt", "--prompts", type=_text, action="append", dest="prompts", help="text to go on from; repeatable"
+    )
     command.add_argument("--max-new-tokens", type=int, metavar="N", help="tokens to add at most")
     command.add_argument("--top-k", type=int, metavar="N", help="candidates to show at each step")
     command.add_argument(

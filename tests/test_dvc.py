@@ -2,9 +2,13 @@
 
 import ast
 import json
+import os
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from ruamel.yaml import YAML
 
+from pipeline.folder import FINAL, UNFINISHED
 from pipeline.params import Section, read_params, section
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings, TokenizerSettings
 from probes.settings import FillMaskSettings, GenerationSettings, RecitationSettings, ReportSettings
@@ -113,6 +118,47 @@ def test_every_section_of_the_params_belongs_to_a_stage_and_is_taken_whole():
     params = yaml(ROOT / "params.yaml")
     there = {f"{key}.{inner}" for key in ("pretrain",) for inner in params[key]} | (set(params) - {"pretrain"})
     assert declared == there == set(SECTIONS)
+
+
+def test_the_shards_stage_names_what_has_a_final_name_and_leaves_unfinished_work_alone():
+    assert set(stages()["shards"]["outs"]) == {f"data/shards/{name}" for name in FINAL}
+
+
+@pytest.mark.slow
+def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
+    for name in ("pipeline", "corpus"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    dvc = [sys.executable, "-m", "dvc"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PATH": path, "DVC_NO_ANALYTICS": "1"}
+    subprocess.run([*dvc, "init", "--no-scm", "--quiet"], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([*dvc, "repro", "--quiet", "tokenizer"], cwd=tmp_path, env=environment, check=True)
+    plain = [sys.executable, "-m", "pipeline", "--tokenizer", "data/tokenizer", "--output", "plain"]
+    subprocess.run(plain, cwd=tmp_path, env=environment, check=True)
+    first = subprocess.Popen([*dvc, "repro", "shards"], cwd=tmp_path, env=environment, start_new_session=True)
+    unfinished = tmp_path / "data/shards" / UNFINISHED
+    end = time.monotonic() + 60
+    while not list(unfinished.glob("*/reports/[0-9]*.json")):
+        assert first.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    done = len(list(unfinished.glob("*/reports/[0-9]*.json")))
+    said = subprocess.run(
+        [*dvc, "repro", "shards"], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    )
+    assert f"{done} of " in said.stdout + said.stderr
+    assert "units are done already" in said.stdout + said.stderr
+    files = {
+        folder: sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        for folder in (tmp_path / "plain", tmp_path / "data/shards")
+    }
+    assert len(set(map(tuple, files.values()))) == 1
+    for path in files[tmp_path / "plain"]:
+        assert (tmp_path / "data/shards" / path).read_bytes() == (tmp_path / "plain" / path).read_bytes()
 
 
 def composed(preset: str) -> dict:

@@ -193,9 +193,8 @@ def test_a_table_that_does_not_fit_its_shard_is_refused(capsys, folder, table, n
     path = folder / "articles/train-00000-of-00002.arrow"
     with path.open("wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
         writer.write_table(table)
-    manifest = json.loads((folder / sf.MANIFEST).read_text())
-    for entry in manifest["articles"]:
-        if entry["path"] == "articles/train-00000-of-00002.arrow":
-            entry |= {"sha256": sf.sha256_of(path), "bytes": path.stat().st_size}
-    (folder / sf.MANIFEST).write_text(json.dumps(manifest))
+    manifest = sf.read_manifest(folder)
+    changed = {"sha256": sf.sha256_of(path), "bytes": path.stat().st_size}
+    entries = [e.model_copy(update=changed) if folder / e.path == path else e for e in manifest.articles]
+    (folder / sf.MANIFEST).write_bytes(sf.manifest_bytes(manifest.model_copy(update={"articles": entries})))
     assert named in refusal(capsys, folder, 0)[1]

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.command import run
+from pipeline.params import read_params
 from probes.__main__ import PROGRAM, main
 from probes.output import json_text, printable, quoted, table, write_atomically
 from tests.models import make_causal, make_masked, make_tokenizer
@@ -76,6 +77,14 @@ except SystemExit:
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("False\n")
+
+
+@pytest.mark.parametrize(("command", "section"), [("fill-mask", "fill_mask"), ("generate", "generation")])
+def test_a_setting_is_also_a_flag_under_its_own_name_since_errors_call_it_so(ask, command, section):
+    _, out, _ = ask(command, "--help")
+    listed = [name for name, value in read_params(ROOT / "params.yaml")[section].items() if isinstance(value, list)]
+    assert len(listed) == 1
+    assert f"--{listed[0]}" in out
 
 
 QUESTIONS = [

@@ -173,3 +173,15 @@ def test_a_page_that_takes_longer_than_it_may_is_given_up(wikitext: str) -> None
 def test_the_limit_holds_for_what_the_compiled_path_leaves() -> None:
     with pytest.raises(TooSlow):
         clean("<li>[[a|b]]</li>\n" * 10_000, SITE, max_seconds=0.001)
+
+
+@pytest.mark.slow
+def test_the_first_process_says_that_it_compiles_and_later_ones_do_not(tmp_path: Path) -> None:
+    code = (
+        """from pipeline.clean_text import clean; from pipeline.site import Site; print(clean("'''A''' b", Site()))"""
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    said = [subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True) for _ in range(2)]
+    assert [done.stdout for done in said] == ["A b\n", "A b\n"]
+    assert ["is compiled, once here" in done.stderr for done in said] == [True, False]

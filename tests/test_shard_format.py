@@ -52,12 +52,34 @@ def test_shards_of_another_version_are_to_be_made_again(tmp_path, found, which):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b'{"format": 2}', b'{"format": "x"}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"format": 3}', b'{"format": "x"}', b"\xff", b"[" * 100_000])
 def test_a_damaged_manifest_is_refused_in_one_line(tmp_path, damage):
     (tmp_path / sf.MANIFEST).write_bytes(damage)
     with pytest.raises(RunError, match="not a manifest that this version reads") as error:
         sf.read_manifest(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_every_flipped_bit_of_a_manifest_is_found_when_it_is_read(shards):
+    folder, _ = shards
+    good = (folder / sf.MANIFEST).read_bytes()
+    for bit in range(8 * len(good)):
+        data = bytearray(good)
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(RunError, match="make the shards again"):
+            sf.parse_manifest(bytes(data), "manifest.json")
+
+
+def test_an_edited_manifest_is_refused_however_well_it_reads(shards):
+    folder, _ = shards
+    document = json.loads((folder / sf.MANIFEST).read_bytes())
+    for edited in (document | {"chunk_tokens": 64}, document | {"sha256": "0" * 64}):
+        (folder / sf.MANIFEST).write_text(json.dumps(edited, indent=1) + "\n")
+        with pytest.raises(RunError, match=r"manifest\.json: damaged, or edited"):
+            sf.read_manifest(folder)
+    (folder / sf.MANIFEST).write_text(json.dumps(document))
+    with pytest.raises(RunError, match="damaged, or edited"):
+        sf.read_manifest(folder)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x.arrow", "train/../../x", "", "a\\..\\b"])
@@ -96,8 +118,8 @@ def test_a_missing_and_a_cut_file_are_found(shards, hashes):
 
 def test_rows_of_another_length_than_the_manifest_says_are_refused(shards):
     folder, _ = shards
-    document = json.loads((folder / sf.MANIFEST).read_text())
-    (folder / sf.MANIFEST).write_text(json.dumps(document | {"chunk_tokens": 64}))
+    other = sf.read_manifest(folder).model_copy(update={"chunk_tokens": 64})
+    (folder / sf.MANIFEST).write_bytes(sf.manifest_bytes(other))
     with pytest.raises(RunError, match=r"not the shard that manifest\.json names"):
         sf.open_split(folder, sf.read_manifest(folder), "train")
 

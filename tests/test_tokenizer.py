@@ -137,6 +137,10 @@ def test_a_tokenizer_that_gigatoken_refuses_is_encoded_by_tokenizers(tmp_path):
 def test_an_encoder_is_lent_to_one_thread_at_a_time_and_loaded_once(folder):
     with borrowed_encoder(folder, GIGATOKEN) as one, borrowed_encoder(folder, GIGATOKEN) as other:
         assert one is not other
+        assert (one.entry, one.engine) == (other.entry, other.engine)
+        texts = [HARD_TEXT, *TEXTS]
+        expected = [ids.tolist() for ids in one.encode_batch(texts)]
+        assert [ids.tolist() for ids in other.encode_batch(texts)] == expected
     with borrowed_encoder(folder, GIGATOKEN) as again:
         assert again in (one, other)
 

@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from pipeline.command import run
-from pipeline.shard_format import Manifest, read_manifest, sha256_of
+from pipeline.shard_format import Manifest, manifest_bytes, read_manifest, sha256_of
 from tests.models import MASK, make_tokenizer
 from tests.shards import make_rows, make_shards
 from train.__main__ import main
@@ -361,8 +361,8 @@ def copied(place: Place, folder: Path) -> Path:
 
 def rewritten(shards: Path, **changes: object) -> Manifest:
     """A manifest with other values."""
-    manifest = read_manifest(shards).model_dump() | changes
-    (shards / "manifest.json").write_text(json.dumps(manifest))
+    manifest = Manifest.model_validate(read_manifest(shards).model_dump() | changes)
+    (shards / "manifest.json").write_bytes(manifest_bytes(manifest))
     return read_manifest(shards)
 
 
