@@ -21,9 +21,9 @@ INTERRUPTED = re.compile(r"(RuntimeError: )?KeyboardInterrupt( \[while running .
 LOCAL = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 CHOOSE, ALL_CORES = "choose", 0  # a running mode and a number of workers that the user has left to us
-# A worker process is ready after 4 s of importing Beam, which pays where it saves more. Stored bytes: a core cleans
-# about 1 MB/s of a dump in bz2, and a thread costs nothing but is not worth its contention for a few row groups.
-SMALL_DUMP, SMALL_PARQUET = 10_000_000, 10_000_000
+# Stored bytes that one worker does while others start, which must save more than that. Processes are 7 s behind, for
+# Beam, numba and the tokenizer, in which a core cleans 20 MB of a dump in bz2; threads half a second, 25 MB of Parquet.
+START_DUMP, START_PARQUET = 20_000_000, 25_000_000
 # Above that many threads the Python between Arrow and gigatoken, a quarter of the time, is what they wait for; there
 # processes are better, once the source lasts longer than they take to start.
 MAX_THREADS, LARGE_PARQUET = 4, 2_000_000_000
@@ -72,8 +72,8 @@ def for_source(options: PipelineOptions, is_wikitext: bool, unit_bytes: Sequence
     if workers == ALL_CORES:
         workers = 1 if mode == "in_memory" else max(1, min(cores(), len(unit_bytes)))
     if mode == CHOOSE:
-        size = sum(unit_bytes)
-        if workers == 1 or len(unit_bytes) <= 1 or size < (SMALL_DUMP if is_wikitext else SMALL_PARQUET):
+        size, busy = sum(unit_bytes), max(1, min(workers, len(unit_bytes)))
+        if size - size / busy < (START_DUMP if is_wikitext else START_PARQUET):
             mode, workers = "in_memory", 1
         elif is_wikitext or (workers > MAX_THREADS and size >= LARGE_PARQUET):
             mode = "multi_processing"

@@ -5,7 +5,7 @@ import pytest
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 
 import pipeline.runner
-from pipeline.runner import LARGE_PARQUET, MAX_THREADS, SMALL_DUMP, SMALL_PARQUET, beam_options, for_source, run_graph
+from pipeline.runner import LARGE_PARQUET, MAX_THREADS, START_DUMP, START_PARQUET, beam_options, for_source, run_graph
 
 
 def chosen(*arguments: str, wikitext: bool = True, units: int = 100, size: int = 10**12) -> tuple[str, int]:
@@ -31,9 +31,18 @@ def test_wikitext_takes_a_process_and_plain_text_a_thread_for_each_core(cores):
         assert chosen(wikitext=False) == (mode, cores)
 
 
-@pytest.mark.parametrize(("wikitext", "small"), [(True, SMALL_DUMP), (False, SMALL_PARQUET)])
-def test_one_unit_or_a_small_source_starts_no_workers(cores, wikitext, small):
-    assert chosen(wikitext=wikitext, size=small - 100) == ("in_memory", 1)
+@pytest.mark.parametrize(("wikitext", "start"), [(True, START_DUMP), (False, START_PARQUET)])
+def test_workers_start_where_they_save_more_than_starting_takes(cores, wikitext, start):
+    assert chosen(wikitext=wikitext, size=start - 100) == ("in_memory", 1)
+    if cores > 1:
+        even = start * cores // (cores - 1)
+        assert chosen(wikitext=wikitext, size=even - 10_000) == ("in_memory", 1)
+        assert chosen(wikitext=wikitext, size=even + 10_000)[0] != "in_memory"
+
+
+@pytest.mark.parametrize("wikitext", [True, False])
+def test_one_unit_starts_no_workers(cores, wikitext):
+    assert chosen("--direct_num_workers=3", wikitext=wikitext, units=1) == ("in_memory", 1)
     assert chosen(wikitext=wikitext, units=1) == ("in_memory", 1)
     assert chosen(wikitext=wikitext, units=0) == ("in_memory", 1)
 
