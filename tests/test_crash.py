@@ -25,10 +25,11 @@ from pipeline.lock import Holder
 from pipeline.place import Place, place_of
 from pipeline.shard_format import read_manifest
 from pipeline.verify import main as verify
+from tests.chaos import tree
 from tests.dumps import Page, make_dump
 from tests.s3 import s3_server
 from tests.test_flow import Place as Bench
-from tests.test_flow import final_names, prose, tree
+from tests.test_flow import final_names, prose
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -16,10 +16,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from ruamel.yaml import YAML
 
-from pipeline.folder import FINAL, UNFINISHED
+from pipeline.folder import FINAL
 from pipeline.params import Section, read_params, section
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings, TokenizerSettings
 from probes.settings import FillMaskSettings, GenerationSettings, RecitationSettings, ReportSettings
+from tests.chaos import finished, tree
 from train.settings import CausalSettings, MaskedSettings
 
 ROOT = Path(__file__).parents[1]
@@ -138,27 +139,21 @@ def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
     plain = [sys.executable, "-m", "pipeline", "--tokenizer", "data/tokenizer", "--output", "plain"]
     subprocess.run(plain, cwd=tmp_path, env=environment, check=True)
     first = subprocess.Popen([*dvc, "repro", "shards"], cwd=tmp_path, env=environment, start_new_session=True)
-    unfinished = tmp_path / "data/shards" / UNFINISHED
-    end = time.monotonic() + 60
-    while not list(unfinished.glob("*/reports/[0-9]*.json")):
+    shards, end = tmp_path / "data/shards", time.monotonic() + 60
+    while not finished(shards):
         assert first.poll() is None
         assert time.monotonic() < end
         time.sleep(0.01)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    done = len(list(unfinished.glob("*/reports/[0-9]*.json")))
-    said = subprocess.run(
+    done = finished(shards)
+    again = subprocess.run(
         [*dvc, "repro", "shards"], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
     )
-    assert f"{done} of " in said.stdout + said.stderr
-    assert "units are done already" in said.stdout + said.stderr
-    files = {
-        folder: sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-        for folder in (tmp_path / "plain", tmp_path / "data/shards")
-    }
-    assert len(set(map(tuple, files.values()))) == 1
-    for path in files[tmp_path / "plain"]:
-        assert (tmp_path / "data/shards" / path).read_bytes() == (tmp_path / "plain" / path).read_bytes()
+    said = again.stdout + again.stderr
+    assert f"{done} of " in said
+    assert "units are done already" in said
+    assert tree(shards) == tree(tmp_path / "plain")
 
 
 def composed(preset: str) -> dict:

@@ -30,6 +30,7 @@ from pipeline.shard_format import open_split, problems, read_manifest
 from pipeline.show import main as show
 from pipeline.tokenizer import save, train
 from pipeline.verify import main as verify
+from tests.chaos import tree
 from tests.dumps import Page, make_dump
 
 REPOSITORY = Path(__file__).parents[1]
@@ -80,10 +81,6 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Place:
     return Place(tmp_path_factory.mktemp("place"))
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def final_names(folder: Path) -> list[str]:
