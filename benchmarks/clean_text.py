@@ -34,12 +34,13 @@ from mwparserfromhell.wikicode import Wikicode
 
 from pipeline.article import Article
 from pipeline.clean_text import text_of
-from pipeline.command import Parser, RunError, run
 from pipeline.settings import SourceSettings
 from pipeline.show import visible
 from pipeline.site import CATEGORY, FILE, Site
 from pipeline.source import open_source, read_unit
 from pipeline.templates import expand
+from wikilm.cli import Parser, run
+from wikilm.errors import RunError
 
 CONTEXT = 6
 MIN_WORDS = 20

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from corpus.export import Dump, pack
 from corpus.page import Page, read_pages
-from pipeline.command import Parser, RunError, run
+from wikilm.cli import Parser, run
+from wikilm.errors import RunError
 
 PROGRAM = "python -m corpus.build"
 HERE = Path(__file__).parent

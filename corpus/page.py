@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.command import RunError
+from wikilm.errors import RunError
 
 # Numbers and English names as every MediaWiki has them; 4 and 5 bear the name of the site.
 NAMESPACES = {

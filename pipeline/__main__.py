@@ -20,13 +20,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.command import Parser, run
 from pipeline.flags import FROM_PARAMS, add_params, add_source, add_split, source_settings, split_settings
-from pipeline.params import from_flags, section
 from pipeline.place import place_of
 from pipeline.quiet import quiet
 from pipeline.settings import ShardsSettings
 from pipeline.summary import table
+from wikilm.cli import Parser, run
+from wikilm.params import from_flags, section
 
 PROGRAM = "python -m pipeline"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from pipeline.shard_format import DEAD_LETTERS, SPLITS, Manifest
 from pipeline.site import language_of
-from pipeline.terminal import visible
+from wikilm.terminal import visible
 
 MAX_NAME = 200  # characters of a name in a heading
 RELICENSED = "2023-06-07"  # when the text of Wikipedia went from CC BY-SA 3.0 to 4.0

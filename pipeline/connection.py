@@ -22,7 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as HttpTimeout
 
-from pipeline.command import RunError, UsageError
+from wikilm.errors import RunError, UsageError
 
 CONNECTIONS = 3  # to one host, of all processes of this machine: what dumps.wikimedia.org allows an address
 TRIES = 5

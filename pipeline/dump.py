@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from pipeline.article import Page, dead_letter, read_page
-from pipeline.command import RunError
 from pipeline.files import open_file, open_ranges
 from pipeline.index import BOTH_AGAIN, Run, check_run, plan_runs
 from pipeline.ranges import File
 from pipeline.site import Site, parse_header
 from pipeline.stored import AGAIN, READ_BYTES, pieces
 from pipeline.xml_pages import PageSplitter, RawPage
+from wikilm.errors import RunError
 
 MAX_HEADER_BYTES = 4 << 20
 _STREAM_MAGIC = (b"1AY&SY", b"\x17rE8P\x90")  # what follows 'BZh' and the level: a block, or the end of no blocks

@@ -17,8 +17,8 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from pipeline.chunk import Ids
-from pipeline.command import RunError, reason
 from pipeline.shard_format import TokenizerEntry
+from wikilm.errors import RunError, reason
 
 GIGATOKEN, TOKENIZERS = "gigatoken", "tokenizers"
 # gigatoken keeps every word it has met, some 75 MB for a GB of text: loaded anew after 1.4 GB or so, it forgets them.

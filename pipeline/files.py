@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from pipeline import remote, web
-from pipeline.command import RunError, UsageError
 from pipeline.connection import user_agent
 from pipeline.ranges import BLOCK_BYTES, Ahead, Fetch, File, Ranges
 from pipeline.stored import AGAIN
+from wikilm.errors import RunError, UsageError
 
 READ_BYTES = 1 << 20
 _WEB = ("http://", "https://")

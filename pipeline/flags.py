@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pipeline.params import DEFAULT_PARAMS, from_flags, section
 from pipeline.settings import SourceSettings, SplitSettings
+from wikilm.params import DEFAULT_PARAMS, from_flags, section
 
 FROM_PARAMS = "(default: params.yaml decides)"
 

@@ -13,7 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline import unit as steps
 from pipeline.batch import read_articles
-from pipeline.command import RunError, reason
 from pipeline.encoder import borrowed_encoder
 from pipeline.folder import CHOSEN, unit_file
 from pipeline.place import Place
@@ -22,6 +21,7 @@ from pipeline.shard_format import TokenizerEntry
 from pipeline.site import Site
 from pipeline.source import Source, WorkUnit
 from pipeline.split import Selection, Smallest, merge, selection, smallest
+from wikilm.errors import RunError, reason
 
 SMALLEST = TypeAdapter(Smallest)
 

@@ -9,10 +9,10 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from pipeline.command import UsageError
 from pipeline.lock import Lock, only_one
 from pipeline.place import Place
 from pipeline.shard_format import ARTICLES, CARD, DEAD_LETTERS, MANIFEST, SPLITS
+from wikilm.errors import UsageError
 
 UNFINISHED = ".unfinished"  # a folder that has it was left by a run that did not end well, or is being written
 LOCK = f"{UNFINISHED}/lock"

@@ -2,7 +2,7 @@
 
 import logging
 
-from pipeline.command import RunError, UsageError
+from wikilm.errors import RunError, UsageError
 
 EXAMPLE = "hf://datasets/wikimedia/wikipedia/20231101.en"
 

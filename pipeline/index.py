@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from pipeline.command import RunError
 from pipeline.files import open_file
 from pipeline.ranges import File
 from pipeline.stored import AGAIN
+from wikilm.errors import RunError
 
 BOTH_AGAIN = "download both again"
 _NAME = re.compile(r"(.*-multistream)([0-9]*)\.xml(-p[0-9]+p[0-9]+)?\.bz2", re.DOTALL)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.command import RunError
 from pipeline.shard_format import SPLITS, Counts, FileEntry, LimitsEntry, ShardEntry
+from wikilm.errors import RunError
 
 EMPTY_TEXT, NOT_TAKEN = "empty_text", "not_taken"
 ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN)  # why an article is in no shard; all other reasons are those of pages

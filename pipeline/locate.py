@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.command import Parser, RunError, UsageError, run
 from pipeline.place import place_of
 from pipeline.shard_format import (
     MANIFEST,
@@ -33,7 +32,9 @@ from pipeline.shard_format import (
     read_manifest,
 )
 from pipeline.site import page_url
-from pipeline.terminal import visible
+from wikilm.cli import Parser, run
+from wikilm.errors import RunError, UsageError
+from wikilm.terminal import visible
 
 PROGRAM = "python -m pipeline.locate"
 

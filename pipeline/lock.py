@@ -14,8 +14,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.command import RunError, UsageError
 from pipeline.place import Place
+from wikilm.errors import RunError, UsageError
 
 BEAT_SECONDS = 20.0
 DEAD_SECONDS = 180.0  # a lock object whose holder has not been heard of for so long may be taken over

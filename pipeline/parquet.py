@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.article import MAX_ID, Article, DeadLetter
-from pipeline.command import RunError
 from pipeline.files import open_ranges
 from pipeline.ranges import File
 from pipeline.site import Site, language_of, page_base
+from wikilm.errors import RunError
 
 COLUMNS = ("id", "title", "text")
 BATCH_BYTES, MAX_BATCH_ROWS = 4 << 20, 2048  # fewer, and the overhead of each call shows; more, and memory does

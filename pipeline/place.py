@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.command import UsageError
 from pipeline.shard_format import sha256_of
 from pipeline.store import Store, temporary_file
+from wikilm.errors import UsageError
 
 FILES_AT_ONCE = 8  # that are read side by side where many are: a store answers each of them slowly
 

@@ -11,10 +11,10 @@ from typing import Any, Self, TextIO
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from pipeline.command import RunError
 from pipeline.folder import CHOSEN, REPORTS, numbered, unit_file
 from pipeline.ledger import UnitReport
 from pipeline.place import Place
+from wikilm.errors import RunError
 
 POLL_SECONDS = 0.2
 REMOTE_POLL_SECONDS = 10.0  # a listing of an object store costs time and money

@@ -7,8 +7,8 @@ from typing import Any
 
 from fsspec.exceptions import FSTimeoutError
 
-from pipeline.command import RunError, UsageError
 from pipeline.ranges import Fetch, File
+from wikilm.errors import RunError, UsageError
 
 TRIES = 4  # beside those of the store's own client
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}  # scheme -> our extra that brings its package

@@ -61,9 +61,10 @@ def plan_record(
 
 @cache
 def code_digest() -> str:
-    """Hex sha256 of the pipeline's own source files: changed code never goes on with what other code made."""
-    folder = Path(__file__).parent
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    """Hex sha256 of the source files of `pipeline` and `wikilm`: changed code never resumes what other code made."""
+    root = Path(__file__).parents[1]
+    paths = (path for package in ("pipeline", "wikilm") for path in (root / package).rglob("*"))
+    files = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):
         if "__pycache__" not in path.parts and not path.name.startswith("."):

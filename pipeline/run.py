@@ -14,7 +14,6 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.article import Article
 from pipeline.card import card
-from pipeline.command import RunError
 from pipeline.encoder import Encoder, lend
 from pipeline.files import Changed, check_stamps, stamps
 from pipeline.flow import Plan, graph
@@ -41,6 +40,7 @@ from pipeline.shard_format import (
 from pipeline.source import Source, open_source, read_unit
 from pipeline.summary import Outcome
 from pipeline.unit import clean_article
+from wikilm.errors import RunError
 
 ARTICLES_TO_COMPARE = 8  # encoded by both engines before the run begins
 

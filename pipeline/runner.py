@@ -10,10 +10,10 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import create_runner
 
-from pipeline.command import RunError, UsageError
 from pipeline.flow import told_reason
 from pipeline.quiet import quiet
 from pipeline.worker_process import WorkerProcess
+from wikilm.errors import RunError, UsageError
 
 # Named in full, since `DirectRunner` first tries to download another runner (Prism).
 # What is left of Ctrl-C in the middle of a step, once Beam has wrapped it.

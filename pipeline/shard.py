@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from pipeline.chunk import Rows
-from pipeline.command import RunError
 from pipeline.shard_format import FileEntry, ShardEntry, id_type, schema
+from wikilm.errors import RunError
 
 ROWS_PER_BATCH = 1024  # as `datasets` does: small enough to map one batch, large enough for a short file
 

@@ -17,7 +17,7 @@ from typing import Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from pipeline.command import RunError
+from wikilm.errors import RunError
 
 SPLITS = ("train", "validation")
 MANIFEST = "manifest.json"

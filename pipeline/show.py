@@ -21,17 +21,18 @@ from pathlib import Path
 from pipeline import dump, parquet
 from pipeline.article import Article, DeadLetter, Dropped, Page
 from pipeline.chunk import Ids, chunk
-from pipeline.command import Parser, RunError, run
 from pipeline.encoder import Encoder
 from pipeline.flags import add_params, add_source, source_settings
 from pipeline.index import Line, read_index
-from pipeline.params import section
 from pipeline.settings import ShardsSettings, SourceSettings
 from pipeline.site import Site
 from pipeline.source import Part, plan
 from pipeline.source_files import SourceFiles, find_files
-from pipeline.terminal import side_by_side, visible
 from pipeline.unit import clean_article
+from wikilm.cli import Parser, run
+from wikilm.errors import RunError
+from wikilm.params import section
+from wikilm.terminal import side_by_side, visible
 
 PROGRAM = "python -m pipeline.show"
 DEFAULT_TOKENIZER = Path("data/tokenizer")

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from pipeline import dump, parquet
 from pipeline.article import Article, DeadLetter, Dropped
-from pipeline.command import RunError
 from pipeline.files import checksums
 from pipeline.ranges import File
 from pipeline.settings import SourceSettings
 from pipeline.shard_format import LimitsEntry, SourceEntry
 from pipeline.site import Site
 from pipeline.source_files import SourceFile, SourceFiles, find_files
+from wikilm.errors import RunError
 
 Part = dump.Streams | dump.WholeFile | parquet.RowGroups
 

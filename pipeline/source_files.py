@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import hub, remote, web, wikimedia
-from pipeline.command import RunError, UsageError
 from pipeline.files import check_address, describe, is_web
 from pipeline.index import index_name
 from pipeline.ranges import File
 from pipeline.settings import SourceSettings
 from pipeline.wikimedia import Listed
+from wikilm.errors import RunError, UsageError
 
 DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xml": "xml"}
 _PART = re.compile(r"p([0-9]{1,19})p([0-9]{1,19})(?=\.)")  # the page ids that a part of a dump is named by

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from pipeline.command import RunError, UsageError, reason
 from pipeline.remote import filesystem
+from wikilm.errors import RunError, UsageError, reason
 
 SETTLE_SECONDS = 1.0  # within this time, a store without conditional writes has shown who came last
 BLOCK_BYTES = 4 << 20

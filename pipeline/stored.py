@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
-from pipeline.command import RunError
+from wikilm.errors import RunError
 
 READ_BYTES = 1 << 18
 AGAIN = "download or make it again"

@@ -14,12 +14,13 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pipeline.command import Parser, RunError, UsageError, run
 from pipeline.encoder import HARD_TEXT, Encoder
 from pipeline.flags import add_params, add_source, add_split, source_settings, split_settings
-from pipeline.params import from_flags, section
 from pipeline.place import sync
 from pipeline.settings import SourceSettings, SplitSettings, TokenizerSettings
+from wikilm.cli import Parser, run
+from wikilm.errors import RunError, UsageError
+from wikilm.params import from_flags, section
 
 PROGRAM = "python -m pipeline.tokenizer"
 END_OF_TEXT = "<|endoftext|>"

@@ -16,7 +16,6 @@ from pipeline.article import Article, DeadLetter
 from pipeline.batch import NO_ARTICLES, NOTHING, Articles, Batch, Texts, read_articles, some
 from pipeline.chunk import NO_TAIL, Ids, Rows, chunk
 from pipeline.clean_text import TooSlow, text_of
-from pipeline.command import RunError, reason
 from pipeline.encoder import Encoder
 from pipeline.folder import REPORTS, unit_file
 from pipeline.ledger import EMPTY_TEXT, DeadLetterRecord, UnitReport, total
@@ -28,6 +27,7 @@ from pipeline.shard_format import SPLITS, articles_name, articles_schema, shard_
 from pipeline.site import Site
 from pipeline.source import Source, WorkUnit, read_unit
 from pipeline.split import Selection, merge, selection, smallest
+from wikilm.errors import RunError, reason
 
 MAX_DEAD_LETTERS = 100_000  # of one unit, which are held until its end: more are no accident
 

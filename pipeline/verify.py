@@ -17,14 +17,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import ValidationError
 
-from pipeline.command import Parser, RunError, UsageError, run
 from pipeline.ledger import imbalances
-from pipeline.params import from_flags
 from pipeline.place import FILES_AT_ONCE, Place, place_of
 from pipeline.settings import SourceSettings
 from pipeline.shard_format import MANIFEST, SPLITS, FileEntry, Manifest, open_split, parse_manifest, read_manifest
 from pipeline.source import entry_of
 from pipeline.source_files import find_files
+from wikilm.cli import Parser, run
+from wikilm.errors import RunError, UsageError
+from wikilm.params import from_flags
 
 PROGRAM = "python -m pipeline.verify"
 

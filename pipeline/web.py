@@ -8,9 +8,9 @@ from typing import TypeVar
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from pipeline.command import RunError
 from pipeline.connection import BACKOFF_SECONDS, TRIES, answer
 from pipeline.ranges import File
+from wikilm.errors import RunError
 
 BODY_SECONDS = 600.0  # for one answer; a block of 8 MiB at 14 kB/s
 MAX_TEXT_BYTES = 64 << 20

@@ -15,8 +15,8 @@ from urllib.parse import unquote
 from pydantic import BaseModel, Field, ValidationError
 
 from pipeline import web
-from pipeline.command import RunError, UsageError
 from pipeline.index import index_name
+from wikilm.errors import RunError, UsageError
 
 JOBS = ("articlesmultistreamdumprecombine", "articlesmultistreamdump")  # large wikis have both: one file, and parts
 CONTENT = "other/mediawiki_content_current"

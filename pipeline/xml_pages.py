@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pipeline.command import RunError
 from pipeline.stored import AGAIN
+from wikilm.errors import RunError
 
 HEAD_BYTES = 2000  # kept of what is no page, or too large: its id and title are there, if anywhere
 _BLANK = re.compile(rb"\s*")

@@ -10,8 +10,6 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from pipeline.command import Parser, UsageError, run
-from pipeline.params import from_flags
 from probes.settings import (
     MASK,
     FillMaskSettings,
@@ -20,6 +18,9 @@ from probes.settings import (
     ReportSettings,
     load_settings,
 )
+from wikilm.cli import Parser, run
+from wikilm.errors import UsageError
+from wikilm.params import from_flags
 
 PROGRAM = "python -m probes"
 # torch takes seconds to import: each command imports what it needs when it runs, so that --help answers at once.

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.command import UsageError
 from probes.model import LoadedModel
 from probes.output import printable, quoted, table
+from wikilm.errors import UsageError
 
 # Which part of the model a parameter belongs to, by its name; the first rule that fits decides. The names are those
 # of GPT-2, BERT and their kin (RoBERTa, Llama, Qwen, Mistral, OPT, Pythia).

@@ -11,11 +11,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from pipeline.command import RunError, UsageError
 from probes.generation import top
 from probes.model import LoadedModel
 from probes.output import printable, quoted, table
 from probes.settings import MASK
+from wikilm.errors import RunError, UsageError
 
 _LOGITS_AT_A_TIME = 2**25  # 128 MiB of float32: how many logits a batch of candidates may take
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from pipeline.command import RunError, UsageError
 from probes.model import LoadedModel
 from probes.output import printable, quoted, table
+from wikilm.errors import RunError, UsageError
 
 
 @dataclass(frozen=True)

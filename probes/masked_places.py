@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.command import RunError
 from pipeline.shard_format import SPLITS
 from probes.interval import Share, bootstrap
 from probes.model import LoadedModel
 from probes.rows import Rows, Shards
+from wikilm.errors import RunError
 
 _LOGITS_AT_A_TIME = 2**25  # 128 MiB of float32
 

@@ -25,7 +25,7 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging
 
-from pipeline.command import RunError, UsageError
+from wikilm.errors import RunError, UsageError
 
 Kind = Literal["causal", "masked"]
 # What a model is made of, at the top of its repository: never a pickle, and none of the exports to other formats.

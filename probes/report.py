@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from pipeline.command import RunError
 from pipeline.shard_format import Counts, Manifest, read_manifest
 from probes.anatomy import Anatomy, anatomy
 from probes.fill_mask import HOW
@@ -20,6 +19,7 @@ from probes.plots import loss_curves, recitation_by_prefix
 from probes.recitation import RecitationResult
 from probes.rows import TRAINING
 from probes.settings import ReportSettings
+from wikilm.errors import RunError
 
 PAGE, METRICS = "index.html", "metrics.json"
 TEMPLATE = "report.html.j2"

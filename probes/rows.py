@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.command import RunError
 from pipeline.shard_format import SPLITS, Manifest, open_split, problems, read_manifest, sha256_of
 from probes.model import LoadedModel
+from wikilm.errors import RunError
 
 TRAINING = "training.json"  # in every model folder that training writes: its settings, figures and history
 Rows = NDArray[np.int64]  # [rows, chunk_tokens], token ids

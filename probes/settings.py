@@ -5,8 +5,8 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from pipeline.command import UsageError
-from pipeline.params import DEFAULT_PARAMS, Section, read_params, section
+from wikilm.errors import UsageError
+from wikilm.params import DEFAULT_PARAMS, Section, read_params, section
 
 MASK = "[MASK]"  # how a text names its blank, whatever the tokenizer calls its own mask token
 

@@ -25,10 +25,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.__main__ import main as pipeline
-from pipeline.command import run
 from pipeline.tokenizer import save, train
 from pipeline.verify import main as verify
 from tests.dumps import Page, make_dump
+from wikilm.cli import run
 
 ROOT = Path(__file__).parents[1]
 PARAMS = """

@@ -2,10 +2,10 @@
 
 import pytest
 
-from pipeline.command import UsageError
 from probes.anatomy import PARTS, anatomy, describe, part_of
 from probes.model import load
 from tests.models import make_causal, make_masked, make_tokenizer
+from wikilm.errors import UsageError
 
 TEXT = "The river carries sand."
 

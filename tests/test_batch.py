@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.command import RunError
 from pipeline.shard_format import read_manifest
 from tests.models import make_tokenizer
 from tests.shards import make_rows, make_shards
 from train.batch import Masking, Order, Rows, causal_batch, mix, share
+from wikilm.errors import RunError
 
 MASKING = Masking(fraction=0.3, seed=3, vocab_size=400, mask_id=399, end_of_text_id=398)
 counts = st.integers(1, 40)

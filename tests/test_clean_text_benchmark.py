@@ -10,8 +10,8 @@ from benchmarks import clean_text as benchmark
 from benchmarks.clean_text import HOLES, LEFTOVERS, Page, gaps, main, measure, prose
 from pipeline.article import Article
 from pipeline.clean_text import clean
-from pipeline.command import run
 from pipeline.site import Site
+from wikilm.cli import run
 
 SHARED = Path(os.environ.get("WIKILM_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 CORPUS = Path(__file__).parents[1] / "corpus" / "miniwiki-pages-articles-multistream.xml.bz2"

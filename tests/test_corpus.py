@@ -19,9 +19,10 @@ from corpus import build, export
 from corpus.page import NAMESPACES, Page, parse_page, read_pages
 from pipeline.article import Article, DeadLetter
 from pipeline.clean_text import clean
-from pipeline.command import RunError, run
 from pipeline.settings import SourceSettings
 from pipeline.source import open_source, read_unit
+from wikilm.cli import run
+from wikilm.errors import RunError
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("WIKILM_SHARED", ROOT.parent / "shared"))

@@ -18,7 +18,6 @@ import pipeline.run
 import pipeline.store
 import pipeline.unit
 from pipeline.__main__ import main
-from pipeline.command import RunError, run
 from pipeline.folder import LOCK, REPORTS, UNFINISHED, numbered
 from pipeline.ledger import UnitReport
 from pipeline.lock import Holder
@@ -30,6 +29,8 @@ from tests.dumps import Page, make_dump
 from tests.s3 import s3_server
 from tests.test_flow import Place as Bench
 from tests.test_flow import final_names, prose
+from wikilm.cli import run
+from wikilm.errors import RunError
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from pipeline import stored
 from pipeline.article import Article, DeadLetter, Dropped
-from pipeline.command import RunError, UsageError
 from pipeline.settings import SourceSettings
 from pipeline.source import Source, open_source, read_unit
 from tests.dumps import FOOTER, NAMESPACES, Page, header, index_of, make_dump, read_index, write_index
+from wikilm.errors import RunError, UsageError
 
 SHARED = Path(os.environ.get("WIKILM_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 PAGES = [

@@ -17,11 +17,11 @@ from omegaconf import OmegaConf
 from ruamel.yaml import YAML
 
 from pipeline.folder import FINAL
-from pipeline.params import Section, read_params, section
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings, TokenizerSettings
 from probes.settings import FillMaskSettings, GenerationSettings, RecitationSettings, ReportSettings
 from tests.chaos import finished, tree
 from train.settings import CausalSettings, MaskedSettings
+from wikilm.params import Section, read_params, section
 
 ROOT = Path(__file__).parents[1]
 PRESETS = ("laptop", "seed", "wikipedia")

@@ -12,11 +12,11 @@ import pytest
 
 import pipeline.unit
 from pipeline.__main__ import main
-from pipeline.command import run
 from pipeline.shard_format import Manifest, read_manifest
 from tests import chaos
 from tests.chaos import ROOT, Ground, page, prose, tree
 from tests.dumps import FOOTER, Page, header, make_dump
+from wikilm.cli import run
 
 LAUGHS = """<!DOCTYPE mediawiki [<!ENTITY a "ha ha ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">
 <!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;"><!ENTITY d "&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;">]>"""

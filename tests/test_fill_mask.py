@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from transformers import BertConfig, BertForMaskedLM, pipeline
 
-from pipeline.command import RunError, UsageError
 from probes.fill_mask import MASK, describe, fill
 from probes.fill_mask_run import run_fill_mask
 from probes.interval import bootstrap, wilson
@@ -18,6 +17,7 @@ from probes.rows import read_shards
 from probes.settings import FillMaskSettings
 from tests.models import make_causal, make_masked, make_tokenizer
 from tests.shards import make_shards
+from wikilm.errors import RunError, UsageError
 
 TEXT = f"The river carries {MASK} down to the sea."
 

@@ -21,7 +21,7 @@ from launch.flink.hosts import missing
 from launch.flink.job import differences
 from launch.flink.service import Services, free_ports
 from launch.flink.worker_env import environment
-from pipeline.command import RunError
+from wikilm.errors import RunError
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "corpus" / "miniwiki-pages-articles-multistream.xml.bz2"

@@ -20,7 +20,6 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.card import card
-from pipeline.command import RunError, run
 from pipeline.encoder import Encoder
 from pipeline.flow import Stream
 from pipeline.folder import FINAL
@@ -32,6 +31,8 @@ from pipeline.tokenizer import save, train
 from pipeline.verify import main as verify
 from tests.chaos import tree
 from tests.dumps import Page, make_dump
+from wikilm.cli import run
+from wikilm.errors import RunError
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("WIKILM_SHARED", REPOSITORY.parent / "shared")) / "data"

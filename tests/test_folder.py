@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import pipeline.store
-from pipeline.command import UsageError
 from pipeline.folder import LOCK, UNFINISHED, kept, publish, take_back, work_folder
 from pipeline.lock import Holder
 from pipeline.place import Place
 from tests.s3 import s3_server
+from wikilm.errors import UsageError
 
 SET = {
     "train/x.arrow", "validation/x.arrow", "articles/x.arrow", "dead_letters.jsonl", "README.md", "manifest.json",

@@ -7,11 +7,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from pipeline.command import RunError, UsageError
 from probes import generation
 from probes.generation import describe, generate, run_generation
 from probes.model import load
 from tests.models import make_causal, make_masked, make_tokenizer
+from wikilm.errors import RunError, UsageError
 
 PROMPTS = ("The river", "Bees tell each", "Copper turns green in the", "7 <>& \"'")
 

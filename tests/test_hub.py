@@ -47,7 +47,7 @@ def served(tmp_path_factory):
 
 ASK = """
 import contextlib, io, json, sys
-from pipeline.command import run
+from wikilm.cli import run
 from probes.__main__ import PROGRAM, main
 
 answers = []

@@ -2,9 +2,9 @@ import shlex
 
 import pytest
 
-from pipeline.command import RunError
 from pipeline.ledger import DeadLetterRecord, UnitReport, check, imbalances, replay, total
 from pipeline.shard_format import Counts, LimitsEntry, ShardEntry, shard_name
+from wikilm.errors import RunError
 
 GOOD = {
     "pages": 12, "articles": 9, "redirects": 1, "left_out": {"namespace:1": 2, "empty_text": 1, "not_taken": 2},

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pipeline import shard_format as sf
 from pipeline.article import Article
 from pipeline.chunk import chunk
-from pipeline.command import run
 from pipeline.locate import main, pieces
 from pipeline.place import Place
 from pipeline.shard import ArrowFile, ShardFile, dataset_files, file_entry
 from tests.models import make_tokenizer
 from tests.shards import make_shards
+from wikilm.cli import run
 
 END = 0  # of text; all other ids say which token of which article they are
 BASE = "https://lv.wikipedia.org/wiki/Main"

@@ -10,9 +10,9 @@ import pytest
 
 import pipeline.lock
 import pipeline.store
-from pipeline.command import RunError, UsageError
 from pipeline.lock import Holder, holder_of, only_one
 from pipeline.place import Place
+from wikilm.errors import RunError, UsageError
 
 
 @pytest.fixture(params=["flock", "file", "store"])

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.command import UsageError
-from pipeline.params import section
 from pipeline.shard_format import TokenizerEntry
 from train.model import build, is_embedding, parameter_counts
 from train.settings import OBJECTIVES, SETTINGS, Objective, PretrainSettings
+from wikilm.errors import UsageError
+from wikilm.params import section
 
 TOKENIZER = TokenizerEntry(sha256="0" * 64, vocab_size=400, end_of_text_id=398, mask_id=399)
 SHAPE = {"layers": 2, "heads": 2, "width": 16}

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.command import UsageError
-from pipeline.params import DEFAULT_PARAMS, Section, section
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings, TokenizerSettings
+from wikilm.errors import UsageError
+from wikilm.params import DEFAULT_PARAMS, Section, section
 
 SHARDS = "shards: {chunk_tokens: 128, chunking: pack, max_dead_fraction: 0.5}\n"
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from pipeline.article import Article, DeadLetter
 from pipeline.clean_text import text_of
-from pipeline.command import RunError, UsageError
 from pipeline.parquet import _one_by_one, read, read_columns
 from pipeline.settings import SourceSettings
 from pipeline.site import Site
 from pipeline.source import Source, open_source, read_unit
+from wikilm.errors import RunError, UsageError
 
 
 def write(path: Path, ids: list[object], texts: list[str | None], rows: int = 2) -> Path:

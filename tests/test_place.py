@@ -6,9 +6,9 @@ import signal
 import pytest
 
 import pipeline.store
-from pipeline.command import UsageError
 from pipeline.place import Place, place_of
 from tests.s3 import s3_server
+from wikilm.errors import UsageError
 
 
 @pytest.fixture(scope="module")

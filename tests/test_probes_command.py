@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.command import run
-from pipeline.params import read_params
 from probes.__main__ import PROGRAM, main
 from probes.output import json_text, printable, quoted, table, write_atomically
 from tests.models import make_causal, make_masked, make_tokenizer
 from tests.shards import make_shards
+from wikilm.cli import run
+from wikilm.params import read_params
 
 COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "report")
 ROOT = Path(__file__).parents[1]

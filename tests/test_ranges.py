@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import ranges
-from pipeline.command import RunError
 from pipeline.ranges import Ahead, Ranges
+from wikilm.errors import RunError
 
 DATA = bytes(range(256)) * 4
 STEPS = st.lists(st.tuples(st.integers(0, 1100), st.integers(0, 300)), max_size=8)

@@ -10,14 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.command import RunError, UsageError
-from pipeline.params import section
 from probes.model import load
 from probes.recitation import continue_greedily, curve_csv, describe, recite, score, spans
 from probes.rows import read_shards
 from probes.settings import RecitationSettings
 from tests.models import make_causal, make_masked, make_tokenizer
 from tests.shards import make_rows, make_shards
+from wikilm.errors import RunError, UsageError
+from wikilm.params import section
 
 SETTINGS = RecitationSettings(prefix=8, continuation=8, prefix_lengths=(1, 4, 8, 16, 24, 500), examples=3, batch_rows=5)
 

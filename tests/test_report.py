@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pipeline.command import RunError
 from pipeline.shard_format import MANIFEST, manifest_bytes, read_manifest
 from probes.fill_mask_run import run_fill_mask
 from probes.generation import run_generation
@@ -20,6 +19,7 @@ from probes.rows import read_shards
 from probes.settings import FillMaskSettings, RecitationSettings, ReportSettings
 from tests.models import make_causal, make_masked, make_tokenizer
 from tests.shards import make_shards
+from wikilm.errors import RunError
 
 HOSTILE = "<script>alert(1)</script> \"'>& \x1b[2J \u202e"
 VOID = {"meta", "br", "img", "input", "hr", "link"}

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.chunk import Rows
-from pipeline.command import RunError
 from pipeline.place import Place
 from pipeline.shard import ROWS_PER_BATCH, ArrowFile, ShardFile, dataset_files
 from pipeline.shard_format import ShardEntry, articles_schema, schema, sha256_of, shard_name
+from wikilm.errors import RunError
 
 
 def rows(count: int, width: int = 8, top: int = 300) -> Rows:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline import shard_format as sf
-from pipeline.command import RunError
 from tests.models import make_tokenizer
 from tests.shards import make_shards
+from wikilm.errors import RunError
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.command import run
 from pipeline.show import main
 from pipeline.tokenizer import save, train
 from tests.dumps import Page, make_dump
+from wikilm.cli import run
 
 PARAMS = """
 source: {path: none.xml.bz2, unit_bytes: 700}

@@ -18,7 +18,6 @@ from moto.server import ThreadedMotoServer
 from pipeline import remote
 from pipeline.__main__ import main
 from pipeline.article import Article
-from pipeline.command import RunError, UsageError, run
 from pipeline.files import open_file
 from pipeline.settings import SourceSettings
 from pipeline.shard_format import read_manifest
@@ -29,6 +28,8 @@ from pipeline.tokenizer import save, train
 from tests.dumps import Page, make_dump
 from tests.http_server import http_server
 from tests.hub_server import COMMIT, hub_environment, hub_server
+from wikilm.cli import run
+from wikilm.errors import RunError, UsageError
 
 ROOT = Path(__file__).parents[1]
 CONTACT = "you@example.org"
@@ -308,7 +309,7 @@ def test_a_store_that_sends_too_little_is_asked_again_and_then_refused(monkeypat
 HUB = """
 import sys
 from pipeline.__main__ import main
-from pipeline.command import run
+from wikilm.cli import run
 params, tokenizer, output, *sources = sys.argv[1:]
 for number, source in enumerate(sources):
     print(run(main, "pipeline", ["--source", source, "--params", params, "--tokenizer", tokenizer,

@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.terminal import cells, side_by_side, visible, wrap
+from wikilm.terminal import cells, side_by_side, visible, wrap
 
 
 @given(st.text())

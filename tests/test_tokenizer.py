@@ -11,11 +11,12 @@ import pytest
 from transformers import AutoTokenizer
 
 import pipeline.encoder
-from pipeline.command import RunError, UsageError, run
 from pipeline.encoder import GIGATOKEN, HARD_TEXT, TOKENIZERS, Encoder, borrowed_encoder
 from pipeline.tokenizer import load, main, save, train
 from tests.dumps import Page, make_dump
 from tests.hub_server import hub_environment, hub_server
+from wikilm.cli import run
+from wikilm.errors import RunError, UsageError
 
 WORDS = "the river of stone runs under a bridge and the old town wakes to bells in every morning".split()  # noqa: SIM905
 TEXTS = [" ".join(random.Random(number).choices(WORDS, k=80)) for number in range(40)]

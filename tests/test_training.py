@@ -21,11 +21,11 @@ import torch
 from ruamel.yaml import YAML
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, pipeline
 
-from pipeline.command import run
 from pipeline.shard_format import Manifest, manifest_bytes, read_manifest, sha256_of
 from tests.models import MASK, make_tokenizer
 from tests.shards import make_rows, make_shards
 from train.__main__ import main
+from wikilm.cli import run
 
 REPOSITORY = Path(__file__).parent.parent
 TINY = {

@@ -10,9 +10,9 @@ import pytest
 import urllib3
 
 from pipeline import connection, web
-from pipeline.command import RunError, UsageError
 from pipeline.files import check_address, open_file, open_ranges
 from tests.http_server import Reply, Server, http_server
+from wikilm.errors import RunError, UsageError
 
 CONTACT = "you@example.org"
 DATA = bytes(range(256)) * 1000

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.article import Article
-from pipeline.command import RunError, UsageError
 from pipeline.files import check_address
 from pipeline.settings import SourceSettings
 from pipeline.source import Source, open_source, read_unit
@@ -19,6 +18,7 @@ from pipeline.source_files import find_files, kind_of, natural
 from pipeline.wikimedia import CONTENT, NAME, links
 from tests.dumps import Page, index_of, make_dump
 from tests.http_server import Server, http_server
+from wikilm.errors import RunError, UsageError
 
 PAGES = [Page(number, f"T{number}", f"text {number}") for number in range(1, 9)]
 DONE = "articlesmultistreamdump"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.command import RunError
 from pipeline.xml_pages import HEAD_BYTES, PageSplitter, RawPage
+from wikilm.errors import RunError
 
 MAX = HEAD_BYTES + 100
 FRAGMENTS = st.sampled_from(

@@ -11,8 +11,6 @@ import torch
 from accelerate import Accelerator
 from transformers.utils import logging
 
-from pipeline.command import Parser, RunError, UsageError, run
-from pipeline.params import DEFAULT_PARAMS
 from train.checkpoint import clear_unfinished, remove_run
 from train.console import Console, StopSignal
 from train.export import export
@@ -23,6 +21,9 @@ from train.model import parameter_counts
 from train.plan import Plan, make_plan
 from train.settings import OBJECTIVES
 from train.throughput import FORMULA
+from wikilm.cli import Parser, run
+from wikilm.errors import RunError, UsageError
+from wikilm.params import DEFAULT_PARAMS
 
 EPILOG = """examples:
   python -m train --objective causal --shards data/shards --tokenizer data/tokenizer --output models/causal

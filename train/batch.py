@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.command import RunError
 from pipeline.shard_format import Manifest, open_split
+from wikilm.errors import RunError
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Array: TypeAlias = npt.NDArray[Any]

@@ -9,8 +9,8 @@ from types import FrameType
 
 from tqdm import tqdm
 
-from pipeline.command import RunError
 from train.history import Point
+from wikilm.errors import RunError
 
 QUIET_SECONDS = 10.0  # between two lines of the bar where stderr is a file
 

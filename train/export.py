@@ -9,11 +9,11 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from pipeline.command import RunError, UsageError
 from pipeline.shard_format import Manifest
 from train.folder import new_folder
 from train.sample import printable
 from train.settings import Objective
+from wikilm.errors import RunError, UsageError
 
 TRAINING = "training.json"  # what marks a folder as ours
 FORMAT = 1

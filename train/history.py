@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pipeline.command import RunError
+from wikilm.errors import RunError
 
 Point: TypeAlias = dict[
     str, Any

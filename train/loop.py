@@ -8,7 +8,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from pipeline.command import RunError, UsageError
 from train.batch import mix
 from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from train.console import Console, Stopped, StopSignal
@@ -20,6 +19,7 @@ from train.optimizer import Optimizers, learning_rate
 from train.plan import Plan
 from train.sample import sample
 from train.throughput import Stopwatch, tokens_per_second
+from wikilm.errors import RunError, UsageError
 
 MOST_NATS = 700.0  # exp of more is no float any more
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from pipeline.command import RunError, UsageError
-from pipeline.params import section
 from pipeline.shard_format import Manifest, manifest_bytes, problems, read_manifest, sha256_of
 from train.batch import Order
 from train.export import refuse_foreign
 from train.settings import SETTINGS, MaskedSettings, Objective, PretrainSettings
+from wikilm.errors import RunError, UsageError
+from wikilm.params import section
 
 STATE_FORMAT = 1  # of checkpoints: one more whenever an older one could not be gone on from
 

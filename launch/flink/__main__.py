@@ -27,7 +27,8 @@ from launch.flink.config import Host, Settings
 from launch.flink.jars import fetch
 from launch.flink.job import Bench, bench, job, require_same
 from launch.flink.worker_env import worker_python
-from pipeline.command import Parser, RunError, reason, run
+from wikilm.cli import Parser, run
+from wikilm.errors import RunError, reason
 
 PROGRAM = "python -m launch.flink"
 CORPUS = Path(__file__).parents[2] / "corpus" / "miniwiki-pages-articles-multistream.xml.bz2"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.command import RunError
+from wikilm.errors import RunError
 
 KEPT = 3  # versions of one thing that stay in the cache; older ones make room
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from launch.flink.cache import call, program
 from launch.flink.config import Host
-from pipeline.command import RunError
+from wikilm.errors import RunError
 
 NAMES = Path("/run/netns")  # where `ip netns` keeps them
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET of Linux's setns(2)

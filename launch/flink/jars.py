@@ -13,7 +13,8 @@ from typing import Literal
 from xml.sax.saxutils import escape
 
 from launch.flink.cache import call, made_once, program
-from pipeline.command import Parser, RunError, run
+from wikilm.cli import Parser, run
+from wikilm.errors import RunError
 
 LOCK = Path(__file__).with_name("artifacts.lock")
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"

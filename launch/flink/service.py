@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pipeline.command import RunError
+from wikilm.errors import RunError
 
 STOP_SECONDS = 10.0  # what a service gets to end by itself before it is killed
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)

@@ -21,8 +21,9 @@ from launch.flink.hosts import two_hosts
 from launch.flink.jars import fetch
 from launch.flink.job import Job, bench, job, require_same
 from launch.flink.worker_env import worker_python
-from pipeline.command import Parser, RunError, run
 from pipeline.folder import FINAL, REPORTS, UNFINISHED
+from wikilm.cli import Parser, run
+from wikilm.errors import RunError
 
 PROGRAM = "python -m launch.flink.two_hosts"
 AWAY_SECONDS = 3.0  # how long the lost host is gone

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from pipeline.command import Parser, RunError, UsageError, run
+from wikilm.cli import Parser, run
+from wikilm.errors import RunError, UsageError
 
 
 @pytest.mark.parametrize(("error", "status"), [(RunError("a.xml: cut"), 1), (UsageError("--take: two counts"), 2)])
@@ -62,7 +63,7 @@ def test_wrong_usage_points_to_help(capsys):
 
 def test_a_reader_that_goes_away_is_no_error():
     script = (
-        "import sys; from pipeline.command import run\n"
+        "import sys; from wikilm.cli import run\n"
         "def main(_):\n  for n in range(200000): print(n)\n"
         "sys.exit(run(main, 'wikilm'))"
     )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.command import UsageError
+from wikilm.errors import UsageError
 
 DEFAULT_PARAMS = Path("params.yaml")
 

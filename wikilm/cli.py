@@ -1,23 +1,12 @@
-"""A command's `main` in, an exit status and at most one line of reason out: 0 done, 1 the run failed, 2 wrong usage."""
+"""Run a command's `main`, and turn its end into an exit status: 0 done, 1 the run failed, 2 wrong usage."""
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-
-class RunError(Exception):
-    """The run cannot be done: one line that names the file and the way out. Exit status 1."""
-
-    exit_status = 1
-
-
-class UsageError(RunError):
-    """The caller asked for something wrong: one line that names the flag or key and the way out. Exit status 2."""
-
-    exit_status = 2
+from wikilm.errors import RunError, reason
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -61,17 +50,3 @@ def run(main: Callable[[Sequence[str] | None], None], program: str, argv: Sequen
         told = "".join(character if character.isprintable() else "�" for character in reason(error))
         print(f"{program}: error: {told}", file=sys.stderr)
         return 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_status", 1)
-
-
-def reason(error: BaseException) -> str:
-    """One line that says what went wrong, for people; notes that were added to the error come after it."""
-    return "; ".join([_reason(error), *getattr(error, "__notes__", [])])
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        where = f" while writing {error.filename}" if error.filename else ""
-        return f"no space left on the device{where}: free some, or name another folder"
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,29 @@
+"""Errors that a user can mend, each told in one line that names the file, key or flag and the way out."""
+
+import errno
+
+
+class RunError(Exception):
+    """The run cannot be done: one line that names the file and the way out. Exit status 1."""
+
+    exit_status = 1
+
+
+class UsageError(RunError):
+    """The caller asked for something wrong: one line that names the flag or key and the way out. Exit status 2."""
+
+    exit_status = 2
+
+
+def reason(error: BaseException) -> str:
+    """One line that says what went wrong, for people; notes that were added to the error come after it."""
+    return "; ".join([_reason(error), *getattr(error, "__notes__", [])])
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f" while writing {error.filename}" if error.filename else ""
+        return f"no space left on the device{where}: free some, or name another folder"
+    return " ".join(str(error).split()) or type(error).__name__
