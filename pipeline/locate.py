@@ -34,7 +34,7 @@ from pipeline.shard_format import (
 from pipeline.site import page_url
 from wikilm.cli import Parser, run
 from wikilm.errors import RunError, UsageError
-from wikilm.terminal import visible
+from wikilm.terminal import columns, ljust, rjust, visible
 
 PROGRAM = "python -m pipeline.locate"
 
@@ -161,9 +161,9 @@ def lines(origins: Sequence[Origin]) -> Iterator[str]:
         spans = [f"{start}-{stop - 1}" for start, stop in (origin.row_tokens, origin.article_tokens)]
         ids = [str(origin.page_id), str(origin.revision_id or "unknown")]
         table.append((spans[0], spans[1], ids[0], ids[1], visible(origin.title), origin.url or "unknown"))
-    widths = [max(len(line[column]) for line in table) for column in range(4)]
-    for line in table:
-        yield "  ".join([*(cell.rjust(width) for cell, width in zip(line[:4], widths, strict=True)), *line[4:]])
+    widths = [max(columns(line[column]) for line in table) for column in range(5)]
+    for *numbers, title, url in table:
+        yield "  ".join([*map(rjust, numbers, widths), ljust(title, widths[4]), url])
 
 
 def main(argv: Sequence[str] | None = None) -> None:

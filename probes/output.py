@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wikilm.terminal import columns, ljust, rjust
+
 # Control, format (bidirectional overrides among them), private, unassigned and surrogate characters, and the two
 # separators that start a line: what a model or a file says must not move the cursor or reorder a terminal's line.
 _UNSAFE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
@@ -34,11 +36,11 @@ def _escape(character: str) -> str:
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     """Rows of equal length as aligned columns; what looks like a number stands to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]
     right = [all(re.fullmatch(r"[-+]?[\d.,]+ ?%?|", row[i]) for row in rows[1:]) for i in range(len(widths))]
     lines = []
     for row in rows:
-        cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
+        cells = [rjust(c, w) if r else ljust(c, w) for c, w, r in zip(row, widths, right, strict=True)]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
 

@@ -286,3 +286,5 @@ def test_text_for_people_shows_what_it_neutralises():
     assert printable("a\nb", keep="\n") == "a\nb"
     assert quoted(' "x"') == '" \\"x\\""'
     assert table([("name", "n"), ("a", "1"), ("bc", "10")]) == "  name   n\n  a      1\n  bc    10"
+    assert table([("n", "name"), ("1", "京"), ("2", "abc")]) == "  n  name\n  1  京\n  2  abc"
+    assert table([("name", "n"), ("京", "1"), ("e\u0301", "2")]) == "  name  n\n  京    1\n  e\u0301     2"

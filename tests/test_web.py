@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from pipeline import connection, web
+from pipeline import connection, private_network, web
 from pipeline.files import check_address, open_file, open_ranges
 from tests.http_server import Reply, Server, http_server
 from wikilm.errors import RunError, UsageError
@@ -295,7 +295,7 @@ def test_what_a_redirect_to_a_public_server_asks_for_has_no_login(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password s3cret\ndefault login all password everyone\n")
-    monkeypatch.setattr(connection, "_public", lambda connected, host: connected)
+    monkeypatch.setattr(private_network, "check_connected", lambda connected, host: connected)
     with http_server(server.folder) as other:
         port = other.url.rpartition(":")[2]
         server.change = lambda path, number, reply: Reply(302, {"Location": f"http://localhost:{port}/a.bin?k=v"}, b"")
