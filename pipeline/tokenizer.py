@@ -176,10 +176,12 @@ def make(source: SourceSettings, split: SplitSettings, how: TokenizerSettings, f
     if how.pretrained is not None:
         name = Path(how.pretrained).name if Path(how.pretrained).exists() else how.pretrained
         return save(load(how.pretrained), folder, {"pretrained": name})
+    from pipeline.fast_path import prepare
     from pipeline.source import open_source
     from pipeline.unit import training_texts
 
     opened = open_source(source)
+    prepare(opened.is_wikitext, sum(unit.bytes for unit in opened.units))
     tokenizer = train(training_texts(opened, split), how.vocab_size or 0)
     provenance = {
         "vocab_size": how.vocab_size,
