@@ -164,11 +164,14 @@ def check_output(folder: Path) -> None:
 
 def _as_it_was(tokenizer: Any, folder: Path) -> "Encoder":
     """The encoder of a saved tokenizer, once it is sure that what was saved is what was made."""
-    from transformers import AutoTokenizer
+    import transformers
 
     from pipeline.encoder import HARD_TEXT, Encoder
 
-    again = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    # AutoTokenizer would find this very class for a new tokenizer, but its import alone loads torch.
+    trained_here = type(tokenizer) is transformers.PreTrainedTokenizerFast
+    kind = transformers.PreTrainedTokenizerFast if trained_here else transformers.AutoTokenizer
+    again = kind.from_pretrained(folder, trust_remote_code=False)
     encoder = Encoder(folder)
     same = again(HARD_TEXT)["input_ids"] == tokenizer(HARD_TEXT)["input_ids"]
     if not same or again.mask_token_id != encoder.mask_id or len(again) != encoder.vocab_size:
