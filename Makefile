@@ -11,7 +11,8 @@ READY := $(VENV)/.ready
 UV := $(shell command -v uv || echo $(VENV)-uv/bin/uv)
 # The virtual environment first, so that the stages of dvc.yaml find its python, dvc and accelerate.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-export PYTHONDONTWRITEBYTECODE := 1
+# Each stage would compile torch, transformers and Beam anew where the environment forbids bytecode.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup repro check-repro test test-slow chaos flink flink-two-hosts lint format lock corpus clean
 

@@ -21,14 +21,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.flags import FROM_PARAMS, add_params, add_source, add_split, source_settings, split_settings
-from pipeline.place import place_of
 from pipeline.quiet import quiet
 from pipeline.settings import ShardsSettings
-from pipeline.summary import table
 from wikilm.cli import Parser, run
+from wikilm.errors import UsageError
 from wikilm.params import from_flags, section
 
 PROGRAM = "python -m pipeline"
+BEAM_FLAG = "--job-server-timeout"  # the one of Beam's that has hyphens, as ours have
 
 
 def arguments() -> Parser:
@@ -60,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m pipeline`."""
     started = time.monotonic()
     args, rest = arguments().parse_known_args(argv)
+    for flag in (argument.split("=")[0] for argument in rest if argument.startswith("--")):
+        if "-" in flag.removeprefix("--") and flag != BEAM_FLAG:  # so that nobody waits for Beam to say it
+            raise UsageError(f"{flag}: neither wikilm nor Beam has such an option (see --help)")
     source, split = source_settings(args), split_settings(args)
     shards = section(
         args.params,
@@ -69,8 +72,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     with quiet():  # and only here, since Beam takes seconds that --help need not wait for
         from pipeline.dry_run import as_text, dry_run
+        from pipeline.place import place_of
         from pipeline.run import Job, make_shards
         from pipeline.runner import beam_options
+        from pipeline.summary import table
 
     job, options = Job(source, split, shards, args.tokenizer, place_of(args.output, "--output")), beam_options(rest)
     if args.dry_run:

@@ -15,6 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.article import Article
 from pipeline.card import card
 from pipeline.encoder import Encoder, lend
+from pipeline.fast_path import prepare
 from pipeline.files import Changed, check_stamps, stamps
 from pipeline.flow import Plan, graph
 from pipeline.folder import REPORTS, numbered, publish, work_folder
@@ -83,6 +84,7 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
         sizes = [unit.bytes for unit in source.units]
         missing = [unit.bytes for unit in source.units if unit.number not in kept]
         options = for_source(options, source.is_wikitext, missing)
+        prepare(source.is_wikitext, sum(missing))
         with _kept_when_it_fails(work, len(source.units)):
             began = time.monotonic()
             with Progress(work, sizes, 1 if job.split.take is None else 2):

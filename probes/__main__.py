@@ -23,7 +23,8 @@ from wikilm.errors import UsageError
 from wikilm.params import from_flags
 
 PROGRAM = "python -m probes"
-# torch takes seconds to import: each command imports what it needs when it runs, so that --help answers at once.
+# torch takes seconds to import: each command imports what it needs once its flags are known to be right, so that --help
+# and a mistake answer at once.
 
 
 def _anatomy(args: argparse.Namespace) -> None:
@@ -36,22 +37,22 @@ def _anatomy(args: argparse.Namespace) -> None:
 
 
 def _fill_mask(args: argparse.Namespace) -> None:
+    flags = from_flags(args, "texts", "top_k", "candidates", "masked_fraction", "rows", "seed")
+    settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags)
     from probes import fill_mask_run
     from probes.output import emit
 
-    flags = from_flags(args, "texts", "top_k", "candidates", "masked_fraction", "rows", "seed")
-    settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags)
     result = fill_mask_run.run_fill_mask(args.model, args.shards, settings)
     emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output)
 
 
 def _generate(args: argparse.Namespace) -> None:
+    flags = from_flags(args, "prompts", "max_new_tokens", "top_k")
+    settings = load_settings(args.params, "generation", GenerationSettings, flags)
     from probes import generation
     from probes.model import load
     from probes.output import emit
 
-    flags = from_flags(args, "prompts", "max_new_tokens", "top_k")
-    settings = load_settings(args.params, "generation", GenerationSettings, flags)
     result = generation.run_generation(
         load(args.model), settings.prompts, settings.max_new_tokens, settings.top_k, steps=args.steps
     )
@@ -59,13 +60,13 @@ def _generate(args: argparse.Namespace) -> None:
 
 
 def _recite(args: argparse.Namespace) -> None:
+    flags = from_flags(args, "prefix", "continuation", "prefix_lengths", "rows", "examples", "batch_rows", "seed")
+    settings = load_settings(args.params, "recitation", RecitationSettings, flags)
     from probes import recitation
     from probes.model import load
     from probes.output import emit, write_atomically
     from probes.rows import read_shards
 
-    flags = from_flags(args, "prefix", "continuation", "prefix_lengths", "rows", "examples", "batch_rows", "seed")
-    settings = load_settings(args.params, "recitation", RecitationSettings, flags)
     loaded = load(args.model)
     result = recitation.recite(loaded, read_shards(args.shards, loaded, settings.rows, settings.seed), settings)
     if args.curve is not None:
@@ -74,10 +75,10 @@ def _recite(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
+    settings = load_settings(args.params, "report", ReportSettings, from_flags(args, "title", "sample"))
     from probes import report
     from probes.output import json_text
 
-    settings = load_settings(args.params, "report", ReportSettings, from_flags(args, "title", "sample"))
     metrics = report.write_report(
         report.Inputs(args.shards, args.tokenizer, args.causal, args.masked, args.results), args.output, settings
     )

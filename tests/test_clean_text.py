@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.clean_text import clean, clean_slowly
+from pipeline.clean_text import clean_fast as clean
+from pipeline.clean_text import clean_slowly
 from pipeline.site import Site
 
 SITE = Site("ltg", "Vikipedeja", "ltgwiki", ((0, ""), (6, "Fails"), (14, "Kategoreja"), (10, "Veidne")))

@@ -23,7 +23,7 @@ from pipeline.card import card
 from pipeline.encoder import Encoder
 from pipeline.flow import Stream
 from pipeline.folder import FINAL
-from pipeline.locate import locate
+from pipeline.origins import locate
 from pipeline.runner import beam_options, run_graph
 from pipeline.shard_format import open_split, problems, read_manifest
 from pipeline.show import main as show

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pipeline import shard_format as sf
 from pipeline.article import Article
 from pipeline.chunk import chunk
-from pipeline.locate import main, pieces
+from pipeline.locate import main
+from pipeline.origins import pieces
 from pipeline.place import Place
 from pipeline.shard import ArrowFile, ShardFile, dataset_files, file_entry
 from tests.models import make_tokenizer
