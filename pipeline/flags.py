@@ -68,7 +68,7 @@ def source_settings(args: argparse.Namespace) -> SourceSettings:
     """Section `source` with the flags of `add_source` applied."""
     overrides = from_flags(args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds")
     if args.source is not None:
-        overrides["path"] = args.source
+        overrides |= {"path": args.source, "address": None}
     return section(args.params, "source", SourceSettings, overrides)
 
 

@@ -46,7 +46,7 @@ def plan_record(
         "format": FORMAT,
         "source": source.model_dump(mode="json"),
         "settings": {
-            "source": reading.model_dump(mode="json", exclude={"path", "watch", "contact", "mirror"}),
+            "source": reading.model_dump(mode="json", exclude={"path", "address", "contact", "mirror"}),
             "split": split.model_dump(mode="json"),
             "shards": shards.model_dump(mode="json", exclude={"max_dead_fraction"}),
         },
