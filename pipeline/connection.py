@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import functools
-import importlib.metadata
 import ipaddress
 import logging
 import netrc
@@ -22,6 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as HttpTimeout
 
+from wikilm import __version__
 from wikilm.errors import RunError, UsageError
 
 CONNECTIONS = 3  # to one host, of all processes of this machine: what dumps.wikimedia.org allows an address
@@ -49,11 +49,7 @@ def user_agent(contact: str) -> str:
         )
     if not re.fullmatch(r"[!-'*-~]{3,200}", contact) or not ("@" in contact or "://" in contact):
         raise UsageError("source.contact: must be a mail or web address in ASCII, such as you@example.org")
-    try:
-        version = importlib.metadata.version("wikilm")
-    except importlib.metadata.PackageNotFoundError:
-        version = "0"
-    return f"wikilm/{version} ({contact})"
+    return f"wikilm/{__version__} ({contact})"
 
 
 @contextlib.contextmanager

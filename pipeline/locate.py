@@ -32,7 +32,7 @@ from pipeline.shard_format import (
     read_manifest,
 )
 from pipeline.site import page_url
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.terminal import visible
 
@@ -168,7 +168,7 @@ def lines(origins: Sequence[Origin]) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m pipeline.locate`."""
-    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument("--shards", metavar="DIR", default="data/shards", help="what `python -m pipeline` wrote")
     parser.add_argument("--split", choices=SPLITS, default=SPLITS[0], help="side of the row")
     parser.add_argument("--row", type=int, metavar="N", required=True, help="number of the row in its split, from 0")

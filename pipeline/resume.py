@@ -63,7 +63,7 @@ def plan_record(
 def code_digest() -> str:
     """Hex sha256 of the source files of `pipeline` and `wikilm`: changed code never resumes what other code made."""
     root = Path(__file__).parents[1]
-    paths = (path for package in ("pipeline", "wikilm") for path in (root / package).rglob("*"))
+    paths = (path for package in ("pipeline", "wikilm") for path in (root / package).rglob("*.py"))
     files = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):

@@ -22,14 +22,14 @@ from pipeline import dump, parquet
 from pipeline.article import Article, DeadLetter, Dropped, Page
 from pipeline.chunk import Ids, chunk
 from pipeline.encoder import Encoder
-from pipeline.flags import add_params, add_source, source_settings
+from pipeline.flags import add_source, source_settings
 from pipeline.index import Line, read_index
 from pipeline.settings import ShardsSettings, SourceSettings
 from pipeline.site import Site
 from pipeline.source import Part, plan
 from pipeline.source_files import SourceFiles, find_files
 from pipeline.unit import clean_article
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError
 from wikilm.params import section
 from wikilm.terminal import side_by_side, visible
@@ -191,7 +191,7 @@ def dead_page(dead: Dead) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m pipeline.show`."""
-    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=program(PROGRAM), description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--title", help="the page's title, as it is written above it")
     which.add_argument("--page-id", type=int, metavar="N", help="its page id")
@@ -200,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--tokenizer", type=Path, metavar="DIR", help=f"show tokens and chunks too; {DEFAULT_TOKENIZER} if it is there"
     )
     add_source(parser)
-    add_params(parser)
+    parser.add_params()
     args = parser.parse_args(argv)
     source = source_settings(args)
     found = find(source, Wanted(args.title, args.page_id, args.where))

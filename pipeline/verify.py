@@ -23,7 +23,7 @@ from pipeline.settings import SourceSettings
 from pipeline.shard_format import MANIFEST, SPLITS, FileEntry, Manifest, open_split, parse_manifest, read_manifest
 from pipeline.source import entry_of
 from pipeline.source_files import find_files
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.params import from_flags
 
@@ -71,7 +71,7 @@ def source_faults(settings: SourceSettings, manifest: Manifest) -> Iterator[str]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m pipeline.verify`."""
-    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument("folder", metavar="DIR", help="what `python -m pipeline --output DIR` wrote")
     parser.add_argument("--source", metavar="PATH", help="what the shards were made of: compare it with the manifest")
     parser.add_argument("--contact", metavar="ADDRESS", help="for the User-Agent, where the source is on http(s)")

@@ -21,10 +21,11 @@ from train.model import parameter_counts
 from train.plan import Plan, make_plan
 from train.settings import OBJECTIVES
 from train.throughput import FORMULA
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.params import DEFAULT_PARAMS
 
+PROGRAM = "python -m train"
 EPILOG = """examples:
   python -m train --objective causal --shards data/shards --tokenizer data/tokenizer --output models/causal
   accelerate launch --quiet --config_file launch/multi-gpu.yaml -m train --objective masked ...
@@ -41,17 +42,16 @@ of all of these, and adds a traceback of its own unless it is given --quiet.
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = Parser(
-        prog="python -m train",
+        prog=program(PROGRAM),
         description="Pretrain GPT-2 (causal) or BERT (masked) on shards of token ids.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--objective", required=True, choices=OBJECTIVES, help="causal: predict the next token; masked: fill in masks")
     add("--shards", required=True, type=Path, metavar="DIR", help="what python -m pipeline wrote")
     add("--tokenizer", required=True, type=Path, metavar="DIR", help="the tokenizer that made the shards")
     add("--output", required=True, type=Path, metavar="DIR", help="the finished model, as from_pretrained loads it")
-    add("--params", type=Path, default=DEFAULT_PARAMS, metavar="FILE", help="settings (default: params.yaml)")
+    parser.add_params()
     add("--max-steps", type=_positive, metavar="N", help="stop early; the schedule stays that of the planned steps")
     add("--runs", type=Path, metavar="DIR", help="checkpoints to go on from (default: runs/NAME beside --output)")
     add("--metrics", type=Path, metavar="DIR", help="curves by DVCLive (default: metrics/NAME beside --output)")
@@ -72,8 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     accelerator = started_accelerator(plan)
     if plan.settings.batch_size < accelerator.num_processes * plan.settings.gradient_accumulation:
         raise UsageError(
-            f"{args.params}: pretrain.{plan.objective}.batch_size: {plan.settings.batch_size} rows cannot be shared by "
-            f"{accelerator.num_processes} processes x {plan.settings.gradient_accumulation} (gradient_accumulation)"
+            f"{args.params or DEFAULT_PARAMS}: pretrain.{plan.objective}.batch_size: {plan.settings.batch_size} rows "
+            f"cannot be shared by {accelerator.num_processes} processes x {plan.settings.gradient_accumulation} "
+            "(gradient_accumulation)"
         )
     if accelerator.device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 for what stays in fp32, such as Muon
@@ -153,19 +154,5 @@ def _positive(text: str) -> int:
     return number
 
 
-def entry() -> int:
-    """The exit status. Wrong usage is told by the first process alone; a failure by each that has one."""
-    if os.environ.get("RANK", "0") == "0":
-        return run(main, "train")
-    try:
-        main()
-        return 0
-    except UsageError as error:
-        return error.exit_status
-    except RunError as error:
-        print(f"train: process {os.environ['RANK']}: {error}", file=sys.stderr)
-        return error.exit_status
-
-
 if __name__ == "__main__":
-    sys.exit(entry())
+    sys.exit(run(main, PROGRAM))

@@ -44,7 +44,7 @@ class Plan:
 def make_plan(
     *,
     objective: Objective,
-    params: Path,
+    params: Path | None,
     shards: Path,
     tokenizer: Path,
     output: Path,
