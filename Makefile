@@ -25,6 +25,7 @@ $(READY): requirements.lock pyproject.toml $(if $(filter $(VENV)-uv/%,$(UV)),$(U
 	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
 	touch $@
+	echo "All is installed in $(VENV). To use it in this shell: source $(VENV)/bin/activate"
 
 $(VENV)-uv/bin/uv: requirements-uv.lock
 	$(PYTHON) -m venv $(VENV)-uv || { echo "make: python3 with its venv module is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
