@@ -19,13 +19,13 @@ help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## make .venv with every dependency, pinned by hash
+	@echo "To use what is in $(VENV) from this shell: source $(VENV)/bin/activate"
 
 $(READY): requirements.lock pyproject.toml $(if $(filter $(VENV)-uv/%,$(UV)),$(UV))
 	$(UV) venv --quiet --allow-existing --python '>=3.11' $(VENV)
 	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
 	touch $@
-	echo "All is installed in $(VENV). To use it in this shell: source $(VENV)/bin/activate"
 
 $(VENV)-uv/bin/uv: requirements-uv.lock
 	$(PYTHON) -m venv $(VENV)-uv || { echo "make: python3 with its venv module is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
