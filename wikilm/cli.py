@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from wikilm.commands import as_typed
 from wikilm.errors import RunError, UsageError, reason
 from wikilm.missing import explain
+from wikilm.stage import heading
 
 _running: list[str] = []  # the name of the command that `run` runs, as the user typed it
 
@@ -117,6 +118,8 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
     """
     _running.append(name)
     try:
+        if stage := heading():
+            print(stage, file=sys.stderr, flush=True)
         main(argv)
         sys.stdout.flush()
         return 0

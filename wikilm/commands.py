@@ -13,6 +13,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
+    Command(
+        "repro", "wikilm.repro", "run all stages below, from the source to the report, where something has changed"
+    ),
     Command("preset", "wikilm.preset", "choose what params.yaml says: a preset, or single values"),
     Command("tokenizer", "pipeline.tokenizer", "train a tokenizer on the training articles of a source"),
     Command("preprocess", "pipeline.__main__", "make Arrow shards of token rows out of a source"),
