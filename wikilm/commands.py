@@ -14,7 +14,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command(
-        "repro", "wikilm.repro", "run all stages below, from the source to the report, where something has changed"
+        "repro", "wikilm.repro", "run all stages of dvc.yaml whose inputs have changed, from the source to the report"
     ),
     Command("preset", "wikilm.preset", "choose what params.yaml says: a preset, or single values"),
     Command("tokenizer", "pipeline.tokenizer", "train a tokenizer on the training articles of a source"),

@@ -15,7 +15,8 @@ from wikilm import __version__
 ROOT = Path(__file__).parents[1]  # the checkout, or the folder that the wheel was installed to
 OURS = ("wikilm", "pipeline", "train", "probes", "corpus", "launch")
 CORE = ("annotated_types", "pyarrow", "pydantic", "pydantic_core", "ruamel", "tqdm")  # what every extra needs
-EXTRAS = {"s3fs": "s3", "gcsfs": "gs", "dvc": "versions", "dvclive": "versions"}  # beside those named as our packages
+EXTRAS = {"s3fs": "s3", "gcsfs": "gs", "dvc": "versions", "dvclive": "versions"}  # package -> the extra that brings it
+EXTRA_OF = {"pipeline": "pipeline", "train": "train", "probes": "probes", "wikilm": "versions"}  # ours -> what it needs
 
 
 def how_to_install(extra: str) -> str:
@@ -41,8 +42,7 @@ def explain(error: BaseException, package: str) -> str | None:
         there = "" if Path.cwd() == ROOT else f"{ROOT}/"
         activate = f"source {there}.venv/bin/activate"
         return f"no package '{name}' here: {activate}" + ("" if made else ", once `make setup` has made it")
-    own = package.partition(".")[0]
-    extra = "" if name in CORE else EXTRAS.get(name, own if own in ("pipeline", "train", "probes") else "")
+    extra = "" if name in CORE else EXTRAS.get(name, EXTRA_OF.get(package.partition(".")[0], ""))
     brought = f"the extra '{extra}' brings it" if extra else "every command needs it"
     return f"no package '{name}' here; {brought}: {how_to_install(extra)}"
 

@@ -88,11 +88,13 @@ def nearest(params: Mapping[str, Any]) -> Standing:
 
 
 def describe(path: Path = DEFAULT_PARAMS) -> str | None:
-    """One line that says which preset a params file is and what it takes; None where it is `laptop`, unchanged.
+    """One line that says which preset a params file is and what it takes; None for an unchanged `laptop`, or no file.
 
     Raises:
         UsageError: the file cannot be read.
     """
+    if not path.exists():
+        return None
     preset, differs = nearest(read_params(path))
     if preset is LAPTOP and not differs:
         return None
