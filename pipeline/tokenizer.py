@@ -5,6 +5,7 @@ python -m pipeline.tokenizer --source PATH --output DIR [--vocab-size N | --pret
 
 import json
 import logging
+import os
 import shutil
 import sys
 import uuid
@@ -22,6 +23,7 @@ from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.params import from_flags, section
 
+os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is missing, which nothing here needs
 PROGRAM = "python -m pipeline.tokenizer"
 END_OF_TEXT = "<|endoftext|>"
 # lstrip: it takes the space before it, as a word's token does: "a <|mask|> of" has as many tokens as "a box of".
