@@ -184,11 +184,10 @@ def core_only(folder: Path) -> str:
 
 def test_a_missing_extra_is_named_in_one_line_with_the_command_that_brings_it(tmp_path):
     python = core_only(tmp_path)
-    shards = ["--shards", "x", "--tokenizer", "x", "--output", "y"]
+    start = "from wikilm.cli import run; exit(run(lambda _: __import__('train.run'), 'x', [], module='train'))"
     for words, extra in (
         (["-m", "pipeline.tokenizer", "--help"], "pipeline"),
-        (["-m", "train", "--objective", "causal", *shards], "train"),
-        (["-m", "wikilm", "train", "--objective", "causal", *shards], "train"),
+        (["-c", start], "train"),
         (["-m", "probes", "anatomy", "--model", "x"], "probes"),
         (["-m", "wikilm", "probe", "anatomy", "--model", "x"], "probes"),
     ):

@@ -166,10 +166,11 @@ def test_the_probes_work_without_beam_dvc_and_accelerate(installed, shards, mode
     [
         ("train", "preprocess", "pipeline"),
         ("probes", "tokenizer", "pipeline"),
+        ("pipeline", "train --objective causal --shards shards --tokenizer tokenizer --output x", "train"),
         ("pipeline", "probe anatomy --model x", "probes"),
     ],
 )
-def test_a_command_of_another_extra_names_it_in_one_line(installed, extra, command, missing, wheel):
+def test_a_command_of_another_extra_names_it_in_one_line(installed, shards, extra, command, missing, wheel):
     environment = installed(extra)
     done = environment.run("wikilm", *command.split())
     assert done.returncode == 1
