@@ -20,6 +20,7 @@ help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## make .venv with every dependency, pinned by hash
+	@echo "To use what is in $(VENV) from this shell: source $(VENV)/bin/activate"
 
 $(READY): requirements.lock pyproject.toml $(if $(filter $(VENV)-uv/%,$(UV)),$(UV))
 	$(UV) venv --quiet --allow-existing --python '>=3.11' $(VENV)
@@ -33,7 +34,7 @@ $(VENV)-uv/bin/uv: requirements-uv.lock
 	touch $@
 
 repro: $(READY) ## the main job on the bundled corpus: from dump to report/index.html
-	@python -m wikilm.repro
+	@wikilm repro
 
 check-repro: $(READY) ## whether what `make repro` made is what it must be
 	@python -m pytest -m repro tests/test_repro.py

@@ -20,10 +20,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.flags import FROM_PARAMS, add_params, add_source, add_split, source_settings, split_settings
+from pipeline.flags import add_source, add_split, source_settings, split_settings
 from pipeline.quiet import quiet
 from pipeline.settings import ShardsSettings
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import UsageError
 from wikilm.params import from_flags, section
 
@@ -33,7 +33,7 @@ BEAM_FLAG = "--job-server-timeout"  # the one of Beam's that has hyphens, as our
 
 def arguments() -> Parser:
     """The command line of `python -m pipeline`."""
-    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument(
         "--tokenizer", type=Path, metavar="DIR", default=Path("data/tokenizer"), help="folder of the tokenizer"
     )
@@ -41,18 +41,17 @@ def arguments() -> Parser:
         "--output", metavar="DIR", default="data/shards", help="folder for the shards, or an address such as s3://…"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be made, and make nothing")
-    add_params(parser)
+    parser.add_params()
     add_source(parser)
     add_split(parser)
+    parser.defaults_from("shards")
     group = parser.add_argument_group("shards")
-    group.add_argument("--chunk-tokens", type=int, metavar="N", help=f"tokens per row {FROM_PARAMS}")
+    group.add_argument("--chunk-tokens", type=int, metavar="N", help="tokens per row")
     group.add_argument(
         "--chunking",
-        help=f"pack: one stream of articles with end-of-text between; document: each article alone {FROM_PARAMS}",
+        help="pack: one stream of articles with end-of-text between; document: each article alone",
     )
-    group.add_argument(
-        "--max-dead-fraction", type=float, metavar="F", help=f"share of articles that may be unreadable {FROM_PARAMS}"
-    )
+    group.add_argument("--max-dead-fraction", type=float, metavar="F", help="share of articles that may be unreadable")
     return parser
 
 
@@ -92,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def say(line: str) -> None:
     """A line for the user, beside the progress bar."""
-    print(f"{PROGRAM}: {line}", file=sys.stderr)
+    print(f"{program(PROGRAM)}: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

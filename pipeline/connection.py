@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import functools
-import importlib.metadata
 import logging
 import netrc
 import os
@@ -31,6 +30,7 @@ from urllib3.exceptions import TimeoutError as HttpTimeout
 
 from pipeline.private_network import check_name, public_pools
 from pipeline.proxy import Proxy, proxy_for
+from wikilm import __version__
 from wikilm.errors import RunError, UsageError
 
 CONNECTIONS = 3  # to one host, of all processes of this machine: what dumps.wikimedia.org allows an address
@@ -58,11 +58,7 @@ def user_agent(contact: str) -> str:
         )
     if not re.fullmatch(r"[!-'*-~]{3,200}", contact) or not ("@" in contact or "://" in contact):
         raise UsageError("source.contact: must be a mail or web address in ASCII, such as you@example.org")
-    try:
-        version = importlib.metadata.version("wikilm")
-    except importlib.metadata.PackageNotFoundError:
-        version = "0"
-    return f"wikilm/{version} ({contact})"
+    return f"wikilm/{__version__} ({contact})"
 
 
 @contextlib.contextmanager

@@ -7,8 +7,6 @@ from pipeline.ledger import imbalances
 from pipeline.place import FILES_AT_ONCE, Place
 from pipeline.settings import SourceSettings
 from pipeline.shard_format import MANIFEST, SPLITS, FileEntry, Manifest, open_split, parse_manifest, read_manifest
-from pipeline.source import entry_of
-from pipeline.source_files import find_files
 from wikilm.errors import RunError
 
 
@@ -51,6 +49,9 @@ def faults(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> Itera
 
 def source_faults(settings: SourceSettings, manifest: Manifest) -> Iterator[str]:
     """What of a source is not as the manifest says, one line each."""
+    from pipeline.source import entry_of  # here, since shards alone are checked where only training is installed
+    from pipeline.source_files import find_files
+
     now = entry_of(find_files(settings), manifest.source.units, hashed=True)
     before = {file.name: file for file in manifest.source.files}
     if len(before) == len(now.files) == 1:  # one file may have got another name

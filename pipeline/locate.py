@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import UsageError
 
 PROGRAM = "python -m pipeline.locate"
@@ -22,7 +22,7 @@ PROGRAM = "python -m pipeline.locate"
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m pipeline.locate`."""
-    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument("--shards", metavar="DIR", default="data/shards", help="what `python -m pipeline` wrote")
     parser.add_argument("--split", choices=["train", "validation"], default="train", help="side of the row")
     parser.add_argument("--row", type=int, metavar="N", required=True, help="number of the row in its split, from 0")

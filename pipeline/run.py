@@ -1,7 +1,6 @@
 """Settings in, a published folder of shards out: plan, run the Beam graph, balance the ledger, write the manifest."""
 
 import functools
-import importlib.metadata
 import itertools
 import json
 import time
@@ -41,6 +40,7 @@ from pipeline.shard_format import (
 from pipeline.source import Source, open_source, read_unit
 from pipeline.summary import Outcome
 from pipeline.unit import clean_article
+from wikilm import __version__
 from wikilm.errors import RunError
 
 ARTICLES_TO_COMPARE = 8  # encoded by both engines before the run begins
@@ -171,7 +171,7 @@ def _finish(work: Place, source: Source, plan: Plan, reports: Sequence[UnitRepor
         work.write(path, data)
     site = source.site
     manifest = Manifest(
-        version=importlib.metadata.version("wikilm"),
+        version=__version__,
         source=source.entry,
         site=SiteEntry(language=site.language, name=site.name, database=site.database, base=site.base),
         limits=source.limits,

@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.flags import add_params, add_source, source_settings
+from pipeline.flags import add_source, source_settings
 from pipeline.settings import ShardsSettings
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError
 from wikilm.params import section
 from wikilm.terminal import side_by_side, visible
@@ -27,7 +27,7 @@ DEFAULT_TOKENIZER = Path("data/tokenizer")
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m pipeline.show`."""
-    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=program(PROGRAM), description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--title", help="the page's title, as it is written above it")
     which.add_argument("--page-id", type=int, metavar="N", help="its page id")
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--tokenizer", type=Path, metavar="DIR", help=f"show tokens and chunks too; {DEFAULT_TOKENIZER} if it is there"
     )
     add_source(parser)
-    add_params(parser)
+    parser.add_params()
     args = parser.parse_args(argv)
     source = source_settings(args)
     from pipeline.encoder import (

@@ -5,6 +5,7 @@ python -m pipeline.tokenizer --source PATH --output DIR [--vocab-size N | --pret
 
 import json
 import logging
+import os
 import shutil
 import sys
 import uuid
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pipeline.flags import add_params, add_source, add_split, source_settings, split_settings
+from pipeline.flags import add_source, add_split, source_settings, split_settings
 from pipeline.settings import SourceSettings, SplitSettings, TokenizerSettings
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.params import from_flags, section
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.encoder import Encoder
 
 # transformers, pyarrow and numpy are imported by the functions that use them: --help need not wait for them.
+os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is missing, which nothing here needs
 PROGRAM = "python -m pipeline.tokenizer"
 END_OF_TEXT = "<|endoftext|>"
 # lstrip: it takes the space before it, as a word's token does: "a <|mask|> of" has as many tokens as "a box of".
@@ -202,20 +204,19 @@ def make(source: SourceSettings, split: SplitSettings, how: TokenizerSettings, f
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m pipeline.tokenizer`."""
-    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=program(PROGRAM), description=__doc__)
+    parser.defaults_from("tokenizer")
     add_source(parser)
     parser.add_argument(
         "--output", type=Path, metavar="DIR", default=Path("data/tokenizer"), help="where the tokenizer goes"
     )
     way = parser.add_mutually_exclusive_group()
-    way.add_argument(
-        "--vocab-size", type=int, metavar="N", help="train a new one with this many entries (else: params.yaml)"
-    )
+    way.add_argument("--vocab-size", type=int, metavar="N", help="train a new one with this many entries")
     way.add_argument(
         "--pretrained", metavar="NAME_OR_DIR", help="take this one, such as gpt2, from the hub or a folder"
     )
     add_split(parser)
-    add_params(parser)
+    parser.add_params()
     args = parser.parse_args(argv)
     ways = from_flags(args, "vocab_size", "pretrained")
     if ways:  # a way named here replaces the one in params.yaml
@@ -223,10 +224,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     how = section(args.params, "tokenizer", TokenizerSettings, ways)
     encoder = make(source_settings(args), split_settings(args), how, args.output)
     if encoder.note:
-        print(f"{PROGRAM}: {encoder.note}", file=sys.stderr)
+        print(f"{program(PROGRAM)}: {encoder.note}", file=sys.stderr)
     if how.vocab_size is not None and encoder.vocab_size < how.vocab_size:
         print(
-            f"{PROGRAM}: the texts give only {encoder.vocab_size} entries of the {how.vocab_size} asked for",
+            f"{program(PROGRAM)}: the texts give only {encoder.vocab_size} entries of the {how.vocab_size} asked for",
             file=sys.stderr,
         )
     print(json.dumps({"output": str(args.output), "engine": encoder.engine, **encoder.entry.model_dump()}))

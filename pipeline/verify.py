@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from pipeline.settings import SourceSettings
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.params import from_flags
 
@@ -26,7 +26,7 @@ PROGRAM = "python -m pipeline.verify"
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m pipeline.verify`."""
-    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument("folder", metavar="DIR", help="what `python -m pipeline --output DIR` wrote")
     parser.add_argument("--source", metavar="PATH", help="what the shards were made of: compare it with the manifest")
     parser.add_argument("--contact", metavar="ADDRESS", help="for the User-Agent, where the source is on http(s)")

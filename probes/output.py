@@ -2,15 +2,14 @@
 
 import dataclasses
 import json
-import os
 import re
 import sys
-import tempfile
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wikilm.files import write_atomically
 from wikilm.terminal import columns, ljust, rjust
 
 # Control, format (bidirectional overrides among them), private, unassigned and surrogate characters, and the two
@@ -69,29 +68,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def write_atomically(path: Path, content: str) -> None:
-    """Write `content` to `path` by way of a temporary file beside it: the whole of it or nothing has that name.
-
-    Raises:
-        OSError: the folder cannot be made or written, or there is no space.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes 0600, which other users of a shared cache could not read
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def emit(result: Any, human: str, *, as_json: bool, file: Path | None) -> None:

@@ -14,12 +14,13 @@ from probes.fill_mask import HOW
 from probes.fill_mask_run import FillMaskResult
 from probes.generation import GenerationResult
 from probes.model import LoadedModel, load, load_tokenizer
-from probes.output import json_text, printable, table, write_atomically
+from probes.output import json_text, printable, table
 from probes.plots import loss_curves, recitation_by_prefix
 from probes.recitation import RecitationResult
 from probes.rows import TRAINING
 from probes.settings import ReportSettings
 from wikilm.errors import RunError
+from wikilm.files import write_atomically
 
 PAGE, METRICS = "index.html", "metrics.json"
 TEMPLATE = "report.html.j2"

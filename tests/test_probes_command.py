@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from probes.__main__ import PROGRAM, main
-from probes.output import json_text, printable, quoted, table, write_atomically
+from probes.output import json_text, printable, quoted, table
 from tests.models import make_causal, make_masked, make_tokenizer
 from tests.shards import make_shards
 from wikilm.cli import run
+from wikilm.files import write_atomically
 from wikilm.params import read_params
 
 COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "report")
