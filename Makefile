@@ -32,8 +32,7 @@ $(VENV)-uv/bin/uv: requirements-uv.lock
 	touch $@
 
 repro: $(READY) ## the main job on the bundled corpus: from dump to report/index.html
-	@dvc repro
-	echo "Open report/index.html"
+	@python -m wikilm.repro
 
 check-repro: $(READY) ## whether what `make repro` made is what it must be
 	@python -m pytest -m repro tests/test_repro.py

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from wikilm.errors import RunError, reason
+from wikilm.stage import heading
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -36,6 +37,8 @@ def run(main: Callable[[Sequence[str] | None], None], program: str, argv: Sequen
     A user's mistake never shows a traceback; a fault of the program itself does, since there it is what helps.
     `WIKILM_TRACEBACK=1` in the environment shows it for every error.
     """
+    if told := heading():
+        print(told, file=sys.stderr, flush=True)
     try:
         main(argv)
         sys.stdout.flush()

@@ -1,0 +1,121 @@
+"""`wikilm repro` runs what has changed, side by side where it can, and says what a person wants to know."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wikilm.repro import _lines, lock_note
+
+ROOT = Path(__file__).parents[1]
+STAGES = """stages:
+  tokenizer:
+    cmd:
+    - echo making a >&2
+    - echo a > a
+    - echo '{"made":"a"}'
+    outs: [a]
+  train:
+    foreach: [x, y]
+    do:
+      # each waits for the other, so that only side by side do they end
+      cmd:
+      - touch ${item}.began; until [ -e x.began ] && [ -e y.began ]; do :; done
+      - cat a > ${item}; echo answer of ${item}
+      deps: [a]
+      outs: ["${item}"]
+  report:
+    cmd: cat x y > both
+    deps: [x, y]
+    outs: [both]
+"""
+LOCK = """schema: '2.0'
+stages:
+  tokenizer: {outs: [{path: data/tokenizer, md5: aa}]}
+  shards: {outs: [{path: data/shards/train, md5: bb}]}
+  pretrain@causal: {outs: [{path: models/causal, md5: cc}]}
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with a DVC repository of three sets of stages."""
+    monkeypatch.chdir(tmp_path)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
+    Path("dvc.yaml").write_text(STAGES)
+    return tmp_path
+
+
+def repro(*flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "wikilm.repro", *flags]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_stages_that_do_not_need_each_other_run_side_by_side_and_a_second_run_does_nothing(project):
+    first = repro("--jobs", "2")
+    assert first.returncode == 0, first.stderr
+    assert Path("both").read_text() == "a\na\n"
+    assert "making a" in first.stderr
+    assert first.stdout == "answer of x\nanswer of y\n"  # the JSON for programs is left out
+    assert first.stderr.endswith("Open report/index.html\n")
+    again = repro()
+    assert (again.returncode, again.stdout) == (0, "")
+    assert again.stderr == "Nothing has changed since the last run.\nOpen report/index.html\n"
+
+
+def test_a_stage_that_fails_is_named_and_what_follows_it_does_not_run(project):
+    Path("dvc.yaml").write_text(STAGES.replace("cat a > ${item}", "exit 3"))
+    done = repro("--jobs", "2")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.endswith(
+        "wikilm repro: error: train@x, train@y: failed, as said above; the same command goes on from there\n"
+    )
+    assert not Path("both").exists()
+
+
+@pytest.mark.parametrize(("content", "named"), [(None, "dvc.yaml: no such file"), ("stages: [", "dvc.yaml")])
+def test_a_dvc_yaml_that_is_missing_or_broken_is_told_in_one_line(project, content, named):
+    Path("dvc.yaml").unlink()
+    if content:
+        Path("dvc.yaml").write_text(content)
+    done = repro()
+    assert done.returncode in (1, 2)
+    assert named in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_progress_bar_is_cut_into_lines(tmp_path):
+    path = tmp_path / "bar"
+    path.write_bytes(b"one\n\r 1/2\r 2/2\r\nlast \xff")
+    with path.open("rb") as stream:
+        assert list(_lines(stream)) == ["one", " 1/2", " 2/2", "last �"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("aa", "aa", None),
+        ("cc", "dd", "as it does on another machine"),
+        ("bb", "dd", "commit it with the change"),
+    ],
+)
+def test_a_changed_lock_is_explained(tmp_path, monkeypatch, old, new, told):
+    monkeypatch.chdir(tmp_path)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    Path("dvc.lock").write_text(LOCK)
+    for words in (["init", "--quiet"], ["add", "dvc.lock"], ["commit", "--quiet", "--message", "lock"]):
+        subprocess.run([*git, *words], check=True)
+    Path("dvc.lock").write_text(LOCK.replace(old, new))
+    note = lock_note()
+    assert note is None if told is None else told in note
+
+
+def test_where_there_is_no_committed_lock_nothing_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    Path("dvc.lock").write_text(LOCK)
+    assert lock_note() is None
