@@ -10,12 +10,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from pipeline.shard_format import Manifest
-from train.folder import new_folder
+from train.folder import TRAINING, new_folder, refuse_foreign
 from train.sample import printable
 from train.settings import Objective
-from wikilm.errors import RunError, UsageError
+from wikilm.errors import RunError
 
-TRAINING = "training.json"  # what marks a folder as ours
 FORMAT = 1
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -80,20 +79,6 @@ A small model of a small corpus recites what it was trained on and makes up the 
 The code that made this model is under Apache-2.0. The text it was trained on keeps its own license: Wikipedia's is
 CC BY-SA 4.0 and GFDL. Whether they bind a model that was trained on it is not settled.
 """
-
-
-def refuse_foreign(output: Path) -> None:
-    """Raise unless `output` is free, empty, or an earlier model of ours, which may be replaced.
-
-    Raises:
-        UsageError: it holds something else.
-    """
-    if output.is_dir() and not output.is_symlink():
-        if not any(output.iterdir()) or (output / TRAINING).is_file():
-            return
-    elif not output.exists() and not output.is_symlink():
-        return
-    raise UsageError(f"{output}: holds something that is no model of ours; remove it or name another --output")
 
 
 def export(

@@ -6,7 +6,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wikilm.errors import UsageError
+
+TRAINING = "training.json"  # what marks the folder of a finished model as ours
 UNFINISHED = ".unfinished"  # how the name of a folder ends that is being written or taken away
+
+
+def refuse_foreign(output: Path) -> None:
+    """Raise unless `output` is free, empty, or an earlier model of ours, which may be replaced.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    if output.is_dir() and not output.is_symlink():
+        if not any(output.iterdir()) or (output / TRAINING).is_file():
+            return
+    elif not output.exists() and not output.is_symlink():
+        return
+    raise UsageError(f"{output}: holds something that is no model of ours; remove it or name another --output")
 
 
 @contextmanager

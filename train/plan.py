@@ -4,16 +4,17 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from pipeline.shard_format import Manifest, manifest_bytes, problems, read_manifest, sha256_of
 from train.batch import Order
-from train.export import refuse_foreign
+from train.folder import refuse_foreign
 from train.settings import SETTINGS, MaskedSettings, Objective, PretrainSettings
 from wikilm.errors import RunError, UsageError
 from wikilm.params import section
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 STATE_FORMAT = 1  # of checkpoints: one more whenever an older one could not be gone on from
 
@@ -24,10 +25,11 @@ class Plan:
 
     objective: Objective
     settings: PretrainSettings
+    params: Path  # where the settings are from
     shards: Path
     manifest: Manifest
     tokenizer_folder: Path
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: "PreTrainedTokenizerBase"
     output: Path
     run: Path  # resume state of this very run
     metrics: Path
@@ -68,6 +70,7 @@ def make_plan(
     return Plan(
         objective=objective,
         settings=settings,
+        params=params,
         shards=shards,
         manifest=manifest,
         tokenizer_folder=tokenizer,
@@ -92,7 +95,7 @@ def checked_manifest(shards: Path) -> Manifest:
     return manifest
 
 
-def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> PreTrainedTokenizerBase:
+def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> "PreTrainedTokenizerBase":
     """The tokenizer in `folder`, which must be the one that made the shards."""
     path = folder / "tokenizer.json"
     if not path.is_file():
@@ -102,6 +105,12 @@ def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> PreTra
             f"{path}: not the tokenizer that made {shards} (sha256 {digest[:12]}, its manifest names "
             f"{manifest.tokenizer.sha256[:12]}); name the one that did, or make the shards again"
         )
+    # Only now, as it takes seconds: what is wrong with files and settings has been told.
+    from transformers import AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # a folder is input like any other, and what it can raise is not documented

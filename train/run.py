@@ -1,0 +1,98 @@
+"""Run a training plan from its newest checkpoint to the exported model, in each of the processes that were started."""
+
+import json
+import os
+
+import torch
+from accelerate import Accelerator
+
+from train.checkpoint import clear_unfinished, remove_run
+from train.console import Console, StopSignal
+from train.export import export
+from train.figures import measured_figures, run_figures
+from train.history import Curves
+from train.loop import Training
+from train.model import parameter_counts
+from train.plan import Plan
+from train.throughput import FORMULA
+from wikilm.errors import RunError, UsageError
+
+
+def train(plan: Plan) -> None:
+    """Train, export, tell.
+
+    Raises:
+        UsageError: a batch too small for the processes that share it.
+        RunError: a diverged loss, a full device; or a signal asked to stop.
+    """
+    accelerator = started_accelerator(plan)
+    if accelerator.is_main_process:
+        clear_unfinished(plan.run)
+    training = Training(plan, accelerator)
+    first = accelerator.is_main_process
+    curves = Curves(plan.metrics, training.progress.history) if first else None
+    console = Console(first=training.progress.step, last=plan.last_step, shown=first)
+    console.say(introduction(training))
+    try:
+        with StopSignal().caught() as stop:
+            training.run(console, curves, stop)
+    finally:
+        console.close()
+    if first:
+        figures = run_figures(training)
+        export(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures)
+        if training.progress.step == plan.planned_steps:
+            remove_run(plan.run)
+        told = {key: value for key, value in figures.items() if key not in ("settings", "history", "rows")}
+        told |= measured_figures(training, console.seconds)
+        if curves:
+            curves.finish({key: value for key, value in told.items() if isinstance(value, int | float)})
+        print(json.dumps({**told, "output": str(plan.output)}), flush=True)
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+
+
+def introduction(training: Training) -> str:
+    """What is about to be trained, in a few lines for people."""
+    plan, accelerator, settings = training.plan, training.accelerator, training.settings
+    counts = parameter_counts(training.model)
+    processes = accelerator.num_processes
+    start = f"from step {training.progress.step}" if training.progress.step else "from scratch"
+    lines = [
+        f"{plan.objective}: {settings.layers} layers of {settings.width}, {counts['parameters']:,} parameters, "
+        f"{counts['non_embedding_parameters']:,} of them outside embeddings",
+        f"{plan.order.rows:,} rows of {plan.manifest.chunk_tokens} tokens, {settings.epochs} epochs; {start} to step "
+        f"{plan.last_step:,} of {plan.planned_steps:,}, {settings.batch_size} rows each, by {settings.optimizer}",
+        f"{accelerator.device.type}, {accelerator.mixed_precision} mixed precision, {processes} process"
+        + (f"es, about {settings.batch_size // processes} rows each" if processes > 1 else ""),
+    ]
+    if accelerator.device.type == "cuda":
+        lines.append(f"model FLOPs utilization = {FORMULA}")
+    return "\n".join(lines)
+
+
+def started_accelerator(plan: Plan) -> Accelerator:
+    """The processes of this run, joined, each on its device.
+
+    Raises:
+        RunError: several were started, but they do not find each other, and each would train a model of its own.
+        UsageError: a batch has too few rows for all of them.
+    """
+    asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes")
+    on_cpu = asked or not torch.accelerator.is_available()
+    precision = plan.settings.mixed_precision
+    if precision == "auto":
+        precision = "bf16" if not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+    # `cpu=True` where there is nothing else: without it accelerate joins no processes there, and says nothing
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != started:
+        raise RunError(f"{started} processes were started, but {accelerator.num_processes} joined; see launch/")
+    if plan.settings.batch_size < accelerator.num_processes * plan.settings.gradient_accumulation:
+        raise UsageError(
+            f"{plan.params}: pretrain.{plan.objective}.batch_size: {plan.settings.batch_size} rows cannot be shared by "
+            f"{accelerator.num_processes} processes x {plan.settings.gradient_accumulation} (gradient_accumulation)"
+        )
+    if accelerator.device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32 for what stays in fp32, such as Muon
+    return accelerator
