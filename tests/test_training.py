@@ -179,6 +179,16 @@ def test_no_clock_is_in_the_curves_that_dvc_hashes(causal: Path) -> None:
     assert curves == {"metrics/loss", "metrics/validation_loss", "metrics/perplexity", "metrics/learning_rate"}
 
 
+def test_without_dvclive_a_note_says_that_there_are_no_curves_and_the_model_is_the_same(
+    causal: Path, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accelerate.tracking._available_trackers", [])
+    done = train(place.arguments(tmp_path))
+    assert f"dvclive is not installed, so no curves are written into {tmp_path / 'metrics' / 'model'}" in done.stderr
+    assert not (tmp_path / "metrics").exists()
+    assert hashes(tmp_path / "model") == hashes(causal / "model")
+
+
 def test_a_finished_run_leaves_its_model_and_no_resume_state(causal: Path) -> None:
     assert names(causal) == ["done.json", "metrics", "model", "params.yaml", "runs"]
     assert names(causal / "runs") == []

@@ -26,15 +26,15 @@ def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point])
     Raises:
         RunError: the tracker cannot start.
     """
-    if not accelerator.log_with:  # Accelerate leaves out what is not installed
-        if accelerator.is_main_process:
-            print(f"train: {TRACKER} is not installed, so no curves are written into {folder}", file=sys.stderr)
-        return
     options = {"dir": str(folder), "dvcyaml": None, "save_dvc_exp": False}
     try:
         accelerator.init_trackers("wikilm", init_kwargs={TRACKER: options})
+    except ImportError:  # DVCLive is there, but not DVC; Accelerate itself leaves out what is not installed
+        accelerator.trackers.clear()
     except Exception as error:  # DVCLive opens the DVC repository around us, with all that can be wrong there
         raise RunError(f"{folder}: DVCLive cannot write curves here: {error}; name another --metrics") from error
+    if accelerator.is_main_process and not accelerator.trackers:
+        print(f"train: {TRACKER} is not installed, so no curves are written into {folder}", file=sys.stderr)
     for point in history:
         log_curves(accelerator, point)
 
