@@ -29,7 +29,7 @@ def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point])
     options = {"dir": str(folder), "dvcyaml": None, "save_dvc_exp": False}
     try:
         accelerator.init_trackers("wikilm", init_kwargs={TRACKER: options})
-    except ImportError:  # DVCLive is there, but not DVC; Accelerate itself leaves out what is not installed
+    except ImportError:  # DVCLive is there, but not DVC
         accelerator.trackers.clear()
     except Exception as error:  # DVCLive opens the DVC repository around us, with all that can be wrong there
         raise RunError(f"{folder}: DVCLive cannot write curves here: {error}; name another --metrics") from error

@@ -5,6 +5,7 @@ import os
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import is_dvclive_available
 
 from train.checkpoint import clear_unfinished, remove_run
 from train.console import Console, StopSignal
@@ -81,8 +82,9 @@ def started_accelerator(plan: Plan) -> Accelerator:
     precision = plan.settings.mixed_precision
     if precision == "auto":
         precision = "bf16" if not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+    tracker = TRACKER if is_dvclive_available() else None
     # `cpu=True` where there is nothing else: without it accelerate joins no processes there, and says nothing
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision, log_with=TRACKER)
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision, log_with=tracker)
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != started:
         raise RunError(f"{started} processes were started, but {accelerator.num_processes} joined; see launch/")
