@@ -72,4 +72,4 @@ lock: $(VENV)-uv/bin/uv ## choose the newest versions that go together, and writ
 		--no-header --upgrade pyproject.toml --output-file requirements.lock
 
 clean: ## remove what the commands above made, but for DVC's cache
-	@rm -rf $(VENV) $(VENV)-uv data models runs results report .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VENV)-uv data models runs results report/index.html dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis

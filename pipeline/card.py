@@ -3,19 +3,16 @@
 A pure function: no clock, no folder, no machine. Names come from the source, so none of them is taken for markup.
 """
 
-import datetime
 import json
-import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.shard_format import DEAD_LETTERS, SPLITS, Manifest
-from pipeline.site import language_of
+from wikilm.markdown import plain, table
+from wikilm.origin import date_of, language_fields, language_of, text_license
 from wikilm.terminal import visible
 
 MAX_NAME = 200  # characters of a name in a heading
-RELICENSED = "2023-06-07"  # when the text of Wikipedia went from CC BY-SA 3.0 to 4.0
-BUNDLED = ("miniwiki", "miniwiki-pages-articles-multistream.xml.bz2")  # database and file of corpus/
 _CARD = """---
 {front}---
 
@@ -28,7 +25,7 @@ by wikilm {version}.
 
 {source}
 
-{licence}
+{license}
 
 ## What is inside
 
@@ -57,8 +54,8 @@ The tokenizer is the one of {vocab_size:,} entries whose `tokenizer.json` has th
 ```python
 import datasets
 
-datasets.load_dataset("DIR")  # every split that has rows
-datasets.load_from_disk("DIR/train")  # one of them, memory-mapped
+datasets.load_from_disk("DIR")  # both splits, memory-mapped
+datasets.load_dataset("DIR")  # every split that has rows, copied into the cache of `datasets`
 ```
 
 `input_ids` are the token ids of a row, `page_id` is the article in which it starts. This names all articles of a row,
@@ -73,31 +70,31 @@ python -m pipeline.locate --shards DIR --split train --row 0
 def card(manifest: Manifest) -> str:
     """The text of README.md for the folder that a manifest describes; the manifest need not list it yet."""
     counts, name = manifest.counts, title(manifest)
-    licences, licence = _licence(manifest)
+    license = text_license(manifest.source.name, manifest.site.database, manifest.site.base)
     dated = {"date of the dump": date_of(manifest.source.name)} if date_of(manifest.source.name) else {}
     source = {
-        "name": _plain(manifest.source.name),
+        "name": plain(manifest.source.name),
         "kind": manifest.source.kind,
-        "wiki": _plain(", ".join(part for part in (manifest.site.name, manifest.site.database) if part) or "unknown"),
-        "language": _plain(_language(manifest) or "unknown"),
+        "wiki": plain(", ".join(part for part in (manifest.site.name, manifest.site.database) if part) or "unknown"),
+        "language": plain(_language(manifest) or "unknown"),
         **dated,
         "bytes": f"{manifest.source.bytes:,}",
-        "checksum": _plain(manifest.source.checksum),
+        "checksum": plain(manifest.source.checksum),
     }
     splits = [
         (split, f"{getattr(counts, f'{split}_articles'):,}", f"{manifest.rows(split):,}", len(manifest.of(split)))
         for split in SPLITS
     ]
     return _CARD.format(
-        front=_front(manifest, name, licences),
-        title=_plain(name),
+        front=_front(manifest, name, license.names),
+        title=plain(name),
         chunk_tokens=manifest.chunk_tokens,
         articles=counts.train_articles + counts.validation_articles,
-        version=_plain(manifest.version),
-        source=_table(("source", ""), source.items()),
-        licence=licence,
-        splits=_table(("split", "articles", "rows", "files"), splits),
-        ledger=_table(("fate", "count"), _ledger(manifest)),
+        version=plain(manifest.version),
+        source=table(("source", ""), source.items()),
+        license=license.notice,
+        splits=table(("split", "articles", "rows", "files"), splits),
+        ledger=table(("fate", "count"), _ledger(manifest)),
         command=_command(manifest),
         tokenizer=manifest.tokenizer.sha256,
         vocab_size=manifest.tokenizer.vocab_size,
@@ -110,16 +107,6 @@ def title(manifest: Manifest) -> str:
     name = manifest.site.name or manifest.source.name
     about = ", ".join(part for part in (_language(manifest), date_of(manifest.source.name)) if part)
     return visible(f"{name[:MAX_NAME]}{f' ({about})' if about else ''}, rows of {manifest.chunk_tokens} tokens")
-
-
-def date_of(name: str) -> str | None:
-    """The date that stands in the name of a dump, as 2017-09-01; the first, if there are several."""
-    for digits in re.findall(r"(?<![0-9])20[0-9]{6}(?![0-9])", name):
-        try:
-            return datetime.date.fromisoformat(digits).isoformat()
-        except ValueError:
-            continue
-    return None
 
 
 def size_category(rows: int) -> str:
@@ -135,29 +122,12 @@ def _language(manifest: Manifest) -> str | None:
     return manifest.site.language or language_of(manifest.site.base)
 
 
-def _licence(manifest: Manifest) -> tuple[list[str], str]:
-    """The hub's names of the licences of the text, and a sentence for people."""
-    if (manifest.site.database, manifest.source.name) == BUNDLED:
-        return ["apache-2.0"], "The text is wikilm's own encyclopedia, under the project's licence, Apache-2.0."
-    if language_of(manifest.site.base) is None:
-        return ["unknown"], "The licence of the text is not known here: ask where the source comes from."
-    date = date_of(manifest.source.name)
-    version = "3.0" if date and date < RELICENSED else "4.0"
-    return [f"cc-by-sa-{version}", "gfdl"], (
-        f"The text is © Wikipedia contributors, under CC BY-SA {version} and, but for what came from elsewhere under"
-        " CC BY-SA alone, the GFDL: name each article that you show, and share alike. Its history names its authors."
-    )
-
-
-def _front(manifest: Manifest, name: str, licences: list[str]) -> str:
+def _front(manifest: Manifest, name: str, licenses: Sequence[str]) -> str:
     """The YAML front matter. Each value is a JSON string, which YAML reads as it is, or one of our own words."""
     lines = []
-    language = _language(manifest) or ""
-    if re.fullmatch("[a-z]{2,3}", language):
-        lines += ["language:", f"- {json.dumps(language)}"]
-    elif re.fullmatch("[a-z]{2,3}(-[A-Za-z0-9]{2,8})+", language):
-        lines += ["language_bcp47:", f"- {json.dumps(language)}"]
-    lines += ["license:", *(f"- {licence}" for licence in licences)]
+    for field, (language,) in language_fields(_language(manifest)).items():
+        lines += [f"{field}:", f"- {json.dumps(language)}"]
+    lines += ["license:", *(f"- {license}" for license in licenses)]
     lines += [f"pretty_name: {json.dumps(name, ensure_ascii=False)}"]
     lines += ["size_categories:", f"- {size_category(sum(map(manifest.rows, SPLITS)))}"]
     lines += ["task_categories:", "- text-generation", "- fill-mask"]
@@ -172,7 +142,7 @@ def _ledger(manifest: Manifest) -> Iterable[tuple[str, str]]:
     counts: Mapping[str, object] = manifest.counts.model_dump()
     for name, value in counts.items():
         if isinstance(value, dict):
-            yield from ((f"left out: {_plain(reason)}", f"{number:,}") for reason, number in value.items())
+            yield from ((f"left out: {plain(reason)}", f"{number:,}") for reason, number in value.items())
         else:
             yield name.replace("_", " ").replace("chunks", "rows"), f"{value:,}"
 
@@ -193,13 +163,3 @@ def _command(manifest: Manifest) -> str:
         "--output": "DIR",
     }
     return "python -m pipeline" + "".join(f" \\\n  {flag} {value}" for flag, value in settings.items())
-
-
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
-    lines = [heads, ("---",) * len(heads), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_{}\[\]<>()#|!&~$])", r"\\\1", visible(text))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from pipeline.lock import Lock, only_one
 from pipeline.place import Place
-from pipeline.shard_format import ARTICLES, CARD, DEAD_LETTERS, MANIFEST, SPLITS
+from pipeline.shard_format import ARTICLES, CARD, DATASET_DICT, DEAD_LETTERS, MANIFEST, SPLITS
 from wikilm.errors import UsageError
 
 UNFINISHED = ".unfinished"  # a folder that has it was left by a run that did not end well, or is being written
@@ -19,7 +19,7 @@ LOCK = f"{UNFINISHED}/lock"
 PUBLISHING = "publishing"
 REPORTS = "reports"  # within a run's work folder: a file for each unit that is done
 CHOSEN = "chosen"  # a file for each unit that was looked through for `take`
-FINAL = (*SPLITS, ARTICLES, DEAD_LETTERS, CARD, MANIFEST)
+FINAL = (*SPLITS, ARTICLES, DATASET_DICT, DEAD_LETTERS, CARD, MANIFEST)
 
 
 @contextlib.contextmanager

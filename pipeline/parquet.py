@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from pipeline.article import MAX_ID, Article, DeadLetter
 from pipeline.files import open_ranges
 from pipeline.ranges import File
-from pipeline.site import Site, language_of, page_base
+from pipeline.site import Site, page_base
 from wikilm.errors import RunError
+from wikilm.origin import language_of
 
 COLUMNS = ("id", "title", "text")
 BATCH_BYTES, MAX_BATCH_ROWS = 4 << 20, 2048  # fewer, and the overhead of each call shows; more, and memory does

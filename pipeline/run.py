@@ -157,16 +157,14 @@ def _finish(work: Place, source: Source, plan: Plan, reports: Sequence[UnitRepor
     shards = [shard for name in SPLITS for report in reports for shard in report.shards if shard.split == name]
     tables = [table for report in reports for table in report.articles]
     articles = [table for name in SPLITS for table in tables if table.path.startswith(f"{ARTICLES}/{name}-")]
-    files: dict[str, bytes] = {}
-    for name in SPLITS:
-        of_split = [shard for shard in shards if shard.split == name]
-        files |= dataset_files(name, of_split, plan.shards.chunk_tokens, plan.tokenizer.vocab_size)
+    files = dataset_files(shards, plan.shards.chunk_tokens, plan.tokenizer.vocab_size)
     letters = [
         letter.model_dump() | {"replay": replay(source.entry.name, source.limits, letter)}
         for report in reports
         for letter in report.dead_letters
     ]
-    files[DEAD_LETTERS] = "".join(json.dumps(letter, ensure_ascii=False) + "\n" for letter in letters).encode()
+    lines = [json.dumps(letter, ensure_ascii=False) + "\n" for letter in letters]
+    files[DEAD_LETTERS] = ("".join(lines) or "\n").encode()  # never 0 bytes, of which DVC warns; readers skip the line
     for path, data in files.items():
         work.write(path, data)
     site = source.site

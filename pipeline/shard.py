@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from pipeline.chunk import Rows
-from pipeline.shard_format import FileEntry, ShardEntry, id_type, schema
+from pipeline.shard_format import DATASET_DICT, SPLITS, FileEntry, ShardEntry, id_type, schema
 from wikilm.errors import RunError
 
 ROWS_PER_BATCH = 1024  # as `datasets` does: small enough to map one batch, large enough for a short file
@@ -108,11 +108,19 @@ class _Hashed:
         """Arrow flushes what it closes; `Place.create` does the rest."""
 
 
-def dataset_files(split: str, shards: Sequence[ShardEntry], chunk_tokens: int, vocab_size: int) -> dict[str, bytes]:
-    """The two files that make `datasets.load_from_disk(DIR/split)` work, by path within the folder.
+def dataset_files(shards: Sequence[ShardEntry], chunk_tokens: int, vocab_size: int) -> dict[str, bytes]:
+    """The files that make `datasets.load_from_disk` open the folder and each split in it, by path within the folder.
 
-    Their layout is that of `datasets.Dataset.save_to_disk`; written by hand, since it writes a random fingerprint.
+    Their layout is that of `datasets.DatasetDict.save_to_disk`; written by hand, since it writes a random fingerprint.
+    Both splits are always there: one without rows is a dataset without rows.
     """
+    files = {DATASET_DICT: (json.dumps({"splits": SPLITS}) + "\n").encode()}
+    for split in SPLITS:
+        files |= _split_files(split, [shard for shard in shards if shard.split == split], chunk_tokens, vocab_size)
+    return files
+
+
+def _split_files(split: str, shards: Sequence[ShardEntry], chunk_tokens: int, vocab_size: int) -> dict[str, bytes]:
     value = {"dtype": str(id_type(vocab_size)), "_type": "Value"}
     features = {
         "input_ids": {"feature": value, "length": chunk_tokens, "_type": "List"},

@@ -3,8 +3,9 @@
 DIR/manifest.json                                written last: what it does not list does not exist; see `_Stored`
 DIR/{train,validation}/data-00000-of-00012.arrow Arrow IPC streams, one per work unit
 DIR/{train,validation}/{state,dataset_info}.json what makes `datasets.load_from_disk(DIR/train)` work
+DIR/dataset_dict.json                            what makes `datasets.load_from_disk(DIR)` give both splits
 DIR/articles/train-00000-of-00012.arrow          the articles of each shard, in order (see `articles_schema`)
-DIR/dead_letters.jsonl                           pages that could not be read, with the reason
+DIR/dead_letters.jsonl                           pages that could not be read, with the reason; one empty line if none
 DIR/README.md                                    the dataset card: what this is, for people and for the hub
 """
 
@@ -22,6 +23,7 @@ from wikilm.errors import RunError
 SPLITS = ("train", "validation")
 MANIFEST = "manifest.json"
 ARTICLES = "articles"
+DATASET_DICT = "dataset_dict.json"
 DEAD_LETTERS = "dead_letters.jsonl"
 CARD = "README.md"
 FORMAT = 3
@@ -145,7 +147,7 @@ class Manifest(_Record):
     counts: Counts
     shards: list[ShardEntry]
     articles: list[FileEntry] = Field(description="which articles are in each shard: one file for each, in their order")
-    files: list[FileEntry] = Field(description="state.json, dataset_info.json, dead_letters.jsonl and README.md")
+    files: list[FileEntry] = Field(description="all else: what `datasets` reads, dead_letters.jsonl and README.md")
 
     @property
     def entries(self) -> list[FileEntry]:

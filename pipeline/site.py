@@ -1,11 +1,12 @@
 """A dump's header (root element and siteinfo) in, a Site out: whose wiki it is, and what its namespaces are called."""
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
 
 from lxml import etree
+
+from wikilm.origin import PAGE_ADDRESS
 
 MEDIA, FILE, CATEGORY = -2, 6, 14
 # MediaWiki accepts these English names on every wiki, beside the localized ones that siteinfo lists.
@@ -15,9 +16,6 @@ CANONICAL: dict[str, int] = {
     "file": 6, "image": 6, "file talk": 7, "image talk": 7, "mediawiki": 8, "mediawiki talk": 9, "template": 10,
     "template talk": 11, "help": 12, "help talk": 13, "category": 14, "category talk": 15, "module": 828,
 }  # fmt: skip
-_PAGE = re.compile(
-    r"https?://(?P<host>[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?(?P<path>/[!$%&'()*+,./:;=@A-Za-z0-9_~-]{0,2000})"
-)
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def page_base(address: str) -> str:
 
     Only http(s), printable ASCII, and no user or password, which must not travel on into a manifest.
     """
-    return address if _PAGE.fullmatch(address) else ""
+    return address if PAGE_ADDRESS.fullmatch(address) else ""
 
 
 def page_url(base: str, title: str) -> str | None:
@@ -54,7 +52,7 @@ def page_url(base: str, title: str) -> str | None:
         base: the address of another page of the same wiki, see `Site.base`.
         title: whatever it holds, the address stays below the folder of the wiki's pages.
     """
-    page, words = _PAGE.fullmatch(base), title.strip(" _")
+    page, words = PAGE_ADDRESS.fullmatch(base), title.strip(" _")
     if not page or words in ("", ".", ".."):
         return None
     # Pages lie in /wiki/ on every wiki of Wikimedia; elsewhere, in the folder of the page that is known.
@@ -63,13 +61,6 @@ def page_url(base: str, title: str) -> str | None:
     # Readers resolve segments of dots, quoted or not: where a title has any, its slashes part no segments.
     safe = ";@$!*(),:~" if {".", ".."} & set(words.split("/")) else ";@$!*(),:~/"
     return base[: page.start("path")] + folder + quote(words.replace(" ", "_").encode("utf-8", "replace"), safe=safe)
-
-
-def language_of(base: str) -> str | None:
-    """The language that the host of a Wikipedia names."""
-    page = _PAGE.fullmatch(base)
-    host = re.fullmatch(r"([a-z]{2,12}(?:-[a-z]{2,12})*)\.(?:m\.)?wikipedia\.org", page["host"]) if page else None
-    return {"simple": "en"}.get(host[1], host[1]) if host else None
 
 
 def _key(prefix: str) -> str:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -21,6 +21,8 @@ from probes.rows import TRAINING
 from probes.settings import ReportSettings
 from wikilm.errors import RunError
 from wikilm.files import write_atomically
+
+Metrics: TypeAlias = dict[str, dict[str, float]]  # group -> name -> value; counts are int
 
 PAGE, METRICS = "index.html", "metrics.json"
 TEMPLATE = "report.html.j2"
@@ -146,28 +148,31 @@ def _trained(folder: Path, kind: str, text: str) -> Trained:
     return Trained(kind, training, anatomy(loaded, text), curves)
 
 
-def metrics(contents: Contents) -> dict[str, float]:
-    """The figures that matter, flat, for `dvc metrics show`: shares from 0 to 1, losses in nats per token."""
-    counts = contents.manifest.counts
-    flat: dict[str, float] = {
-        "articles": counts.train_articles + counts.validation_articles,
-        "tokens": counts.tokens,
-        "train_chunks": counts.train_chunks,
-        "validation_chunks": counts.validation_chunks,
+def metrics(contents: Contents) -> Metrics:
+    """The figures that tell one run from another, in groups; few and short, so that DVC's tables fit a terminal.
+
+    All others are in the results, in each model's training.json and in the shards' manifest. Floats have four digits:
+    a comparison with the committed figures shows what changed, and less of what two machines differ in. A figure that
+    the results lack is left out.
+    """
+    causal, masked = (trained.training for trained in contents.trained)
+    recited = [one.tokens.value for one in contents.recitation.splits if one.split == "train"]
+    answers = [answer for answer in contents.fill_mask.models if answer.kind == "masked"]
+    top5 = [one.top5.value for answer in answers for one in answer.accuracies if one.split == "train"]
+    figures: dict[str, dict[str, float | None]] = {
+        "corpus": {"rows": contents.manifest.rows("train")},
+        "causal": {"val_loss": causal.validation_loss, "recited": next(iter(recited), None)},
+        "masked": {"val_loss": masked.validation_loss, "top5": next(iter(top5), None)},
     }
-    for model in contents.trained:
-        for name in (
-            "parameters",
-            "steps",
-            "loss",
-            "validation_loss",
-            "lowest_validation_loss",
-            "lowest_validation_step",
-        ):
-            flat[f"{model.kind}_{name}"] = getattr(model.training, name)
-    flat |= {f"recitation_{name}": value for name, value in contents.recitation.metrics.items()}
-    flat |= {f"hidden_{name}": value for name, value in contents.fill_mask.metrics.items()}
-    return flat
+    return {
+        group: {name: _rounded(value) for name, value in of_group.items() if value is not None}
+        for group, of_group in figures.items()
+    }
+
+
+def _rounded(value: float) -> float:
+    """A float to four digits; a count stays as it is."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def render(contents: Contents) -> str:
@@ -218,7 +223,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def write_report(inputs: Inputs, output: Path, settings: ReportSettings) -> dict[str, float]:
+def write_report(inputs: Inputs, output: Path, settings: ReportSettings) -> Metrics:
     """Write `output/index.html` and `output/metrics.json`, each whole or not at all.
 
     Returns:
@@ -234,6 +239,11 @@ def write_report(inputs: Inputs, output: Path, settings: ReportSettings) -> dict
     return figures
 
 
-def describe(figures: dict[str, float]) -> str:
+def describe(figures: Metrics) -> str:
     """The metrics as text for people."""
-    return table([("figure", "value"), *((name, f"{value:,.6g}") for name, value in figures.items())])
+    lines = [
+        (f"{group} {name.replace('_', ' ')}", f"{value:,.4g}" if isinstance(value, float) else f"{value:,}")
+        for group, of_group in figures.items()
+        for name, value in of_group.items()
+    ]
+    return table([("figure", "value"), *lines])

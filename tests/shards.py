@@ -1,6 +1,5 @@
-"""Rows of token ids in, a folder of finished shards with its manifest out, written by pyarrow alone."""
+"""Rows of token ids in, a folder of finished shards with its manifest out, made without Beam."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import pyarrow as pa
 from transformers import AutoTokenizer
 
 from pipeline import shard_format as sf
+from pipeline.shard import dataset_files, file_entry
 from tests.models import SENTENCES
 
 Rows = np.ndarray  # [rows, chunk_tokens]
@@ -43,7 +43,9 @@ def make_shards(
             shards.append(sf.ShardEntry(**entry, split=split, unit=unit, rows=len(part), tokens=part.size))
             table = _articles(folder / sf.articles_name(split, unit, units), part)
             articles.append(sf.FileEntry(**_entry(folder, table)))
-        files += _datasets_files(folder, split, names)
+    for name, data in dataset_files(shards, chunk_tokens, vocab_size).items():
+        (folder / name).write_bytes(data)
+        files.append(file_entry(name, data))
     counts = sf.Counts(
         pages=2,
         articles=2,
@@ -100,25 +102,6 @@ def _articles(path: Path, rows: Rows) -> Path:
     with path.open("wb") as file, pa.ipc.new_stream(file, sf.articles_schema()) as writer:
         writer.write_table(pa.table(columns, schema=sf.articles_schema()))
     return path
-
-
-def _datasets_files(folder: Path, split: str, names: list[str]) -> list[sf.FileEntry]:
-    """What makes `datasets.load_from_disk(folder / split)` work."""
-    state = {
-        "_data_files": [{"filename": Path(name).name} for name in names],
-        "_fingerprint": "0" * 16,
-        "_format_columns": None,
-        "_format_kwargs": {},
-        "_format_type": None,
-        "_output_all_columns": False,
-        "_split": split,
-    }
-    paths = []
-    for name, content in (("state.json", state), ("dataset_info.json", {})):
-        path = folder / split / name
-        path.write_text(json.dumps(content))
-        paths.append(path)
-    return [sf.FileEntry(**_entry(folder, path)) for path in paths]
 
 
 def _entry(folder: Path, path: Path) -> dict[str, object]:

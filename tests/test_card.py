@@ -6,7 +6,7 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.card import card, date_of, size_category
+from pipeline.card import card, size_category
 from pipeline.shard_format import (
     CARD,
     SPLITS,
@@ -76,7 +76,7 @@ def test_a_folder_without_rows_has_a_card_too():
     assert "configs" not in DatasetCard(card(manifest(rows=0))).data.to_dict()
 
 
-def test_it_says_what_was_read_under_which_licence_and_how_to_make_it_again():
+def test_it_says_what_was_read_under_which_license_and_how_to_make_it_again():
     text = card(manifest(take=[50, 20]))
     front = DatasetCard(text).data.to_dict()
     assert front["language"] == ["lv"]
@@ -94,7 +94,7 @@ def test_it_says_what_was_read_under_which_licence_and_how_to_make_it_again():
 
 
 @pytest.mark.parametrize(
-    ("changed", "licences"),
+    ("changed", "licenses"),
     [
         ({"name": "lvwiki-20230520-pages-articles.xml"}, ["cc-by-sa-3.0", "gfdl"]),
         ({"name": "20231101.lv"}, ["cc-by-sa-4.0", "gfdl"]),
@@ -103,8 +103,8 @@ def test_it_says_what_was_read_under_which_licence_and_how_to_make_it_again():
         ({"base": "https://wikipedia.org.example.net/wiki/A"}, ["unknown"]),
     ],
 )
-def test_the_licence_is_that_of_the_source_or_unknown(changed, licences):
-    assert DatasetCard(card(manifest(**changed))).data.to_dict()["license"] == licences
+def test_the_license_is_that_of_the_source_or_unknown(changed, licenses):
+    assert DatasetCard(card(manifest(**changed))).data.to_dict()["license"] == licenses
 
 
 def test_it_is_the_same_text_for_the_same_manifest_whether_that_lists_the_card_or_not():
@@ -138,13 +138,6 @@ def test_hostile_names_are_shown_as_they_are(hostile):
     assert row.replace("\\|", "").count("|") == 3
     assert "<script" not in body.replace("\\<", "").split("```")[0]
     assert "](" not in body.split("```")[0]
-
-
-def test_the_date_is_the_first_that_is_one():
-    assert date_of("enwiki-20160501-pages") == "2016-05-01"
-    assert date_of("20231101.en") == "2023-11-01"
-    assert date_of("20239999-20240101.xml") == "2024-01-01"
-    assert date_of("pages-120240101.xml") is None
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import datasets
 import pytest
 
 import pipeline.flow
@@ -218,6 +219,7 @@ def test_a_run_into_a_store_is_killed_and_goes_on_and_is_verified(
     assert everything(output) == tree(undisturbed)
     assert run(verify, "verify", [address]) == 0
     assert json.loads(capsys.readouterr().out)["folder"] == address
+    assert datasets.load_from_disk(address).num_rows == datasets.load_from_disk(str(undisturbed)).num_rows
     shard = read_manifest(undisturbed).of("train")[0].path
     changed = bytearray(output.read(shard))
     changed[-200] ^= 1

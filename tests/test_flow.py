@@ -14,6 +14,7 @@ from pathlib import Path
 
 import apache_beam as beam
 import datasets
+import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -25,7 +26,7 @@ from pipeline.flow import Stream
 from pipeline.folder import FINAL
 from pipeline.origins import locate
 from pipeline.runner import beam_options, run_graph
-from pipeline.shard_format import open_split, problems, read_manifest
+from pipeline.shard_format import manifest_bytes, open_split, problems, read_manifest
 from pipeline.show import main as show
 from pipeline.tokenizer import save, train
 from pipeline.verify import main as verify
@@ -218,12 +219,41 @@ def test_what_goes_in_comes_out_in_order_and_an_end_of_text_only_ends_articles(p
     )
 
 
-def test_datasets_loads_both_splits_memory_mapped(plain):
-    for split in ("train", "validation"):
+def test_datasets_loads_both_splits_memory_mapped(plain, tmp_path):
+    both = datasets.load_from_disk(str(plain))
+    by_card = datasets.load_dataset(str(plain), cache_dir=str(tmp_path))
+    assert list(both) == list(by_card) == ["train", "validation"]
+    for split in both:
         loaded = datasets.load_from_disk(str(plain / split))
         assert len(loaded) == read_manifest(plain).rows(split) > 0
         assert loaded.features["input_ids"].length == CHUNK
-        assert loaded.cache_files
+        assert loaded.cache_files == both[split].cache_files != []
+        assert loaded["input_ids"][:] == both[split]["input_ids"][:] == by_card[split]["input_ids"][:]
+
+
+def test_a_split_without_rows_is_a_dataset_without_rows(place, tmp_path):
+    given = place.arguments(tmp_path / "out", "--validation-fraction", "0")
+    assert run(main, "pipeline", given) == 0
+    assert datasets.load_from_disk(str(tmp_path / "out")).num_rows["validation"] == 0
+    assert list(datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path))) == ["train"]
+
+
+def test_shards_without_the_file_for_both_splits_as_earlier_versions_made_them_are_whole(plain, tmp_path):
+    old = shutil.copytree(plain, tmp_path / "old")
+    manifest = read_manifest(old)
+    files = [entry for entry in manifest.files if entry.path != "dataset_dict.json"]
+    assert len(files) == len(manifest.files) - 1
+    (old / "dataset_dict.json").unlink()
+    (old / "manifest.json").write_bytes(manifest_bytes(manifest.model_copy(update={"files": files})))
+    assert run(verify, "verify", [str(old)]) == 0
+
+
+def test_without_dead_letters_their_file_is_one_empty_line_which_readers_of_json_lines_skip(place, tmp_path):
+    dump = make_dump(tmp_path / "y.xml", pages()[:-1])
+    assert run(main, "pipeline", place.arguments(tmp_path / "out", "--source", dump)) == 0
+    letters = tmp_path / "out" / "dead_letters.jsonl"
+    assert letters.read_bytes() == b"\n"  # of a file of 0 bytes DVC warns
+    assert pandas.read_json(letters, lines=True).empty
 
 
 def test_an_article_keeps_its_side_in_another_dump_chunking_and_chunk_length(place, plain, tmp_path):

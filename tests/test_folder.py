@@ -14,7 +14,8 @@ from tests.s3 import s3_server
 from wikilm.errors import UsageError
 
 SET = {
-    "train/x.arrow", "validation/x.arrow", "articles/x.arrow", "dead_letters.jsonl", "README.md", "manifest.json",
+    "train/x.arrow", "validation/x.arrow", "articles/x.arrow", "dataset_dict.json", "dead_letters.jsonl", "README.md",
+    "manifest.json",
 }  # fmt: skip
 
 

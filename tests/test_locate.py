@@ -78,7 +78,7 @@ def packed(tmp_path, units, base):
                 tables.append(written.close())
     make_tokenizer(tmp_path / "tokenizer")
     other = make_shards(tmp_path / "other", tmp_path / "tokenizer")
-    files = {name: data for side in sf.SPLITS for name, data in dataset_files(side, shards, 4, 300).items()}
+    files = dataset_files(shards, 4, 300)
     for name, data in files.items():
         place.write(name, data)
     manifest = other.model_copy(

@@ -142,13 +142,32 @@ def test_every_section_is_there_in_the_order_of_the_data(made, report):
         assert expected in shown, expected
 
 
-def test_the_metrics_are_flat_numbers_and_on_disk_as_returned(made, report):
+def test_the_metrics_are_grouped_numbers_of_four_digits_on_disk_as_returned(made, report):
     stored = json.loads((made / "report" / "metrics.json").read_text())
-    assert stored.keys() == report[1].keys()
-    assert all(isinstance(value, int | float) for value in stored.values())
-    assert stored["causal_lowest_validation_step"] == 40
-    assert {"recitation_train_tokens", "hidden_masked_train_top5", "tokens", "masked_validation_loss"} <= set(stored)
-    assert "recitation_train_tokens" in describe(report[1])
+    assert stored == report[1]
+    assert {group: list(of_group) for group, of_group in stored.items()} == {
+        "corpus": ["rows"],
+        "causal": ["val_loss", "recited"],
+        "masked": ["val_loss", "top5"],
+    }
+    assert stored["corpus"]["rows"] == 24
+    assert stored["causal"]["val_loss"] == 6.0
+    for of_group in stored.values():
+        for value in of_group.values():
+            assert value == float(f"{value:.4g}")
+    assert "causal val loss" in describe(report[1])
+
+
+def test_a_figure_that_the_results_lack_is_left_out(made, tmp_path):
+    shutil.copytree(made, tmp_path / "copy")
+    path = tmp_path / "copy" / "results" / "fill_mask.json"
+    result = json.loads(path.read_text())
+    for model in result["models"]:
+        model["accuracies"] = []
+    path.write_text(json.dumps(result))
+    assert list(write_report(inputs(tmp_path / "copy"), tmp_path / "report", ReportSettings())["masked"]) == [
+        "val_loss"
+    ]
 
 
 def test_the_same_inputs_give_the_same_bytes(made, report, tmp_path):

@@ -82,13 +82,18 @@ def test_a_table_of_articles_is_the_same_bytes_however_they_come_and_reads_back(
 def test_load_from_disk_maps_the_shards_with_their_types_also_empty_ones(tmp_path, vocab_size, dtype, counts):
     made = [rows(count) for count in counts]
     entries = [write_shard(tmp_path, "train", unit, [some], vocab_size) for unit, some in enumerate(made)]
-    for path, data in dataset_files("train", entries, 8, vocab_size).items():
+    entries.append(write_shard(tmp_path, "validation", 0, [rows(0)], vocab_size))
+    for path, data in dataset_files(entries, 8, vocab_size).items():
         Place(str(tmp_path)).write(path, data)
+    both = datasets.load_from_disk(str(tmp_path))
+    assert both.num_rows == {"train": sum(counts), "validation": 0}
     loaded = datasets.load_from_disk(str(tmp_path / "train"))
+    assert both["train"]["input_ids"][:] == loaded["input_ids"][:]
+    assert both["train"].features == both["validation"].features == loaded.features
     assert loaded.features["input_ids"].length == 8
     assert loaded.features["input_ids"].feature.dtype == dtype
     assert loaded.features["page_id"].dtype == "int64"
-    assert sorted(file["filename"].split("/")[-1] for file in loaded.cache_files) == [e.path[6:] for e in entries]
+    assert sorted(file["filename"].split("/")[-1] for file in loaded.cache_files) == [e.path[6:] for e in entries[:-1]]
     assert loaded["input_ids"][:] == [row for some in made for row in some.input_ids.tolist()]
 
 
@@ -111,7 +116,7 @@ def test_an_id_beyond_the_vocabulary_is_refused_rather_than_cut_to_16_bits(tmp_p
 def test_the_fingerprint_is_of_the_content():
     states = []
     for digest in ("1" * 64, "2" * 64):
-        shard = type("S", (), {"sha256": digest, "path": "train/x.arrow"})()
-        states.append(json.loads(dataset_files("train", [shard], 8, 300)["train/state.json"])["_fingerprint"])
+        shard = type("S", (), {"sha256": digest, "path": "train/x.arrow", "split": "train"})()
+        states.append(json.loads(dataset_files([shard], 8, 300)["train/state.json"])["_fingerprint"])
     assert len(set(states)) == 2
     assert all(len(state) == 16 for state in states)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.site import language_of, page_base, page_url, parse_header
+from pipeline.site import page_base, page_url, parse_header
 
 BASE = "https://lv.wikipedia.org/wiki/Main"
 
@@ -72,22 +72,6 @@ def test_pages_lie_in_wiki_or_beside_the_page_that_is_known(base, url):
 def test_no_other_address_counts(base):
     assert page_base(base) == ""
     assert page_url(base, "A") is None
-
-
-@pytest.mark.parametrize(
-    ("base", "language"),
-    [
-        ("https://lv.wikipedia.org/wiki/A", "lv"),
-        ("https://zh-yue.wikipedia.org/wiki/A", "zh-yue"),
-        ("https://simple.wikipedia.org/wiki/A", "en"),
-        ("https://wikipedia.org/wiki/A", None),
-        ("https://lv.wikipedia.org.example.net/wiki/A", None),
-        ("https://lv.wiktionary.org/wiki/A", None),
-        ("", None),
-    ],
-)
-def test_the_host_of_a_wikipedia_names_its_language(base, language):
-    assert language_of(base) == language
 
 
 @pytest.mark.parametrize(("said", "base"), [(BASE, BASE), ("ftp://x.org/wiki/A", ""), ("", "")])

@@ -10,9 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from pipeline.shard_format import Manifest
+from train.card import model_card
 from train.folder import TRAINING, new_folder, refuse_foreign
-from train.sample import printable
-from train.settings import Objective
 from wikilm.errors import RunError
 
 FORMAT = 1
@@ -24,61 +23,6 @@ TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
 )
-
-USAGE = {
-    "causal": """from transformers import pipeline
-
-generate = pipeline("text-generation", model="path/to/this/folder")
-print(generate("The river", max_new_tokens=16, do_sample=False)[0]["generated_text"])""",
-    "masked": """from transformers import pipeline
-
-fill = pipeline("fill-mask", model="path/to/this/folder")
-for guess in fill("The river flows into the {mask}."):
-    print(guess["token_str"], guess["score"])""",
-}
-
-CARD = """---
-library_name: transformers
-pipeline_tag: {task}
-tags: [wikilm, {architecture}, {objective}-language-model]
----
-
-# {architecture} pretrained from scratch on {source}
-
-A {objective} language model of {parameters:,} parameters, trained by wikilm on {train_rows:,} rows of {chunk_tokens}
-tokens from {articles:,} articles; {validation_articles:,} more were held back for validation. It knows nothing else: no
-other text, no other weights.
-
-## Use
-
-```python
-{usage}
-```
-
-## Training
-
-| | |
-|---|---|
-| source | `{source}`, {checksum} |
-| tokenizer | {vocab_size:,} entries, sha256 `{tokenizer_sha256}` |
-| shape | {layers} layers, {heads} heads, width {width}, context {chunk_tokens} tokens |
-| optimizer | {optimizer}, learning rate {learning_rate}, {schedule} schedule, {batch_size} rows per step |
-| steps | {steps:,} of {planned_steps:,} planned ({epochs:.1f} epochs, {tokens:,} tokens) |
-| training loss | {loss:.4f} nats per token at the end, {mean_loss:.4f} in the mean |
-| validation loss | {validation_loss:.4f} at the end |
-| lowest validation loss | {lowest_validation_loss:.4f}, at step {lowest_validation_step:,} |
-
-All settings, and the curves as numbers, are in `{training}`.
-
-## Limits
-
-A small model of a small corpus recites what it was trained on and makes up the rest: it is no source of facts.
-
-## License
-
-The code that made this model is under Apache-2.0. The text it was trained on keeps its own license: Wikipedia's is
-CC BY-SA 4.0 and GFDL. Whether they bind a model that was trained on it is not settled.
-"""
 
 
 def export(
@@ -113,21 +57,3 @@ def export(
         (folder / TRAINING).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         card = model_card(figures, manifest, str(tokenizer.mask_token))
         (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-def model_card(figures: dict[str, Any], manifest: Manifest, mask_token: str) -> str:
-    """The README of a model: what it is made of, how to use it, and how it came out."""
-    objective: Objective = figures["objective"]
-    words = {**figures["settings"], **figures} | {
-        "task": {"causal": "text-generation", "masked": "fill-mask"}[objective],
-        "architecture": {"causal": "GPT-2", "masked": "BERT"}[objective],
-        "source": printable(manifest.source.name).replace("`", "'"),
-        "checksum": manifest.source.checksum,
-        "train_rows": manifest.rows("train"),
-        "articles": manifest.counts.train_articles,
-        "validation_articles": manifest.counts.validation_articles,
-        "tokenizer_sha256": manifest.tokenizer.sha256,
-        "training": TRAINING,
-        "usage": USAGE[objective].replace("{mask}", mask_token),
-    }
-    return CARD.format(**words)

@@ -1,60 +1,47 @@
-"""Points of the curves in, DVCLive's files out; the curve of a resumed run has no gap and no echo."""
+"""The points of a run's curves, and the tracker of Accelerate that writes them down as they come."""
 
 import sys
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wikilm.errors import RunError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 Point: TypeAlias = dict[
     str, Any
 ]  # step, epoch, loss, learning_rate, tokens_per_second; validation_loss and more at times
 
-CURVES = ("loss", "validation_loss", "perplexity", "learning_rate", "tokens_per_second")
+TRACKER = "dvclive"  # as Accelerate calls it
+CURVES = ("loss", "validation_loss", "perplexity", "learning_rate")
 MEASURED = ("tokens_per_second",)  # depends on the machine and its load, so it is in no file that must be reproducible
 
 
-class Curves:
-    """DVCLive, where it is installed: one TSV file per curve, and `metrics.json` with the latest values."""
+def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point]) -> None:
+    """Begin the tracker's files in a folder anew with the points up to now, so that no curve has a gap or an echo.
 
-    def __init__(self, folder: Path, history: list[Point]) -> None:
-        """Start the files anew with the points up to now: DVC may have removed the folder, or a crash outran it.
+    DVC may have removed the folder of an interrupted run, and a crash may have left points later than its checkpoint.
 
-        Raises:
-            RunError: DVCLive cannot start.
-        """
-        self._live: Any = None
-        try:
-            from dvclive import Live  # here, since it brings DVC along: training must run where neither is installed
-        except ImportError:
-            print(f"train: dvclive is not installed, so no curves are written into {folder}", file=sys.stderr)
-            return
-        try:
-            self._live = Live(str(folder), dvcyaml=None, save_dvc_exp=False)
-        except Exception as error:  # it opens the DVC repository around us, with all that can be wrong there
-            raise RunError(f"{folder}: DVCLive cannot write curves here: {error}; name another --metrics") from error
-        for point in history:
-            self._write(point)
-        self._live.make_summary()
+    Raises:
+        RunError: the tracker cannot start.
+    """
+    options = {"dir": str(folder), "dvcyaml": None, "save_dvc_exp": False}
+    try:
+        accelerator.init_trackers("wikilm", init_kwargs={TRACKER: options})
+    except ImportError:  # DVCLive is there, but not DVC
+        accelerator.trackers.clear()
+    except Exception as error:  # DVCLive opens the DVC repository around us, with all that can be wrong there
+        raise RunError(f"{folder}: DVCLive cannot write curves here: {error}; name another --metrics") from error
+    if accelerator.is_main_process and not accelerator.trackers:
+        print(f"train: {TRACKER} is not installed, so no curves are written into {folder}", file=sys.stderr)
+    for point in history:
+        log_curves(accelerator, point)
 
-    def add(self, point: Point) -> None:
-        """Append one point to all curves that it has a value for."""
-        if self._live is not None:
-            self._write(point)
-            self._live.make_summary()
 
-    def finish(self, totals: dict[str, Any]) -> None:
-        """Put figures of the whole run into `metrics.json`."""
-        if self._live is not None:
-            for name, value in totals.items():
-                self._live.log_metric(name, value, plot=False)
-            self._live.make_summary()
-
-    def _write(self, point: Point) -> None:
-        self._live.step = point["step"]
-        for name in CURVES:
-            if name in point:
-                self._live.log_metric(name, point[name])
+def log_curves(accelerator: "Accelerator", point: Point) -> None:
+    """Append a point to the curves that it has a value for; from the main process alone, as Accelerate does."""
+    accelerator.log({name: point[name] for name in CURVES if name in point}, step=point["step"])
 
 
 def reproducible(history: list[Point]) -> list[Point]:

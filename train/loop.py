@@ -12,7 +12,7 @@ from train.batch import mix
 from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from train.console import Console, Stopped, StopSignal
 from train.feed import Feed
-from train.history import Curves, Point
+from train.history import Point, log_curves
 from train.loss import SummedLoss
 from train.model import build
 from train.optimizer import Optimizers, learning_rate
@@ -52,7 +52,7 @@ class Training:
         self._last_point = (self.progress.step, 0.0)  # step, and seconds on the clock
         self._first_step = self.progress.step
 
-    def run(self, console: Console, curves: Curves | None, stop: StopSignal) -> None:
+    def run(self, console: Console, stop: StopSignal) -> None:
         """Train to the plan's last step, then add what the curves still lack there.
 
         Raises:
@@ -63,7 +63,7 @@ class Training:
         for step in range(saved + 1, self.plan.last_step + 1):
             self._step(step)
             point = self._due(step, console)
-            self._record(point, curves)
+            self._record(point)
             console.advance(point)
             number = self._agreed_stop(stop, step)
             if number or step % self.settings.checkpoint_every_steps == 0 or step == self.plan.last_step:
@@ -72,7 +72,7 @@ class Training:
                 raise Stopped(number, step)
         # After the last checkpoint, so that a run stopped early by --max-steps and gone on with later has the very
         # curve of a run that was never stopped.
-        self._record(self._missing(console), curves)
+        self._record(self._missing(console))
 
     @property
     def epoch(self) -> float:
@@ -135,7 +135,7 @@ class Training:
             point |= self._sampled(console)
         return point
 
-    def _record(self, point: Point, curves: Curves | None) -> None:
+    def _record(self, point: Point) -> None:
         """Add a point to the history and the curves, or to the point that this step has already."""
         if not point:
             return
@@ -145,8 +145,7 @@ class Training:
             history[-1] |= point
         else:
             history.append(point)
-        if curves:
-            curves.add(point)
+        log_curves(self.accelerator, point)
 
     def _means(self) -> Point:
         """Loss since the last point, learning rate, speed."""

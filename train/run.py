@@ -5,12 +5,13 @@ import os
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import is_dvclive_available
 
 from train.checkpoint import clear_unfinished, remove_run
 from train.console import Console, StopSignal
 from train.export import export
 from train.figures import measured_figures, run_figures
-from train.history import Curves
+from train.history import TRACKER, start_curves
 from train.loop import Training
 from train.model import parameter_counts
 from train.plan import Plan
@@ -30,12 +31,12 @@ def train(plan: Plan) -> None:
         clear_unfinished(plan.run)
     training = Training(plan, accelerator)
     first = accelerator.is_main_process
-    curves = Curves(plan.metrics, training.progress.history) if first else None
+    start_curves(accelerator, plan.metrics, training.progress.history)
     console = Console(first=training.progress.step, last=plan.last_step, shown=first)
     console.say(introduction(training))
     try:
         with StopSignal().caught() as stop:
-            training.run(console, curves, stop)
+            training.run(console, stop)
     finally:
         console.close()
     if first:
@@ -45,8 +46,6 @@ def train(plan: Plan) -> None:
             remove_run(plan.run)
         told = {key: value for key, value in figures.items() if key not in ("settings", "history", "rows")}
         told |= measured_figures(training, console.seconds)
-        if curves:
-            curves.finish({key: value for key, value in told.items() if isinstance(value, int | float)})
         print(json.dumps({**told, "output": str(plan.output)}), flush=True)
     accelerator.wait_for_everyone()
     accelerator.end_training()
@@ -83,8 +82,9 @@ def started_accelerator(plan: Plan) -> Accelerator:
     precision = plan.settings.mixed_precision
     if precision == "auto":
         precision = "bf16" if not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+    tracker = TRACKER if is_dvclive_available() else None
     # `cpu=True` where there is nothing else: without it accelerate joins no processes there, and says nothing
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision, log_with=tracker)
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != started:
         raise RunError(f"{started} processes were started, but {accelerator.num_processes} joined; see launch/")

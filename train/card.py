@@ -1,0 +1,143 @@
+"""Write the model card: metadata that the model hub reads, and what the model is, how to use it and how it came out."""
+
+import json
+import re
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from pipeline.shard_format import Manifest
+from train.folder import TRAINING
+from train.settings import Objective
+from wikilm.markdown import code, plain, table
+from wikilm.origin import date_of, language_fields, language_of, text_license
+from wikilm.terminal import visible
+
+TASK = {"causal": "text-generation", "masked": "fill-mask"}
+ARCHITECTURE = {"causal": "GPT-2", "masked": "BERT"}
+USAGE = {
+    "causal": """from transformers import pipeline
+
+generate = pipeline("text-generation", model="path/to/this/folder")
+print(generate("The river", max_new_tokens=16, do_sample=False)[0]["generated_text"])""",
+    "masked": """from transformers import pipeline
+
+fill = pipeline("fill-mask", model="path/to/this/folder")
+for guess in fill({blank}):
+    print(guess["token_str"], guess["score"])""",
+}
+_BODY = """
+# {title}
+
+A {objective} language model of {parameters:,} parameters, trained by wikilm on {train_rows:,} rows of {chunk_tokens}
+tokens from {articles:,} articles; {validation_articles:,} more were held back for validation. It knows nothing else: no
+other text, no other weights.
+
+## Use
+
+```python
+{usage}
+```
+
+## Training
+
+{facts}
+
+All settings, and the curves as numbers, are in `{training}`.
+
+## Limits
+
+A small model of a small corpus recites what it was trained on and makes up the rest: it is no source of facts.
+
+## License
+
+{license} The metadata above name that license. Whether it binds a model that was trained on the text is not settled.
+The code that made this model is under Apache-2.0.
+"""
+
+
+def model_card(figures: dict[str, Any], manifest: Manifest, mask_token: str) -> str:
+    """The README of a model: the same text for the same run. No name that comes from the source becomes markup.
+
+    Args:
+        figures: of the run, as `training.json` has them.
+        manifest: of the shards it was trained on.
+        mask_token: of the tokenizer.
+    """
+    objective: Objective = figures["objective"]
+    body = _BODY.format(
+        **{name: figures[name] for name in ("objective", "parameters", "chunk_tokens")},
+        title=plain(_title(objective, manifest)),
+        train_rows=manifest.rows("train"),
+        articles=manifest.counts.train_articles,
+        validation_articles=manifest.counts.validation_articles,
+        usage=USAGE[objective].replace("{blank}", json.dumps(f"The river flows into the {visible(mask_token)}.")),
+        facts=table(("", ""), _facts(figures, manifest).items()),
+        training=TRAINING,
+        license=text_license(manifest.source.name, manifest.site.database, manifest.site.base).notice,
+    )
+    return str(ModelCard(f"---\n{_metadata(figures, manifest).to_yaml()}\n---\n{body}"))
+
+
+def _title(objective: Objective, manifest: Manifest) -> str:
+    return f"{ARCHITECTURE[objective]} pretrained from scratch on {visible(manifest.source.name)}"
+
+
+def _metadata(figures: dict[str, Any], manifest: Manifest) -> ModelCardData:
+    """What the hub reads. It has one license for a model, and of several the first is the one that a wiki names."""
+    objective: Objective = figures["objective"]
+    origin = (manifest.source.name, manifest.site.database, manifest.site.base)
+    dataset = _dataset(manifest)
+    language: dict[str, Any] = dict(language_fields(manifest.site.language or language_of(manifest.site.base)))
+    results = [
+        EvalResult(
+            task_type=TASK[objective],
+            dataset_type=dataset,
+            dataset_name=visible(manifest.site.name or manifest.source.name),
+            dataset_split="validation",
+            metric_type=kind,
+            metric_name=name,
+            metric_value=float(f"{figures[figure]:.4g}"),
+        )
+        for kind, name, figure in (
+            ("perplexity", "Validation perplexity per token", "perplexity"),
+            ("loss", "Validation loss, nats per token", "validation_loss"),
+        )
+    ]
+    return ModelCardData(
+        license=text_license(*origin).names[0],
+        datasets=[dataset],
+        metrics=[result.metric_type for result in results],
+        library_name="transformers",
+        pipeline_tag=TASK[objective],
+        tags=["wikilm", ARCHITECTURE[objective].lower().replace("-", ""), f"{objective}-language-model"],
+        model_name=_title(objective, manifest),
+        eval_results=results,
+        ignore_metadata_errors=False,
+        **language,
+    )
+
+
+def _dataset(manifest: Manifest) -> str:
+    """An identifier of the text, of the letters that the hub allows: the wiki and the date of its dump."""
+    name = manifest.site.database or manifest.source.name
+    date = date_of(manifest.source.name)
+    words = re.sub("[^A-Za-z0-9._]+", "-", name if not manifest.site.database or not date else f"{name}-{date}")
+    return words.strip("-.")[:96].rstrip("-.") or "unnamed"
+
+
+def _facts(figures: dict[str, Any], manifest: Manifest) -> dict[str, str]:
+    """The table of the training: names and values as Markdown."""
+    origin = {
+        "source": f"{code(manifest.source.name)}, {plain(manifest.source.checksum)}",
+        "tokenizer": f"{figures['vocab_size']:,} entries, sha256 `{manifest.tokenizer.sha256}`",
+    }
+    run = {
+        "shape": "{layers} layers, {heads} heads, width {width}, context {chunk_tokens} tokens",
+        "optimizer": "{optimizer}, learning rate {learning_rate}, {schedule} schedule, {batch_size} rows per step",
+        "steps": "{steps:,} of {planned_steps:,} planned ({epochs:.1f} epochs, {tokens:,} tokens)",
+        "training loss": "{loss:.4f} nats per token at the end, {mean_loss:.4f} in the mean",
+        "validation loss": "{validation_loss:.4f} at the end",
+        "lowest validation loss": "{lowest_validation_loss:.4f}, at step {lowest_validation_step:,}",
+    }
+    return origin | {name: text.format(**figures["settings"] | figures) for name, text in run.items()}
