@@ -127,9 +127,9 @@ def test_the_shards_stage_names_what_has_a_final_name_and_leaves_unfinished_work
 
 @pytest.mark.slow
 def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
-    for name in ("pipeline", "corpus"):
+    for name in ("wikilm", "pipeline", "corpus"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml"):
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, tmp_path)
     dvc = [sys.executable, "-m", "dvc"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
