@@ -110,11 +110,22 @@ def test_the_shards_stage_names_what_has_a_final_name_and_leaves_unfinished_work
     assert set(stages()["shards"]["outs"]) == {f"data/shards/{name}" for name in FINAL}
 
 
+def test_bytecode_and_compiled_code_are_no_change_of_the_code():
+    kept = [f"pipeline/__pycache__/{name}" for name in ("run.cpython-311.pyc", "token_core.tokenize-203.py311.1.nbc")]
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "check-ignore", *kept, "pipeline/run.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == kept
+
+
 @pytest.mark.slow
 def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
-    for name in ("pipeline", "corpus"):
+    for name in ("wikilm", "pipeline", "corpus"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml"):
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, tmp_path)
     dvc = [sys.executable, "-m", "dvc"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

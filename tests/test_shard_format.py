@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -122,6 +123,15 @@ def test_rows_of_another_length_than_the_manifest_says_are_refused(shards):
     (folder / sf.MANIFEST).write_bytes(sf.manifest_bytes(other))
     with pytest.raises(RunError, match=r"not the shard that manifest\.json names"):
         sf.open_split(folder, sf.read_manifest(folder), "train")
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.sampled_from([1, 2**16 + 1]))
+def test_rows_as_an_array_are_the_rows_of_the_table_and_no_copy(start, length, vocab_size):
+    ids = pa.array(np.arange(72).reshape(9, 8).tolist(), sf.schema(8, vocab_size).field("input_ids").type)
+    rows = sf.token_rows(ids.slice(start, length))
+    assert rows.tolist() == ids.slice(start, length).to_pylist()
+    assert rows.shape[1] == 8
+    assert not rows.size or np.shares_memory(rows, np.from_dlpack(ids.values))
 
 
 @given(st.integers(0, 99_998), st.integers(1, 99_999))
