@@ -110,7 +110,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(WORDS, max_size=40).map("".join))
 def test_whatever_comes_in_what_comes_out_is_tidy(wikitext: str) -> None:
     text = clean(wikitext, SITE)
@@ -142,7 +142,7 @@ def test_what_something_that_goes_has_kept_apart_does_not_become_markup(wikitext
     assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE) == text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.text("abcdefgh', é漢", min_size=1, max_size=30).map(str.strip).filter(bool), min_size=1, max_size=5))
 def test_prose_without_markup_stays_as_it_is(lines: list[str]) -> None:
     lines = [re.sub(r"[' ]{2,}", " ", line).strip() or "x" for line in lines]
@@ -166,8 +166,9 @@ def test_time_is_about_linear_in_the_text_whatever_it_holds(bait: str) -> None:
         clean(text, SITE)
         return time.process_time() - start
 
-    few, many = min(seconds(bait * 2000) for _ in range(3)), seconds(bait * 20_000)
-    assert many < max(2.0, 60 * few)
+    few = min(seconds(bait * 2000) for _ in range(3))
+    # CPU time, and the best of three: a machine that is busy with much else makes any one of them look long.
+    assert any(seconds(bait * 20_000) < max(2.0, 60 * few) for _ in range(3))
 
 
 @pytest.mark.parametrize(
@@ -179,6 +180,6 @@ def test_time_is_about_linear_in_the_text_whatever_it_holds(bait: str) -> None:
 def test_depth_is_no_danger(start: str, end: str) -> None:
     begun = time.process_time()
     text = clean("before\n" + start * 20_000 + "x" + end * 20_000 + "\nafter", SITE)
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 60  # what is quadratic takes longer than anyone waits
     assert text.startswith("before")
     assert text.endswith("after")
