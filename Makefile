@@ -43,11 +43,11 @@ repro: $(READY) ## the main job on the bundled corpus: from dump to report/index
 check-repro: $(READY) ## whether what `make repro` made is what it must be
 	@python -m pytest -m repro tests/test_repro.py
 
-test: $(READY) ## the tests
-	@UV="$(UV)" python -m pytest
+test: $(READY) ## the tests, side by side
+	@UV="$(UV)" python -m pytest --numprocesses auto --dist worksteal
 
 test-slow: $(READY) ## the longer tests: Flink clusters, which need Java 17, Maven and, for two hosts, root
-	@UV="$(UV)" python -m pytest -m slow
+	@UV="$(UV)" python -m pytest --numprocesses auto --dist loadgroup -m slow
 
 chaos: $(READY) ## kill runs at random moments and flip bits, and count what came of it; SEED=0 KILLS=20 FLIPS=200
 	@python -m tests.chaos --seed $(or $(SEED),0) --kills $(or $(KILLS),20) --flips $(or $(FLIPS),200)

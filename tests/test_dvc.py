@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from ruamel.yaml import YAML
 
 from pipeline.folder import FINAL
 from tests.chaos import finished, tree
+from tests.waiting import wait_until
 from wikilm.preset import merged
 from wikilm.sections import SECTIONS
 
@@ -135,11 +135,9 @@ def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
     plain = [sys.executable, "-m", "pipeline", "--tokenizer", "data/tokenizer", "--output", "plain"]
     subprocess.run(plain, cwd=tmp_path, env=environment, check=True)
     first = subprocess.Popen([*dvc, "repro", "shards"], cwd=tmp_path, env=environment, start_new_session=True)
-    shards, end = tmp_path / "data/shards", time.monotonic() + 60
-    while not finished(shards):
-        assert first.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    shards = tmp_path / "data/shards"
+    wait_until(lambda: finished(shards) or first.poll() is not None)
+    assert first.poll() is None
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     done = finished(shards)

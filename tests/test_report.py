@@ -17,8 +17,6 @@ from probes.recitation import recite
 from probes.report import Inputs, write_report
 from probes.rows import read_shards
 from probes.settings import FillMaskSettings, RecitationSettings, ReportSettings
-from tests.models import make_causal, make_masked, make_tokenizer
-from tests.shards import make_shards
 from wikilm.errors import RunError
 
 HOSTILE = "<script>alert(1)</script> \"'>& \x1b[2J \u202e"
@@ -39,15 +37,12 @@ def training(kind):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tiny, tmp_path_factory):
     """All that a report needs, with hostile text wherever text comes from outside."""
-    root = tmp_path_factory.mktemp("report")
-    tokenizer = make_tokenizer(root / "tokenizer")
-    make_causal(root / "causal", tokenizer, positions=48)
-    make_masked(root / "masked", tokenizer, positions=48)
+    root = shutil.copytree(tiny, tmp_path_factory.mktemp("report"), dirs_exist_ok=True)
     for kind in ("causal", "masked"):
         (root / kind / "training.json").write_text(json.dumps(training(kind)))
-    manifest = make_shards(root / "shards", root / "tokenizer")
+    manifest = read_manifest(root / "shards")
     source = manifest.source.model_copy(update={"name": HOSTILE, "checksum": HOSTILE})
     left_out = {HOSTILE: 3, "namespace:1": 2, "namespace:10": 5, "not_taken": 4}
     counts = manifest.counts.model_copy(update={"left_out": left_out})

@@ -10,16 +10,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline import shard_format as sf
-from tests.models import make_tokenizer
 from tests.shards import make_shards
 from wikilm.errors import RunError
 
 
 @pytest.fixture
-def shards(tmp_path):
-    make_tokenizer(tmp_path / "tokenizer")
+def shards(tiny, tmp_path):
     folder = tmp_path / "shards"
-    return folder, make_shards(folder, tmp_path / "tokenizer")
+    return folder, make_shards(folder, tiny / "tokenizer")
 
 
 def test_the_manifest_reads_back_as_it_was_written(shards):
@@ -61,9 +59,8 @@ def test_a_damaged_manifest_is_refused_in_one_line(tmp_path, damage):
     assert "\n" not in str(error.value)
 
 
-def test_every_flipped_bit_of_a_manifest_is_found_when_it_is_read(shards):
-    folder, _ = shards
-    good = (folder / sf.MANIFEST).read_bytes()
+def test_every_flipped_bit_of_a_manifest_is_found_when_it_is_read(tiny, tmp_path):
+    good = sf.manifest_bytes(make_shards(tmp_path, tiny / "tokenizer", units=1))
     for bit in range(8 * len(good)):
         data = bytearray(good)
         data[bit // 8] ^= 1 << bit % 8
