@@ -27,7 +27,7 @@ from pipeline.fast_path import compiled, fast_path
 from pipeline.html_tags import BLOCKS, balanced, plain_tags
 from pipeline.plain_text import plain
 from pipeline.site import CATEGORY, FILE, Site
-from pipeline.tidy import HEADING, joined, tidy
+from pipeline.tidy import HEADING, MARKS, joined, tidy, without_pairs
 from pipeline.wikitext import CONTROL, CUT, EXTENSIONS, cut
 
 _MAGIC_WORD = re.compile(
@@ -35,8 +35,10 @@ _MAGIC_WORD = re.compile(
 )
 _MARKUP = re.compile(r"[\[<&]")
 _QUOTES = re.compile("'{2,}")
-_STRAY_BRACKETS = re.compile(r"\[\[|\]\]|\{\{|\}\}")
 _NAMED_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31};)")
+# What an entity means is text, also where it would be markup if it stood there: control characters keep its place.
+_AS_TEXT = str.maketrans(MARKS, "\x05\x06\x07\x08\x0e")
+_AS_MEANT = {placeholder: ord(mark) for mark, placeholder in zip(MARKS, _AS_TEXT.values(), strict=True)}
 
 
 def clean(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
@@ -151,10 +153,10 @@ def _without_quotes(line: str) -> str:
 def _shown(line: str, site: Site) -> str:
     """What a line shows, with the markup that is left in it read by mwparserfromhell."""
     if not _MARKUP.search(line):
-        return _text(line)
+        return without_pairs(line)
     pieces: list[str] = []
     _render(mwparserfromhell.parse(balanced(line), skip_style_tags=True), site, pieces)
-    return "".join(pieces)
+    return without_pairs("".join(pieces)).translate(_AS_MEANT)
 
 
 def _render(code: Any, site: Site, out: list[str]) -> None:
@@ -178,8 +180,7 @@ def _render(code: Any, site: Site, out: list[str]) -> None:
 
 
 def _text(text: str) -> str:
-    text = _STRAY_BRACKETS.sub("", text)
-    return _NAMED_ENTITY.sub(lambda match: html.entities.html5.get(match[1], match[0]), text)
+    return _NAMED_ENTITY.sub(lambda match: html.entities.html5.get(match[1], match[0]).translate(_AS_TEXT), text)
 
 
 def _link(node: Any, site: Site, out: list[str]) -> None:
@@ -190,13 +191,13 @@ def _link(node: Any, site: Site, out: list[str]) -> None:
     _render(node.title, site, title)
     shown = "".join(title).strip().lstrip(":#").replace("_", " ")
     prefix, colon, rest = shown.partition(":")
-    hides_prefix = node.text is not None or site.namespace_of(prefix) in (FILE, CATEGORY)
+    hides_prefix = node.text is not None or site.namespace_of(prefix.translate(_AS_MEANT)) in (FILE, CATEGORY)
     out.append(rest.strip() if colon and rest.strip() and hides_prefix else shown)
 
 
 def _entity(node: Any) -> str:
     try:
-        return CONTROL.sub("", node.normalize())
+        return CONTROL.sub("", node.normalize()).translate(_AS_TEXT)
     except (ValueError, OverflowError):  # no character has that number
         return ""
 

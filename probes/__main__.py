@@ -80,11 +80,11 @@ def _report(args: argparse.Namespace) -> None:
     from probes import report
     from probes.output import json_text
 
-    metrics = report.write_report(
+    metrics, headline = report.write_report(
         report.Inputs(args.shards, args.tokenizer, args.causal, args.masked, args.results), args.output, settings
     )
     page = args.output / report.PAGE
-    sys.stdout.write(json_text(metrics) if args.json else f"{report.describe(metrics)}\n{page}\n")
+    sys.stdout.write(json_text(metrics) if args.json else f"{headline}\n\nThe page: {page}\n")
 
 
 def _lengths(text: str) -> tuple[int, ...]:

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from ruamel.yaml import YAML
 
 from pipeline.folder import FINAL
 from tests.chaos import finished, tree
+from tests.waiting import wait_until
 from wikilm.preset import merged
 from wikilm.sections import SECTIONS
 
@@ -110,11 +110,22 @@ def test_the_shards_stage_names_what_has_a_final_name_and_leaves_unfinished_work
     assert set(stages()["shards"]["outs"]) == {f"data/shards/{name}" for name in FINAL}
 
 
+def test_bytecode_and_compiled_code_are_no_change_of_the_code():
+    kept = [f"pipeline/__pycache__/{name}" for name in ("run.cpython-311.pyc", "token_core.tokenize-203.py311.1.nbc")]
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "check-ignore", *kept, "pipeline/run.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == kept
+
+
 @pytest.mark.slow
 def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
-    for name in ("pipeline", "corpus"):
+    for name in ("wikilm", "pipeline", "corpus"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml"):
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, tmp_path)
     dvc = [sys.executable, "-m", "dvc"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -124,11 +135,9 @@ def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
     plain = [sys.executable, "-m", "pipeline", "--tokenizer", "data/tokenizer", "--output", "plain"]
     subprocess.run(plain, cwd=tmp_path, env=environment, check=True)
     first = subprocess.Popen([*dvc, "repro", "shards"], cwd=tmp_path, env=environment, start_new_session=True)
-    shards, end = tmp_path / "data/shards", time.monotonic() + 60
-    while not finished(shards):
-        assert first.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    shards = tmp_path / "data/shards"
+    wait_until(lambda: finished(shards) or first.poll() is not None)
+    assert first.poll() is None
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     done = finished(shards)

@@ -13,8 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from probes.__main__ import PROGRAM, main
 from probes.output import json_text, printable, quoted, table
-from tests.models import make_causal, make_masked, make_tokenizer
-from tests.shards import make_shards
+from tests.models import make_tokenizer
 from wikilm.cli import run
 from wikilm.files import write_atomically
 from wikilm.params import read_params
@@ -24,13 +23,8 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("probes")
-    tokenizer = make_tokenizer(root / "tokenizer")
-    make_causal(root / "causal", tokenizer, positions=48)
-    make_masked(root / "masked", tokenizer, positions=48)
-    make_shards(root / "shards", root / "tokenizer")
-    return root
+def folder(tiny):
+    return tiny
 
 
 @pytest.fixture

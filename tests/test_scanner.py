@@ -58,14 +58,14 @@ def articles(path: Path) -> tuple[Site, list[str]]:
     return source.site, [page.text for page in pages if isinstance(page, Article)]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(PAGES)
 def test_both_paths_give_the_same_text(wikitext: str) -> None:
     assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE)
 
 
 @pytest.mark.slow
-@settings(max_examples=50_000, deadline=None)
+@settings(max_examples=50_000)
 @given(PAGES)
 def test_both_paths_give_the_same_text_however_often_it_is_tried(wikitext: str) -> None:
     assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE)

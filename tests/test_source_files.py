@@ -336,7 +336,7 @@ def test_a_dataset_of_the_hub_is_pinned_to_a_commit_and_read_by_column(place: Pa
         done = subprocess.run(
             [sys.executable, "-c", HUB, *map(str, arguments)],
             cwd=ROOT, env=os.environ | hub_environment(address, tmp_path / "home"),
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
     lines = done.stderr.splitlines()
     assert "Traceback" not in done.stderr, done.stderr

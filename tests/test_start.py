@@ -54,3 +54,14 @@ def test_a_mistake_in_flags_and_params_is_told_at_once(command: str, tmp_path: P
     assert done.returncode == 2
     assert WRONG[command] in done.stderr
     assert not imported & (HEAVY - ({"numpy", "pyarrow"} if command.startswith("train") else set()))
+
+
+def test_a_small_corpus_becomes_tokenizer_and_shards_without_torch_and_without_the_compiler(tmp_path: Path) -> None:
+    for command in (
+        f"pipeline.tokenizer --vocab-size 300 --output {tmp_path}/tokenizer",
+        f"pipeline --tokenizer {tmp_path}/tokenizer --output {tmp_path}/shards",
+    ):
+        done, imported = run(command)
+        assert done.returncode == 0, done.stderr
+        assert "pyarrow" in imported
+        assert not imported & {"torch", "numba", "matplotlib", "datasets", "dvc"}
