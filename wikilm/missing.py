@@ -22,7 +22,7 @@ CORE = (
     "ruamel",
     "tqdm",
     "wcwidth",
-)  # what every extra needs
+)  # what all need
 EXTRAS = {"s3fs": "s3", "gcsfs": "gs", "dvc": "versions", "dvclive": "versions"}  # package -> the extra that brings it
 EXTRA_OF = {"pipeline": "pipeline", "train": "train", "probes": "probes", "wikilm": "versions"}  # ours -> what it needs
 
