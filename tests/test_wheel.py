@@ -19,7 +19,8 @@ WITHOUT = {
     "probes": ("apache_beam", "dvc", "dvclive", "hydra", "gigatoken", "numba", "lxml", "accelerate"),
 }
 TINY = [f"pretrain.causal.{one}" for one in ("layers=1", "heads=2", "width=16", "sample_every_steps=null")]
-pytestmark = pytest.mark.slow
+# One process: the environments of a Python are shared, and the shards of all Pythons are compared.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
 
 
 @dataclass(frozen=True)

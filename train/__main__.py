@@ -1,6 +1,7 @@
 """The command `python -m train`: shards and a tokenizer in, a pretrained language model out."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from train.settings import OBJECTIVES
 from wikilm.cli import Parser, program, run
 
+os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is missing, which is told in one line
 PROGRAM = "python -m train"
 EPILOG = """examples:
   python -m train --objective causal --shards data/shards --tokenizer data/tokenizer --output models/causal

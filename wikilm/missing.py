@@ -14,7 +14,15 @@ from wikilm import __version__
 
 ROOT = Path(__file__).parents[1]  # the checkout, or the folder that the wheel was installed to
 OURS = ("wikilm", "pipeline", "train", "probes", "corpus", "launch")
-CORE = ("annotated_types", "pyarrow", "pydantic", "pydantic_core", "ruamel", "tqdm")  # what every extra needs
+CORE = (
+    "annotated_types",
+    "pyarrow",
+    "pydantic",
+    "pydantic_core",
+    "ruamel",
+    "tqdm",
+    "wcwidth",
+)  # what all need
 EXTRAS = {"s3fs": "s3", "gcsfs": "gs", "dvc": "versions", "dvclive": "versions"}  # package -> the extra that brings it
 EXTRA_OF = {"pipeline": "pipeline", "train": "train", "probes": "probes", "wikilm": "versions"}  # ours -> what it needs
 
@@ -65,7 +73,8 @@ def _hook(package: str, before: Hook) -> Hook:
         if line is None:
             before(kind, error, trace)
         else:
-            print(f"{package}: error: {line}", file=sys.stderr)
+            asked = sys.orig_argv[sys.orig_argv.index("-m") + 1]
+            print(f"python -m {asked}: error: {line}", file=sys.stderr)
 
     return told
 
