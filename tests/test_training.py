@@ -245,7 +245,7 @@ def test_the_model_card_says_what_the_model_is_and_how_to_use_it(
 
 def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str]) -> None:
     """Until there is such a file, or the process has ended."""
-    for _ in range(3600):
+    for _ in range(600):
         if list(folder.glob(pattern)) or process.poll() is not None:
             return
         time.sleep(0.05)
