@@ -11,7 +11,11 @@ READY := $(VENV)/.ready
 UV := $(shell command -v uv || echo $(VENV)-uv/bin/uv)
 # The virtual environment first, so that the stages of dvc.yaml find its python, dvc and accelerate.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-export PYTHONDONTWRITEBYTECODE := 1
+# What the stages and the tests import: imported once, two at a time, so that each has its bytecode from the start. To have
+# uv compile all packages would take five times as long.
+STARTED := pipeline.run train.run probes.report dvc.repo
+# Each stage would compile torch, transformers and Beam anew where the environment forbids bytecode.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup repro check-repro test test-slow chaos flink flink-two-hosts lint format lock corpus clean
 
@@ -19,11 +23,13 @@ help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## make .venv with every dependency, pinned by hash
+	@echo "To use what is in $(VENV) from this shell: source $(VENV)/bin/activate"
 
 $(READY): requirements.lock pyproject.toml $(if $(filter $(VENV)-uv/%,$(UV)),$(UV))
 	$(UV) venv --quiet --allow-existing --python '>=3.11' $(VENV)
 	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
+	printf '%s\n' $(STARTED) | xargs -P 2 -I MODULE python -c 'import logging; logging.disable(); import MODULE'
 	touch $@
 
 $(VENV)-uv/bin/uv: requirements-uv.lock
@@ -32,16 +38,16 @@ $(VENV)-uv/bin/uv: requirements-uv.lock
 	touch $@
 
 repro: $(READY) ## the main job on the bundled corpus: from dump to report/index.html
-	@python -m wikilm.repro
+	@wikilm repro
 
 check-repro: $(READY) ## whether what `make repro` made is what it must be
 	@python -m pytest -m repro tests/test_repro.py
 
-test: $(READY) ## the tests
-	@UV="$(UV)" python -m pytest
+test: $(READY) ## the tests, side by side
+	@UV="$(UV)" python -m pytest --numprocesses auto --dist worksteal
 
 test-slow: $(READY) ## the longer tests: Flink clusters, which need Java 17, Maven and, for two hosts, root
-	@UV="$(UV)" python -m pytest -m slow
+	@UV="$(UV)" python -m pytest --numprocesses auto --dist loadgroup -m slow
 
 chaos: $(READY) ## kill runs at random moments and flip bits, and count what came of it; SEED=0 KILLS=20 FLIPS=200
 	@python -m tests.chaos --seed $(or $(SEED),0) --kills $(or $(KILLS),20) --flips $(or $(FLIPS),200)

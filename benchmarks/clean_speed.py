@@ -17,7 +17,8 @@ import mwparserfromhell
 
 from pipeline import clean_text
 from pipeline.article import Article
-from pipeline.clean_text import clean, clean_slowly
+from pipeline.clean_text import clean_fast as clean
+from pipeline.clean_text import clean_slowly
 from pipeline.settings import SourceSettings
 from pipeline.site import Site
 from pipeline.source import open_source, read_unit

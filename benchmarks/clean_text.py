@@ -35,12 +35,12 @@ from mwparserfromhell.wikicode import Wikicode
 from pipeline.article import Article
 from pipeline.clean_text import text_of
 from pipeline.settings import SourceSettings
-from pipeline.show import visible
 from pipeline.site import CATEGORY, FILE, Site
 from pipeline.source import open_source, read_unit
 from pipeline.templates import expand
 from wikilm.cli import Parser, run
 from wikilm.errors import RunError
+from wikilm.terminal import visible
 
 CONTEXT = 6
 MIN_WORDS = 20

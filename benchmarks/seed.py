@@ -14,9 +14,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-
 ROOT = Path(__file__).parents[1]
 # Figures of the tutorial: step -> training loss, step -> validation loss, and the rest.
 TUTORIAL_LOSS = {500: 4.52, 1000: 0.96}
@@ -35,11 +32,12 @@ def main() -> None:
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     params = args.work / "params.yaml"
-    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
-        overrides = [f"source.path={args.source}", f"tokenizer.pretrained={args.vocabulary}"]
-        if args.max_steps:  # a look at whether it runs, perhaps on a CPU: a few rows show that, too
-            overrides += ["pretrain.causal.validation_rows=32", "recitation.rows=8"]
-        params.write_text(OmegaConf.to_yaml(compose("config", ["preset=seed", *overrides])))
+    given = [f"source.path={args.source}", f"tokenizer.pretrained={args.vocabulary}"]
+    if args.max_steps:  # a look at whether it runs, perhaps on a CPU: a few rows show that, too
+        given += ["pretrain.causal.validation_rows=32", "recitation.rows=8"]
+    params.unlink(missing_ok=True)
+    chosen = ["-m", "wikilm", "preset", "seed", *given, "--params", str(params)]
+    subprocess.run([sys.executable, *chosen], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
     print(page(run_stages(args, params)))
 
 

@@ -20,20 +20,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.flags import FROM_PARAMS, add_params, add_source, add_split, source_settings, split_settings
-from pipeline.place import place_of
+from pipeline.flags import add_source, add_split, source_settings, split_settings
 from pipeline.quiet import quiet
 from pipeline.settings import ShardsSettings
-from pipeline.summary import table
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
+from wikilm.errors import UsageError
 from wikilm.params import from_flags, section
 
 PROGRAM = "python -m pipeline"
+BEAM_FLAG = "--job-server-timeout"  # the one of Beam's that has hyphens, as ours have
 
 
 def arguments() -> Parser:
     """The command line of `python -m pipeline`."""
-    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument(
         "--tokenizer", type=Path, metavar="DIR", default=Path("data/tokenizer"), help="folder of the tokenizer"
     )
@@ -41,18 +41,17 @@ def arguments() -> Parser:
         "--output", metavar="DIR", default="data/shards", help="folder for the shards, or an address such as s3://…"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be made, and make nothing")
-    add_params(parser)
+    parser.add_params()
     add_source(parser)
     add_split(parser)
+    parser.defaults_from("shards")
     group = parser.add_argument_group("shards")
-    group.add_argument("--chunk-tokens", type=int, metavar="N", help=f"tokens per row {FROM_PARAMS}")
+    group.add_argument("--chunk-tokens", type=int, metavar="N", help="tokens per row")
     group.add_argument(
         "--chunking",
-        help=f"pack: one stream of articles with end-of-text between; document: each article alone {FROM_PARAMS}",
+        help="pack: one stream of articles with end-of-text between; document: each article alone",
     )
-    group.add_argument(
-        "--max-dead-fraction", type=float, metavar="F", help=f"share of articles that may be unreadable {FROM_PARAMS}"
-    )
+    group.add_argument("--max-dead-fraction", type=float, metavar="F", help="share of articles that may be unreadable")
     return parser
 
 
@@ -60,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m pipeline`."""
     started = time.monotonic()
     args, rest = arguments().parse_known_args(argv)
+    for flag in (argument.split("=")[0] for argument in rest if argument.startswith("--")):
+        if "-" in flag.removeprefix("--") and flag != BEAM_FLAG:  # so that nobody waits for Beam to say it
+            raise UsageError(f"{flag}: neither wikilm nor Beam has such an option (see --help)")
     source, split = source_settings(args), split_settings(args)
     shards = section(
         args.params,
@@ -69,8 +71,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     with quiet():  # and only here, since Beam takes seconds that --help need not wait for
         from pipeline.dry_run import as_text, dry_run
+        from pipeline.place import place_of
         from pipeline.run import Job, make_shards
         from pipeline.runner import beam_options
+        from pipeline.summary import table
 
     job, options = Job(source, split, shards, args.tokenizer, place_of(args.output, "--output")), beam_options(rest)
     if args.dry_run:
@@ -87,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def say(line: str) -> None:
     """A line for the user, beside the progress bar."""
-    print(f"{PROGRAM}: {line}", file=sys.stderr)
+    print(f"{program(PROGRAM)}: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,14 @@ taken off, mwparserfromhell reads what markup is left, and the holes that cuts h
 
 There are two paths through them. The slow one is this module and the two above: it says what is right. The fast one
 (scanner.py) is compiled, does the same for what is common, and hands what is rare, a page or a line, to the slow one.
-Both give the same bytes, which the tests hold for real dumps and for whatever hypothesis thinks of.
+Both give the same bytes, which the tests hold for real dumps and for whatever hypothesis thinks of, so that a process
+may take either (fast_path.py).
 """
 
 import html.entities
-import importlib
 import math
 import re
-import sys
 from collections.abc import Sequence
-from functools import cache
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
@@ -25,10 +23,11 @@ from mwparserfromhell.nodes import ExternalLink, HTMLEntity, Tag, Text, Wikilink
 from pipeline.article import Article
 from pipeline.deadline import Deadline
 from pipeline.deadline import TooSlow as TooSlow  # what `clean` raises
+from pipeline.fast_path import compiled, fast_path
 from pipeline.html_tags import BLOCKS, balanced, plain_tags
 from pipeline.plain_text import plain
 from pipeline.site import CATEGORY, FILE, Site
-from pipeline.tidy import HEADING, joined, tidy
+from pipeline.tidy import HEADING, MARKS, joined, tidy, without_pairs
 from pipeline.wikitext import CONTROL, CUT, EXTENSIONS, cut
 
 _MAGIC_WORD = re.compile(
@@ -36,8 +35,10 @@ _MAGIC_WORD = re.compile(
 )
 _MARKUP = re.compile(r"[\[<&]")
 _QUOTES = re.compile("'{2,}")
-_STRAY_BRACKETS = re.compile(r"\[\[|\]\]|\{\{|\}\}")
 _NAMED_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31};)")
+# What an entity means is text, also where it would be markup if it stood there: control characters keep its place.
+_AS_TEXT = str.maketrans(MARKS, "\x05\x06\x07\x08\x0e")
+_AS_MEANT = {placeholder: ord(mark) for mark, placeholder in zip(MARKS, _AS_TEXT.values(), strict=True)}
 
 
 def clean(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
@@ -51,9 +52,24 @@ def clean(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
     Raises:
         TooSlow: it took longer.
     """
-    fast = _fast()
+    fast = fast_path(len(wikitext))
     if fast is None:
-        return clean_slowly(wikitext, site, max_seconds)
+        try:
+            return clean_slowly(wikitext, site, max_seconds)
+        except TooSlow:  # which the compiled path may not be: what comes out must not depend on when it is there
+            fast = compiled()
+            if fast is None:
+                raise
+    return _clean_by(fast, wikitext, site, max_seconds)
+
+
+def clean_fast(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
+    """As `clean`, but by the compiled path where it can be had, however long it takes to compile."""
+    fast = compiled()
+    return clean_slowly(wikitext, site, max_seconds) if fast is None else _clean_by(fast, wikitext, site, max_seconds)
+
+
+def _clean_by(fast: ModuleType, wikitext: str, site: Site, max_seconds: float) -> str:
     deadline = Deadline(max_seconds)
     text = wikitext.replace("\r\n", "\n").replace("\r", "\n") if "\r" in wikitext else wikitext
     text, aside = fast.cut(text, site) or cut(CONTROL.sub("", text), site, deadline)
@@ -65,25 +81,6 @@ def clean_slowly(wikitext: str, site: Site, max_seconds: float = math.inf) -> st
     deadline = Deadline(max_seconds)
     text, aside = cut(plain(wikitext), site, deadline)
     return joined(_tidy(_plain(text).split("\n"), site, aside, deadline))
-
-
-@cache
-def _fast() -> ModuleType | None:
-    """The compiled path, or None and a note where it cannot be had; imported only now, since that takes long."""
-    try:
-        fast = importlib.import_module("pipeline.scanner")
-    except ImportError as error:
-        if not (error.name or "").startswith(("numba", "llvmlite")):
-            raise
-        reason = "numba cannot be imported"
-    except RuntimeError:  # what numba raises where it can write neither beside the modules nor in the user's cache
-        reason = "numba has no folder for what it compiles; set NUMBA_CACHE_DIR to one"
-    else:
-        if not fast.is_compiled():
-            print("note: the cleaner of wikitext is compiled, once here; that takes some 20 seconds", file=sys.stderr)
-        return fast
-    print(f"note: text is cleaned several times more slowly: {reason}", file=sys.stderr)
-    return None
 
 
 def text_of(article: Article, site: Site, is_wikitext: bool, max_seconds: float = math.inf) -> str:
@@ -156,10 +153,10 @@ def _without_quotes(line: str) -> str:
 def _shown(line: str, site: Site) -> str:
     """What a line shows, with the markup that is left in it read by mwparserfromhell."""
     if not _MARKUP.search(line):
-        return _text(line)
+        return without_pairs(line)
     pieces: list[str] = []
     _render(mwparserfromhell.parse(balanced(line), skip_style_tags=True), site, pieces)
-    return "".join(pieces)
+    return without_pairs("".join(pieces)).translate(_AS_MEANT)
 
 
 def _render(code: Any, site: Site, out: list[str]) -> None:
@@ -183,8 +180,7 @@ def _render(code: Any, site: Site, out: list[str]) -> None:
 
 
 def _text(text: str) -> str:
-    text = _STRAY_BRACKETS.sub("", text)
-    return _NAMED_ENTITY.sub(lambda match: html.entities.html5.get(match[1], match[0]), text)
+    return _NAMED_ENTITY.sub(lambda match: html.entities.html5.get(match[1], match[0]).translate(_AS_TEXT), text)
 
 
 def _link(node: Any, site: Site, out: list[str]) -> None:
@@ -195,13 +191,13 @@ def _link(node: Any, site: Site, out: list[str]) -> None:
     _render(node.title, site, title)
     shown = "".join(title).strip().lstrip(":#").replace("_", " ")
     prefix, colon, rest = shown.partition(":")
-    hides_prefix = node.text is not None or site.namespace_of(prefix) in (FILE, CATEGORY)
+    hides_prefix = node.text is not None or site.namespace_of(prefix.translate(_AS_MEANT)) in (FILE, CATEGORY)
     out.append(rest.strip() if colon and rest.strip() and hides_prefix else shown)
 
 
 def _entity(node: Any) -> str:
     try:
-        return CONTROL.sub("", node.normalize())
+        return CONTROL.sub("", node.normalize()).translate(_AS_TEXT)
     except (ValueError, OverflowError):  # no character has that number
         return ""
 

@@ -3,25 +3,34 @@
 import contextlib
 import fcntl
 import functools
-import importlib.metadata
-import ipaddress
 import logging
 import netrc
 import os
 import re
-import socket
 import ssl
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 from urllib.parse import quote, urljoin, urlsplit
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError, NewConnectionError, SSLError
+from urllib3.exceptions import (
+    HTTPError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    SSLError,
+)
 from urllib3.exceptions import TimeoutError as HttpTimeout
 
+from pipeline.private_network import check_name, public_pools
+from pipeline.proxy import Proxy, proxy_for
+from wikilm import __version__
 from wikilm.errors import RunError, UsageError
 
 CONNECTIONS = 3  # to one host, of all processes of this machine: what dumps.wikimedia.org allows an address
@@ -49,11 +58,7 @@ def user_agent(contact: str) -> str:
         )
     if not re.fullmatch(r"[!-'*-~]{3,200}", contact) or not ("@" in contact or "://" in contact):
         raise UsageError("source.contact: must be a mail or web address in ASCII, such as you@example.org")
-    try:
-        version = importlib.metadata.version("wikilm")
-    except importlib.metadata.PackageNotFoundError:
-        version = "0"
-    return f"wikilm/{version} ({contact})"
+    return f"wikilm/{__version__} ({contact})"
 
 
 @contextlib.contextmanager
@@ -67,9 +72,17 @@ def answer(url: str, contact: str, headers: Mapping[str, str]) -> Iterator[urlli
     asked = {"User-Agent": user_agent(contact), "Accept-Encoding": "identity", "Connection": "close", **headers}
     target = url
     for _ in range(MAX_REDIRECTS + 1):
-        with _slot(urlsplit(target).hostname or ""), _pools(_origin(target) == _origin(url)) as pools:
-            response = _request(pools, url, target, asked)
+        proxy, trusted, host = proxy_for(target), _origin(target) == _origin(url), urlsplit(target).hostname or ""
+        with _slot(host), _pools(target, proxy, trusted=trusted) as pools:
+            login = _login(host) if trusted else {}
             try:
+                response = _request(pools, target, {**asked, **login})
+            except HTTPError as error:
+                cause = error.reason if isinstance(error, MaxRetryError) else error
+                raise RunError(f"{url}: {_problem(cause, proxy, host)}{_elsewhere(url, target)}") from None
+            try:
+                if proxy and response.status == 407:
+                    raise RunError(f"{url}: {proxy.refusal(407, host)}")
                 location = response.get_redirect_location()
                 if not location:
                     yield response
@@ -80,30 +93,47 @@ def answer(url: str, contact: str, headers: Mapping[str, str]) -> Iterator[urlli
     raise RunError(f"{url}: redirects more than {MAX_REDIRECTS} times; name the address it leads to")
 
 
-def _request(pools: urllib3.PoolManager, url: str, target: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-    login = _login(urlsplit(url).hostname or "") if _origin(target) == _origin(url) else {}
-    try:
-        return pools.request(
-            "GET", target, headers={**headers, **login}, redirect=False, preload_content=False, decode_content=False,
-            timeout=TIMEOUT, retries=_Retry(
-                total=TRIES, other=1, redirect=False, status_forcelist=(429, 500, 502, 503, 504),
-                backoff_factor=BACKOFF_SECONDS, raise_on_status=False,
-            ),
-        )  # fmt: skip
-    except HTTPError as error:
-        cause = error.reason if isinstance(error, MaxRetryError) else error
-        raise RunError(f"{url}: {_problem(cause)}{_elsewhere(url, target)}") from None
+def _request(pools: urllib3.PoolManager, target: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    return pools.request(
+        "GET", target, headers=headers, redirect=False, preload_content=False, decode_content=False,
+        timeout=TIMEOUT, retries=_Retry(
+            total=TRIES, other=1, redirect=False, status_forcelist=(429, 500, 502, 503, 504),
+            backoff_factor=BACKOFF_SECONDS, raise_on_status=False,
+        ),
+    )  # fmt: skip
 
 
-def _problem(error: BaseException | None) -> str:
+def _problem(error: BaseException | None, proxy: Proxy | None, host: str) -> str:
     """What is wrong with a connection; without the address, which after a redirect may be a secret."""
+    if proxy and (status := _tunnel_status(error)):
+        return proxy.refusal(status, host)
+    if proxy and isinstance(error, ProxyError):
+        return proxy.unreachable(host, _fault(error.original_error))
+    fault = _fault(error)
     if isinstance(error, NameResolutionError):
-        return "its host name is not known here; check the address and the network"
+        return f"{fault}; check the address and the network"
     if isinstance(error, SSLError):
+        # Proxies that look inside TLS sign with a certificate of their own.
+        return fault + ("; if the proxy has a certificate of its own, set SSL_CERT_FILE to it" if proxy else "")
+    if isinstance(error, HttpTimeout) and not isinstance(error, NewConnectionError):
+        return f"{fault}; try later"
+    return f"{fault}; check the address and the network"
+
+
+def _fault(error: BaseException | None) -> str:
+    if isinstance(error, NameResolutionError):
+        return "its host name is not known here"
+    if isinstance(error, SSLError | ssl.SSLError):
         return f"no trusted TLS connection: {' '.join(str(error).split())[:200]}"
     if isinstance(error, HttpTimeout) and not isinstance(error, NewConnectionError):
-        return f"no answer in time, tried {TRIES + 1} times; try later"
-    return f"cannot be reached, tried {TRIES + 1} times ({type(error).__name__}); check the address and the network"
+        return f"no answer in time, tried {TRIES + 1} times"
+    return f"cannot be reached, tried {TRIES + 1} times ({type(error).__name__})"
+
+
+def _tunnel_status(error: BaseException | None) -> int:
+    """What a proxy has answered instead of opening a tunnel to an https server; 0 where it has not."""
+    found = re.search(r"Tunnel connection failed: ([0-9]{3})", str(error))
+    return int(found[1]) if found else 0
 
 
 def _redirected(url: str, target: str, location: str) -> str:
@@ -147,42 +177,28 @@ def _login(host: str) -> dict[str, str]:
 
 
 class _Retry(urllib3.Retry):
-    """Retries that honour Retry-After up to a limit."""
+    """Retries that honour Retry-After up to a limit, and do not ask a proxy again that has said no."""
 
     def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
         """Seconds to wait, as the server asks."""
         seconds = super().get_retry_after(response)
         return None if seconds is None else min(seconds, RETRY_AFTER_SECONDS)
 
-
-class _PublicHTTP(HTTPConnection):
-    """A connection that no redirect can lead into a private network: the address that it has reached is checked."""
-
-    def _new_conn(self) -> socket.socket:
-        return _public(super()._new_conn(), self.host)
-
-
-class _PublicHTTPS(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _public(super()._new_conn(), self.host)
-
-
-class _PublicHTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _PublicHTTP
-
-
-class _PublicHTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _PublicHTTPS
-
-
-def _public(connected: socket.socket, host: str) -> socket.socket:
-    """Check where a socket has got to: names may lead anywhere, and may lead elsewhere when asked again."""
-    address = ipaddress.ip_address(str(connected.getpeername()[0]).partition("%")[0])
-    address = getattr(address, "ipv4_mapped", None) or address
-    if address.is_global and not address.is_multicast:
-        return connected
-    connected.close()
-    raise RunError(f"a redirect to {host} leads to the private address {address}, which is not followed")
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: urllib3.BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: urllib3.connectionpool.ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        """One try less, or the error."""
+        if error and (status := _tunnel_status(error)):
+            if status < 500 and status not in (408, 429):
+                raise error
+            error = ProtocolError("no tunnel", error)  # which is asked for as often as a server that is busy
+        return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
 @functools.cache
@@ -190,11 +206,15 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()  # reading the certificates takes longer than a request
 
 
-def _pools(trusted: bool) -> urllib3.PoolManager:
-    pools = urllib3.PoolManager(ssl_context=_tls())
-    if not trusted:
-        pools.pool_classes_by_scheme = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
-    return pools
+def _pools(target: str, proxy: Proxy | None, *, trusted: bool) -> urllib3.PoolManager:
+    """Connections to a target, which the user has named (then it is trusted) or a redirect has."""
+    if proxy:
+        if not trusted:
+            check_name(urlsplit(target).hostname or "")
+        return urllib3.ProxyManager(
+            proxy.url, proxy_headers=proxy.headers, proxy_ssl_context=_tls(), ssl_context=_tls()
+        )  # fmt: skip
+    return urllib3.PoolManager(ssl_context=_tls()) if trusted else public_pools(ssl_context=_tls())
 
 
 @contextlib.contextmanager

@@ -232,6 +232,16 @@ def _has_markup(source, size):
 
 
 @_inner
+def _has_pair(out, size):
+    """Whether brackets or quotes stand side by side: something between them shows nothing."""
+    found = False
+    for at in range(1, size):
+        char = out[at]
+        found |= char == out[at - 1] and (char == 39 or char == 91 or char == 93 or char == 123 or char == 125)
+    return found
+
+
+@_inner
 def _show(source, size, out, state, opened, classes, entities, inline):
     """Write to `out` what the line in the first `size` places shows; returns its length, or GIVE_UP."""
     markup = _has_markup(source, size)
@@ -266,7 +276,9 @@ def _show(source, size, out, state, opened, classes, entities, inline):
             known = _colon(source, size, out, state, classes)
         if not known:
             return GIVE_UP
-    return GIVE_UP if state[IN_LINK] or state[IN_LABEL] or state[DEPTH] else state[LENGTH]
+    if state[IN_LINK] or state[IN_LABEL] or state[DEPTH] or _has_pair(out, state[LENGTH]):
+        return GIVE_UP
+    return state[LENGTH]
 
 
 @_compiled

@@ -9,6 +9,7 @@ from fsspec.exceptions import FSTimeoutError
 
 from pipeline.ranges import Fetch, File
 from wikilm.errors import RunError, UsageError
+from wikilm.missing import how_to_install
 
 TRIES = 4  # beside those of the store's own client
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}  # scheme -> our extra that brings its package
@@ -108,7 +109,7 @@ def filesystem(url: str, **options: Any) -> Any:
         return fsspec.filesystem(scheme, **options)
     except ImportError:
         extra = EXTRAS.get(scheme)
-        hint = f"pip install 'wikilm[{extra}]'" if extra else f"the package that fsspec needs for {scheme}://"
+        hint = how_to_install(extra) if extra else f"the package that fsspec needs for {scheme}://"
         raise UsageError(f"{url}: a package is missing: {hint}") from None
     except ValueError:
         raise UsageError(f"{url}: no such kind of address: {scheme[:20]}://") from None

@@ -46,7 +46,7 @@ def plan_record(
         "format": FORMAT,
         "source": source.model_dump(mode="json"),
         "settings": {
-            "source": reading.model_dump(mode="json", exclude={"path", "watch", "contact", "mirror"}),
+            "source": reading.model_dump(mode="json", exclude={"path", "address", "contact", "mirror"}),
             "split": split.model_dump(mode="json"),
             "shards": shards.model_dump(mode="json", exclude={"max_dead_fraction"}),
         },
@@ -63,7 +63,7 @@ def plan_record(
 def code_digest() -> str:
     """Hex sha256 of the source files of `pipeline` and `wikilm`: changed code never resumes what other code made."""
     root = Path(__file__).parents[1]
-    paths = (path for package in ("pipeline", "wikilm") for path in (root / package).rglob("*"))
+    paths = (path for package in ("pipeline", "wikilm") for path in (root / package).rglob("*.py"))
     files = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):

@@ -1,7 +1,6 @@
 """Settings in, a published folder of shards out: plan, run the Beam graph, balance the ledger, write the manifest."""
 
 import functools
-import importlib.metadata
 import itertools
 import json
 import time
@@ -15,6 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.article import Article
 from pipeline.card import card
 from pipeline.encoder import Encoder, lend
+from pipeline.fast_path import prepare
 from pipeline.files import Changed, check_stamps, stamps
 from pipeline.flow import Plan, graph
 from pipeline.folder import REPORTS, numbered, publish, work_folder
@@ -40,6 +40,7 @@ from pipeline.shard_format import (
 from pipeline.source import Source, open_source, read_unit
 from pipeline.summary import Outcome
 from pipeline.unit import clean_article
+from wikilm import __version__
 from wikilm.errors import RunError
 
 ARTICLES_TO_COMPARE = 8  # encoded by both engines before the run begins
@@ -83,6 +84,7 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
         sizes = [unit.bytes for unit in source.units]
         missing = [unit.bytes for unit in source.units if unit.number not in kept]
         options = for_source(options, source.is_wikitext, missing)
+        prepare(source.is_wikitext, sum(missing))
         with _kept_when_it_fails(work, len(source.units)):
             began = time.monotonic()
             with Progress(work, sizes, 1 if job.split.take is None else 2):
@@ -167,7 +169,7 @@ def _finish(work: Place, source: Source, plan: Plan, reports: Sequence[UnitRepor
         work.write(path, data)
     site = source.site
     manifest = Manifest(
-        version=importlib.metadata.version("wikilm"),
+        version=__version__,
         source=source.entry,
         site=SiteEntry(language=site.language, name=site.name, database=site.database, base=site.base),
         limits=source.limits,

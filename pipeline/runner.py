@@ -11,6 +11,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import create_runner
 
 from pipeline.flow import told_reason
+from pipeline.proxy import loopback_direct
 from pipeline.quiet import quiet
 from pipeline.worker_process import WorkerProcess
 from wikilm.errors import RunError, UsageError
@@ -100,6 +101,7 @@ def run_graph(build: Callable[[beam.Pipeline], Any], options: PipelineOptions) -
         RunError: a step failed; its own reason where it gave one.
     """
     name = options.view_as(StandardOptions).runner
+    os.environ.update(loopback_direct(os.environ))
     with quiet():
         try:
             runner = _local_runner(options) if name == LOCAL else create_runner(name)

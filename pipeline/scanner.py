@@ -38,10 +38,21 @@ class _Room(threading.local):
 _room = _Room()
 
 
+def cache_folder() -> Path:
+    """Where numba keeps what it compiles: in the package, or else in the user's cache."""
+    return Path(token_core.tokenize.stats.cache_path)
+
+
 def is_compiled() -> bool:
     """Whether an earlier process has left its compiled code for this one."""
-    kept = Path(token_core.tokenize.stats.cache_path)
-    return any(kept.glob("token_core.*.nbi"))
+    kept, modules = cache_folder(), (token_core, cut_core, mark_core, line_core, tidy_core)
+    return all(_is_kept(kept, Path(module.__file__ or "")) for module in modules)
+
+
+def _is_kept(kept: Path, source: Path) -> bool:
+    """Whether there is compiled code of a module that was made after its last change."""
+    made = [path.stat().st_mtime for path in kept.glob(f"{source.stem}.*.nbi")]
+    return bool(made) and max(made) >= source.stat().st_mtime
 
 
 def cut(text: str, site: Site) -> tuple[str, list[str]] | None:

@@ -1,6 +1,7 @@
 """The sections of params.yaml in, checked settings of the pipeline out: source, split, tokenizer, shards."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,8 +14,8 @@ class SourceSettings(Section):
     path: str = Field(
         min_length=1, description="a dump or Parquet: a file, a folder, an address, or wikimedia:WIKI/DATE (see docs)"
     )
-    watch: str | None = Field(
-        default=None, description="what DVC hashes to see a change: the source, or params.yaml where that is remote"
+    address: str | None = Field(
+        default=None, min_length=1, description="a source elsewhere, taken instead of path, which DVC hashes"
     )
     unit_bytes: int = Field(
         gt=0, description="about how many bytes of the source, as stored, make one unit and so one shard"
@@ -33,6 +34,14 @@ class SourceSettings(Section):
     max_page_seconds: float = Field(
         default=60.0, gt=0, description="a page that takes more CPU time to clean is a dead letter"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _address_instead_of_path(cls, given: Any) -> Any:
+        """All readers ask for `path`; that there are two keys is for DVC, which needs a file that it can hash."""
+        if isinstance(given, Mapping) and isinstance(given.get("address"), str):
+            return {**given, "path": given["address"]}
+        return given
 
 
 class SplitSettings(Section):

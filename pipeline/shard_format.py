@@ -13,8 +13,9 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -314,3 +315,12 @@ def open_split(folder: Path, manifest: Manifest, split: str) -> pa.Table:
     tables = [open_shard(folder, manifest, entry) for entry in manifest.of(split)]
     columns = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size)
     return pa.concat_tables(tables) if tables else columns.empty_table()
+
+
+def token_rows(ids: pa.FixedSizeListArray) -> Any:
+    """A chunk of the column `input_ids` as a numpy array of uint16 or uint32 [rows, chunk_tokens], without a copy.
+
+    By DLPack, since pyarrow's own `flatten` and `to_numpy` import pandas and all compute functions.
+    """
+    tokens = ids.type.list_size
+    return np.from_dlpack(ids.values)[ids.offset * tokens : (ids.offset + len(ids)) * tokens].reshape(-1, tokens)

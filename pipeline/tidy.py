@@ -17,7 +17,11 @@ _RUN = re.compile(rf"(?<!{_FILL}){_FILL}++")
 _AT_START = re.compile(rf"[\s{CUT}{SEPARATORS}.。]++")
 _SPACES = re.compile(r"[ \t]{2,}|\t")
 # Single marks that only a cut keeps apart: joined, they would be markup.
-_BRACKETS_ROUND_CUT = re.compile(rf"([\[\]{{}}])(?:{_FILL}++\1)++")
+MARKS = "[]{}'"
+_PAIR = re.compile(r"\[\[|\]\]|\{\{|\}\}|''")
+_MARK_OR_NOT = re.compile(r"[\[\]{}']|[^\[\]{}']++")
+_BRACKETS_ROUND_FILL = re.compile(rf"([\[\]{{}}]){_FILL}++\1")
+_BRACKET_OR_FILL = re.compile(rf"(?P<bracket>[\[\]{{}}])|(?P<fill>{_FILL}++)|(?:(?![\[\]{{}}]|{_FILL}).)++")
 _QUOTES_ROUND_CUT = re.compile(f"'(?:{CUT}++')++")
 _ASIDE = re.compile(f"{ASIDE_OPEN}([0-9]+){ASIDE_CLOSE}")
 _NO_SEPARATOR = {ord(char): None for char in " \t\xa0" + CUT}
@@ -42,6 +46,19 @@ def tidy(text: str, aside: Sequence[str]) -> list[tuple[int, str]]:
     return lines
 
 
+def without_pairs(text: str) -> str:
+    """Take out double brackets, and all but one of quotes in a row, also those that only meet when others have gone."""
+    if not _PAIR.search(text):
+        return text
+    kept: list[str] = []
+    for piece in _MARK_OR_NOT.findall(text):
+        if not (kept and piece == kept[-1] and piece in MARKS):
+            kept.append(piece)
+        elif piece != "'":
+            kept.pop()
+    return "".join(kept)
+
+
 def joined(lines: Sequence[tuple[int, str]]) -> str:
     """The text of a page from its lines, without headings that have nothing under them, and with few blank lines."""
     return "\n".join(_trim(_without_empty_sections(lines)))
@@ -64,7 +81,7 @@ def _close_holes(line: str) -> str:
         line = emptied
     if CUT not in line:
         return line
-    line = _BRACKETS_ROUND_CUT.sub(lambda match: CUT if CUT in match[0] else match[0], line)
+    line = _without_pairs_round_cuts(line)
     line = _QUOTES_ROUND_CUT.sub("'", line)
     start = _AT_START.match(line)
     if start and CUT in start[0]:
@@ -72,6 +89,26 @@ def _close_holes(line: str) -> str:
     line = _AFTER_OPENING.sub(lambda match: match[1] if CUT in match[0] else match[0], line)
     line = _BEFORE_CLOSING.sub(lambda match: "" if CUT in match[0] else match[0], line)
     return _RUN.sub(_hole, line)
+
+
+def _without_pairs_round_cuts(line: str) -> str:
+    """Put a cut for two brackets that only a cut keeps apart, also for those round them, which then are such a pair."""
+    if not _BRACKETS_ROUND_FILL.search(line):
+        return line
+    kept: list[str] = []
+    before: list[tuple[str, int]] = [("", 0)]  # brackets and words, each with its place in `kept`
+    cuts = [False]  # whether a cut follows each of them
+    for match in _BRACKET_OR_FILL.finditer(line):
+        piece = match[0]
+        if match["bracket"] and cuts[-1] and piece == before[-1][0]:
+            del kept[before.pop()[1] :], cuts[-1]
+            piece = CUT
+        elif not match["fill"]:
+            before.append((piece, len(kept)))
+            cuts.append(False)
+        cuts[-1] |= CUT in piece
+        kept.append(piece)
+    return "".join(kept)
 
 
 def _hole(match: re.Match[str]) -> str:

@@ -5,23 +5,27 @@ python -m pipeline.tokenizer --source PATH --output DIR [--vocab-size N | --pret
 
 import json
 import logging
+import os
 import shutil
 import sys
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pipeline.encoder import HARD_TEXT, Encoder
-from pipeline.flags import add_params, add_source, add_split, source_settings, split_settings
-from pipeline.place import sync
+from pipeline.flags import add_source, add_split, source_settings, split_settings
 from pipeline.settings import SourceSettings, SplitSettings, TokenizerSettings
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.params import from_flags, section
 
+if TYPE_CHECKING:
+    from pipeline.encoder import Encoder
+
+# transformers, pyarrow and numpy are imported by the functions that use them: --help need not wait for them.
+os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is missing, which nothing here needs
 PROGRAM = "python -m pipeline.tokenizer"
 END_OF_TEXT = "<|endoftext|>"
 # lstrip: it takes the space before it, as a word's token does: "a <|mask|> of" has as many tokens as "a box of".
@@ -47,7 +51,7 @@ def train(texts: Iterable[str], vocab_size: int) -> Any:
     Raises:
         RunError: there is no text.
     """
-    from transformers import PreTrainedTokenizerFast  # here, since it takes seconds that --help need not wait for
+    from transformers import PreTrainedTokenizerFast
 
     counted = _Counted(texts)
     bpe = Tokenizer(models.BPE())
@@ -123,13 +127,15 @@ def load(name: str) -> Any:
     return tokenizer
 
 
-def save(tokenizer: Any, folder: Path, provenance: dict[str, Any]) -> Encoder:
+def save(tokenizer: Any, folder: Path, provenance: dict[str, Any]) -> "Encoder":
     """Write the whole folder under a temporary name, check that it loads as it was, then give it its name.
 
     Raises:
         UsageError: `folder` holds something else.
         RunError: what was written does not give the same ids back.
     """
+    from pipeline.place import sync
+
     check_output(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary, old = (folder.parent / f".{folder.name}.{uuid.uuid4().hex}" for _ in range(2))
@@ -158,11 +164,16 @@ def check_output(folder: Path) -> None:
         )
 
 
-def _as_it_was(tokenizer: Any, folder: Path) -> Encoder:
+def _as_it_was(tokenizer: Any, folder: Path) -> "Encoder":
     """The encoder of a saved tokenizer, once it is sure that what was saved is what was made."""
-    from transformers import AutoTokenizer
+    import transformers
 
-    again = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    from pipeline.encoder import HARD_TEXT, Encoder
+
+    # AutoTokenizer would find this very class for a new tokenizer, but its import alone loads torch.
+    trained_here = type(tokenizer) is transformers.PreTrainedTokenizerFast
+    kind = transformers.PreTrainedTokenizerFast if trained_here else transformers.AutoTokenizer
+    again = kind.from_pretrained(folder, trust_remote_code=False)
     encoder = Encoder(folder)
     same = again(HARD_TEXT)["input_ids"] == tokenizer(HARD_TEXT)["input_ids"]
     if not same or again.mask_token_id != encoder.mask_id or len(again) != encoder.vocab_size:
@@ -170,16 +181,18 @@ def _as_it_was(tokenizer: Any, folder: Path) -> Encoder:
     return encoder
 
 
-def make(source: SourceSettings, split: SplitSettings, how: TokenizerSettings, folder: Path) -> Encoder:
+def make(source: SourceSettings, split: SplitSettings, how: TokenizerSettings, folder: Path) -> "Encoder":
     """Make the tokenizer that the settings ask for, and write it to `folder`."""
     check_output(folder)
     if how.pretrained is not None:
         name = Path(how.pretrained).name if Path(how.pretrained).exists() else how.pretrained
         return save(load(how.pretrained), folder, {"pretrained": name})
+    from pipeline.fast_path import prepare
     from pipeline.source import open_source
     from pipeline.unit import training_texts
 
     opened = open_source(source)
+    prepare(opened.is_wikitext, sum(unit.bytes for unit in opened.units))
     tokenizer = train(training_texts(opened, split), how.vocab_size or 0)
     provenance = {
         "vocab_size": how.vocab_size,
@@ -191,20 +204,19 @@ def make(source: SourceSettings, split: SplitSettings, how: TokenizerSettings, f
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m pipeline.tokenizer`."""
-    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=program(PROGRAM), description=__doc__)
+    parser.defaults_from("tokenizer")
     add_source(parser)
     parser.add_argument(
         "--output", type=Path, metavar="DIR", default=Path("data/tokenizer"), help="where the tokenizer goes"
     )
     way = parser.add_mutually_exclusive_group()
-    way.add_argument(
-        "--vocab-size", type=int, metavar="N", help="train a new one with this many entries (else: params.yaml)"
-    )
+    way.add_argument("--vocab-size", type=int, metavar="N", help="train a new one with this many entries")
     way.add_argument(
         "--pretrained", metavar="NAME_OR_DIR", help="take this one, such as gpt2, from the hub or a folder"
     )
     add_split(parser)
-    add_params(parser)
+    parser.add_params()
     args = parser.parse_args(argv)
     ways = from_flags(args, "vocab_size", "pretrained")
     if ways:  # a way named here replaces the one in params.yaml
@@ -212,10 +224,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     how = section(args.params, "tokenizer", TokenizerSettings, ways)
     encoder = make(source_settings(args), split_settings(args), how, args.output)
     if encoder.note:
-        print(f"{PROGRAM}: {encoder.note}", file=sys.stderr)
+        print(f"{program(PROGRAM)}: {encoder.note}", file=sys.stderr)
     if how.vocab_size is not None and encoder.vocab_size < how.vocab_size:
         print(
-            f"{PROGRAM}: the texts give only {encoder.vocab_size} entries of the {how.vocab_size} asked for",
+            f"{program(PROGRAM)}: the texts give only {encoder.vocab_size} entries of the {how.vocab_size} asked for",
             file=sys.stderr,
         )
     print(json.dumps({"output": str(args.output), "engine": encoder.engine, **encoder.entry.model_dump()}))

@@ -9,6 +9,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from pipeline.connection import BACKOFF_SECONDS, TRIES, answer
+from pipeline.proxy import through
 from pipeline.ranges import File
 from wikilm.errors import RunError
 
@@ -121,9 +122,11 @@ def _check_status(response: urllib3.BaseHTTPResponse, url: str, wanted: int) -> 
     if status in (404, 410):
         raise NotThereError(f"{url}: is not there (HTTP {status}); check the address")
     if status in (401, 403):
-        raise RunError(f"{url}: the server refuses it (HTTP {status}); a login belongs in ~/.netrc")
+        raise RunError(f"{url}: the server refuses it (HTTP {status}); a login belongs in ~/.netrc{through(url)}")
     if status != wanted:
-        raise RunError(f"{url}: the server answers HTTP {status}, tried up to {TRIES + 1} times; try later")
+        raise RunError(
+            f"{url}: the server answers HTTP {status}, tried up to {TRIES + 1} times; try later{through(url)}"
+        )
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise RunError(f"{url}: its server compresses on the way; download it and name the copy")
 

@@ -18,12 +18,13 @@ from probes.settings import (
     ReportSettings,
     load_settings,
 )
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import UsageError
 from wikilm.params import from_flags
 
 PROGRAM = "python -m probes"
-# torch takes seconds to import: each command imports what it needs when it runs, so that --help answers at once.
+# torch takes seconds to import: each command imports what it needs once its flags are known to be right, so that --help
+# and a mistake answer at once.
 
 
 def _anatomy(args: argparse.Namespace) -> None:
@@ -36,22 +37,22 @@ def _anatomy(args: argparse.Namespace) -> None:
 
 
 def _fill_mask(args: argparse.Namespace) -> None:
+    flags = from_flags(args, "texts", "top_k", "candidates", "masked_fraction", "rows", "seed")
+    settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags)
     from probes import fill_mask_run
     from probes.output import emit
 
-    flags = from_flags(args, "texts", "top_k", "candidates", "masked_fraction", "rows", "seed")
-    settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags)
     result = fill_mask_run.run_fill_mask(args.model, args.shards, settings)
     emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output)
 
 
 def _generate(args: argparse.Namespace) -> None:
+    flags = from_flags(args, "prompts", "max_new_tokens", "top_k")
+    settings = load_settings(args.params, "generation", GenerationSettings, flags)
     from probes import generation
     from probes.model import load
     from probes.output import emit
 
-    flags = from_flags(args, "prompts", "max_new_tokens", "top_k")
-    settings = load_settings(args.params, "generation", GenerationSettings, flags)
     result = generation.run_generation(
         load(args.model), settings.prompts, settings.max_new_tokens, settings.top_k, steps=args.steps
     )
@@ -59,13 +60,14 @@ def _generate(args: argparse.Namespace) -> None:
 
 
 def _recite(args: argparse.Namespace) -> None:
-    from probes import recitation
-    from probes.model import load
-    from probes.output import emit, write_atomically
-    from probes.rows import read_shards
-
     flags = from_flags(args, "prefix", "continuation", "prefix_lengths", "rows", "examples", "batch_rows", "seed")
     settings = load_settings(args.params, "recitation", RecitationSettings, flags)
+    from probes import recitation
+    from probes.model import load
+    from probes.output import emit
+    from probes.rows import read_shards
+    from wikilm.files import write_atomically
+
     loaded = load(args.model)
     result = recitation.recite(loaded, read_shards(args.shards, loaded, settings.rows, settings.seed), settings)
     if args.curve is not None:
@@ -74,15 +76,15 @@ def _recite(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
+    settings = load_settings(args.params, "report", ReportSettings, from_flags(args, "title", "sample"))
     from probes import report
     from probes.output import json_text
 
-    settings = load_settings(args.params, "report", ReportSettings, from_flags(args, "title", "sample"))
-    metrics = report.write_report(
+    metrics, headline = report.write_report(
         report.Inputs(args.shards, args.tokenizer, args.causal, args.masked, args.results), args.output, settings
     )
     page = args.output / report.PAGE
-    sys.stdout.write(json_text(metrics) if args.json else f"{report.describe(metrics)}\n{page}\n")
+    sys.stdout.write(json_text(metrics) if args.json else f"{headline}\n\nThe page: {page}\n")
 
 
 def _lengths(text: str) -> tuple[int, ...]:
@@ -103,21 +105,19 @@ def _text(text: str) -> str:
 
 
 def _command(
-    commands: "argparse._SubParsersAction[Parser]", name: str, purpose: str, example: str, *, params: bool = True
+    commands: "argparse._SubParsersAction[Parser]", name: str, purpose: str, example: str, section: str | None
 ) -> Parser:
     """A sub-command whose help starts with its purpose and ends with an example."""
     parser = commands.add_parser(
         name,
         help=purpose,
         description=purpose[0].upper() + purpose[1:] + ".",
-        epilog=f"example:\n  {PROGRAM} {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"example:\n  {program(PROGRAM)} {example}",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of text for people")
-    if params:
-        parser.add_argument(
-            "--params", type=Path, metavar="FILE", help="settings for flags not given (default: params.yaml, if there)"
-        )
+    if section is not None:
+        parser.add_params()
+        parser.defaults_from(section)
     return parser
 
 
@@ -129,9 +129,9 @@ def _model(parser: Parser, kind: str, **options: object) -> None:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog=PROGRAM,
+        prog=program(PROGRAM),
         description="Ask a language model what it is made of, what it predicts, and what it has learned by heart.",
-        epilog=f"Each question has its own help and an example: {PROGRAM} fill-mask --help",
+        epilog=f"Each question has its own help and an example: {program(PROGRAM)} fill-mask --help",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="QUESTION", parser_class=Parser)
     _add_anatomy(commands)
@@ -144,7 +144,7 @@ def _parser() -> Parser:
 
 def _add_anatomy(commands: "argparse._SubParsersAction[Parser]") -> None:
     purpose = "what a model is made of, and the shapes at every step for a text"
-    command = _command(commands, "anatomy", purpose, 'anatomy --model models/causal --text "A river"', params=False)
+    command = _command(commands, "anatomy", purpose, 'anatomy --model models/causal --text "A river"', None)
     _model(command, "the model")
     text = "Life is like a box of chocolates."
     command.add_argument("--text", type=_text, default=text, help=f"the text to follow through the model ({text})")
@@ -158,7 +158,8 @@ def _add_fill_mask(commands: "argparse._SubParsersAction[Parser]") -> None:
         "fill-mask",
         purpose,
         f'fill-mask --model models/masked --text "Life is like a {MASK} of chocolates." --top-k 5\n'
-        f"  {PROGRAM} fill-mask --model models/masked --model models/causal --shards data/shards",
+        f"  {program(PROGRAM)} fill-mask --model models/masked --model models/causal --shards data/shards",
+        "fill_mask",
     )
     _model(command, "a masked or causal model; give the flag again for another", action="append")
     command.add_argument(
@@ -178,7 +179,7 @@ def _add_fill_mask(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _add_generate(commands: "argparse._SubParsersAction[Parser]") -> None:
     purpose = "how a causal model goes on from a prompt, greedily"
     example = 'generate --model models/causal --prompt "Swimming at the beach is" --max-new-tokens 16 --steps'
-    command = _command(commands, "generate", purpose, example)
+    command = _command(commands, "generate", purpose, example, "generation")
     _model(command, "a causal model")
     command.add_argument(
         "--prompt", "--prompts", type=_text, action="append", dest="prompts", help="text to go on from; repeatable"
@@ -194,7 +195,7 @@ def _add_generate(commands: "argparse._SubParsersAction[Parser]") -> None:
 def _add_recite(commands: "argparse._SubParsersAction[Parser]") -> None:
     purpose = "how much of its training text, and of text it never saw, a causal model recites"
     example = "recite --model models/causal --shards data/shards --prefix 16 --continue 16"
-    command = _command(commands, "recite", purpose, example)
+    command = _command(commands, "recite", purpose, example, "recitation")
     _model(command, "a causal model")
     command.add_argument("--shards", type=Path, required=True, metavar="DIR", help="the shards it was trained on")
     command.add_argument("--prefix", type=int, metavar="N", help="tokens of each row to give")
@@ -216,7 +217,7 @@ def _add_report(commands: "argparse._SubParsersAction[Parser]") -> None:
         "report --shards data/shards --tokenizer data/tokenizer --causal models/causal --masked models/masked \\\n"
         "      --results results --output report"
     )
-    command = _command(commands, "report", purpose, example)
+    command = _command(commands, "report", purpose, example, "report")
     for flag, what in (
         ("shards", "the shards' folder"),
         ("tokenizer", "the tokenizer's folder"),

@@ -2,14 +2,15 @@
 
 import dataclasses
 import json
-import os
 import re
 import sys
-import tempfile
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from wikilm.files import write_atomically
+from wikilm.terminal import columns, ljust, rjust
 
 # Control, format (bidirectional overrides among them), private, unassigned and surrogate characters, and the two
 # separators that start a line: what a model or a file says must not move the cursor or reorder a terminal's line.
@@ -34,11 +35,11 @@ def _escape(character: str) -> str:
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     """Rows of equal length as aligned columns; what looks like a number stands to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]
     right = [all(re.fullmatch(r"[-+]?[\d.,]+ ?%?|", row[i]) for row in rows[1:]) for i in range(len(widths))]
     lines = []
     for row in rows:
-        cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
+        cells = [rjust(c, w) if r else ljust(c, w) for c, w, r in zip(row, widths, right, strict=True)]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
 
@@ -67,29 +68,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def write_atomically(path: Path, content: str) -> None:
-    """Write `content` to `path` by way of a temporary file beside it: the whole of it or nothing has that name.
-
-    Raises:
-        OSError: the folder cannot be made or written, or there is no space.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes 0600, which other users of a shared cache could not read
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def emit(result: Any, human: str, *, as_json: bool, file: Path | None) -> None:

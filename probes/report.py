@@ -14,12 +14,13 @@ from probes.fill_mask import HOW
 from probes.fill_mask_run import FillMaskResult
 from probes.generation import GenerationResult
 from probes.model import LoadedModel, load, load_tokenizer
-from probes.output import json_text, printable, table, write_atomically
+from probes.output import json_text, printable
 from probes.plots import loss_curves, recitation_by_prefix
 from probes.recitation import RecitationResult
 from probes.rows import TRAINING
 from probes.settings import ReportSettings
 from wikilm.errors import RunError
+from wikilm.files import write_atomically
 
 Metrics: TypeAlias = dict[str, dict[str, float]]  # group -> name -> value; counts are int
 
@@ -222,27 +223,41 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def write_report(inputs: Inputs, output: Path, settings: ReportSettings) -> Metrics:
+def headline(contents: Contents) -> str:
+    """The five figures that matter, as text for people."""
+    causal = next(trained.training for trained in contents.trained if trained.kind == "causal")
+    recited = {one.split: one.tokens.value for one in contents.recitation.splits}
+    guessed = {
+        one.split: one.top5.value
+        for answer in contents.fill_mask.models
+        if answer.kind == "masked"
+        for one in answer.accuracies
+    }
+    left, after = contents.recitation.prefix, contents.recitation.continuation
+    rows = [
+        (recited.get("train"), f"of {after} tokens that follow {left} of its training text, the causal model recites"),
+        (recited.get("validation"), "of those in text it never saw"),
+        (guessed.get("train"), "of hidden tokens of its training text are among the masked model's first five guesses"),
+        (guessed.get("validation"), "of those in text it never saw"),
+    ]
+    lines = [f"{percent(share):>8}  {what}" for share, what in rows if share is not None]
+    loss = f"{causal.lowest_validation_loss:.2f}"
+    when = f"at step {causal.lowest_validation_step:,} of {causal.steps:,}; {causal.validation_loss:.2f} at the end"
+    lines.append(f"{loss:>8}  lowest validation loss of the causal model, {when}")
+    return "\n".join(lines)
+
+
+def write_report(inputs: Inputs, output: Path, settings: ReportSettings) -> tuple[Metrics, str]:
     """Write `output/index.html` and `output/metrics.json`, each whole or not at all.
 
     Returns:
-        The metrics.
+        The metrics, and the figures that matter as text for people.
 
     Raises:
         RunError: something to report is missing or is not what it must be; nothing is written then.
     """
     contents = gather(inputs, settings)
-    page, figures = render(contents), metrics(contents)
+    page, figures, told = render(contents), metrics(contents), headline(contents)
     write_atomically(output / METRICS, json_text(figures))
     write_atomically(output / PAGE, page)
-    return figures
-
-
-def describe(figures: Metrics) -> str:
-    """The metrics as text for people."""
-    lines = [
-        (f"{group} {name.replace('_', ' ')}", f"{value:,.4g}" if isinstance(value, float) else f"{value:,}")
-        for group, of_group in figures.items()
-        for name, value in of_group.items()
-    ]
-    return table([("figure", "value"), *lines])
+    return figures, told

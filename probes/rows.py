@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.shard_format import SPLITS, Manifest, open_split, problems, read_manifest, sha256_of
+from pipeline.shard_format import SPLITS, Manifest, open_split, problems, read_manifest, sha256_of, token_rows
 from probes.model import LoadedModel
 from wikilm.errors import RunError
 
@@ -66,8 +66,10 @@ def _sample(folder: Path, manifest: Manifest, split: str, limit: int | None, see
     table = open_split(folder, manifest, split)
     if table.num_rows == 0:
         raise RunError(f"{folder}: the {split} split has no rows: make shards from more articles, or change split.*")
+    parts = [token_rows(chunk) for chunk in table.column("input_ids").chunks]
     if limit is not None and limit < table.num_rows:
-        drawn = np.random.default_rng([seed, SPLITS.index(split)]).choice(table.num_rows, limit, replace=False)
-        table = table.take(np.sort(drawn))
-    ids = table.column("input_ids").combine_chunks()
-    return ids.flatten().to_numpy(zero_copy_only=False).astype(np.int64).reshape(-1, manifest.chunk_tokens)
+        chosen = np.random.default_rng([seed, SPLITS.index(split)]).choice(table.num_rows, limit, replace=False)
+        drawn, starts = np.sort(chosen), np.cumsum([0, *map(len, parts)])
+        of_part = np.split(drawn, np.searchsorted(drawn, starts[1:-1]))
+        parts = [part[rows - start] for part, rows, start in zip(parts, of_part, starts, strict=False)]
+    return np.concatenate(parts).astype(np.int64)

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from wikilm.errors import UsageError
-from wikilm.params import DEFAULT_PARAMS, Section, read_params, section
+from wikilm.params import DEFAULT_PARAMS, Section, built_in, checked, read_params, section
 
 MASK = "[MASK]"  # how a text names its blank, whatever the tokenizer calls its own mask token
 
@@ -73,19 +72,14 @@ S = TypeVar("S", bound=Section)
 
 
 def load_settings(path: Path | None, key: str, settings: type[S], overrides: dict[str, Any]) -> S:
-    """Settings of one probe: flags first, then the params file, then the defaults above.
+    """Settings of one probe: flags first, then the params file, then what is built in.
 
-    A probe asks any model anywhere, so that the params file is needed only where one is named: without `path`,
-    `params.yaml` is read where it exists and has the section.
+    A probe asks any model anywhere, so that the params.yaml of the current folder may be another project's: without
+    `path`, it is read where it has the section.
 
     Raises:
         UsageError: a wrong value or key, named with its flag or its place in the file.
     """
-    if path is not None or (DEFAULT_PARAMS.is_file() and key in read_params(DEFAULT_PARAMS)):
-        return section(path or DEFAULT_PARAMS, key, settings, overrides)
-    try:
-        return settings.model_validate(overrides)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        flag = f"--{str(problem['loc'][0]).replace('_', '-')}: " if problem["loc"] else ""
-        raise UsageError(f"{flag}{problem['msg'].removeprefix('Value error, ').removeprefix('Input ')}") from None
+    if path is not None or not DEFAULT_PARAMS.is_file() or key in read_params(DEFAULT_PARAMS):
+        return section(path, key, settings, overrides)
+    return checked(built_in()[key], key, settings, overrides, "built-in params")

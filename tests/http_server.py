@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -110,10 +111,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def http_server(folder: Path) -> Iterator[Server]:
-    """Serve a folder on a port of its own."""
+def http_server(folder: Path, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """Serve a folder on a port of its own, by https where there is a context for it."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    state = Server(f"http://127.0.0.1:{server.server_port}", folder)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    state = Server(f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}", folder)
     server.state = state  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

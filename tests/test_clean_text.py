@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.clean_text import clean, clean_slowly
+from pipeline.clean_text import clean_fast as clean
+from pipeline.clean_text import clean_slowly
 from pipeline.site import Site
 
 SITE = Site("ltg", "Vikipedeja", "ltgwiki", ((0, ""), (6, "Fails"), (14, "Kategoreja"), (10, "Veidne")))
@@ -110,7 +111,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(WORDS, max_size=40).map("".join))
 def test_whatever_comes_in_what_comes_out_is_tidy(wikitext: str) -> None:
     text = clean(wikitext, SITE)
@@ -118,12 +119,8 @@ def test_whatever_comes_in_what_comes_out_is_tidy(wikitext: str) -> None:
     assert "\n\n\n" not in text
     assert text == text.strip("\n")
     assert not re.search(r"[ \t]$|  ", text, re.MULTILINE)
-    lone_brackets = re.search(r"(?<!\[)\[(?:\[\[)*(?!\[)|(?<!\])\](?:\]\])*(?!\])", wikitext)
-    if "nowiki" not in wikitext and "&" not in wikitext and not lone_brackets:
-        markup = r"\[\[|\]\]|\{\{|\}\}|</?(?:b|div|span|ref|table|br)>|''|<!--"
-        # Two apostrophes with a tag between are no markup, and are shown side by side where the tag has no partner.
-        apart = re.sub("'(?=(?:<[^<>]*>)+')", "’", wikitext)
-        assert not re.search(markup, text if apart == wikitext else clean(apart, SITE))
+    if "nowiki" not in wikitext and "&" not in wikitext:
+        assert not re.search(r"\[\[|\]\]|\{\{|\}\}|</?(?:b|div|span|ref|table|br)>|''|<!--", text)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +130,20 @@ def test_whatever_comes_in_what_comes_out_is_tidy(wikitext: str) -> None:
         ("a [<ref>b</ref> [c", "a c"),
         ("b }<!-- --> } c", "b c"),
         ("it'<ref>x</ref>'s", "it's"),
+        ("it'<b>'s", "it's"),
+        ("a]][[]]]] b", "a b"),  # an empty link, or a tag, shows nothing
+        ("a {<b>{</b> b", "a b"),
+        ("a ]<b>]</b> [x [[y|<b>]</b>]]] b", "a [x b"),
+        ("a ]{<ref/>{] b {]<ref/>]{ c", "a b c"),  # those that come together when others have gone
+        ("a {<b>[</b><b>[</b>{ b", "a b"),
+        ("a &#91;&lsqb;&#39;&apos;&lcub;&#123; b", "a [[''{{ b"),  # what an entity means is text
     ],
 )
-def test_what_a_cut_has_kept_apart_does_not_become_markup(wikitext: str, text: str) -> None:
-    assert clean(wikitext, SITE) == text
+def test_what_something_that_goes_has_kept_apart_does_not_become_markup(wikitext: str, text: str) -> None:
+    assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE) == text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.text("abcdefgh', é漢", min_size=1, max_size=30).map(str.strip).filter(bool), min_size=1, max_size=5))
 def test_prose_without_markup_stays_as_it_is(lines: list[str]) -> None:
     lines = [re.sub(r"[' ]{2,}", " ", line).strip() or "x" for line in lines]
@@ -163,8 +167,9 @@ def test_time_is_about_linear_in_the_text_whatever_it_holds(bait: str) -> None:
         clean(text, SITE)
         return time.process_time() - start
 
-    few, many = min(seconds(bait * 2000) for _ in range(3)), seconds(bait * 20_000)
-    assert many < max(2.0, 60 * few)
+    few = min(seconds(bait * 2000) for _ in range(3))
+    # CPU time, and the best of three: a machine that is busy with much else makes any one of them look long.
+    assert any(seconds(bait * 20_000) < max(2.0, 60 * few) for _ in range(3))
 
 
 @pytest.mark.parametrize(
@@ -176,6 +181,6 @@ def test_time_is_about_linear_in_the_text_whatever_it_holds(bait: str) -> None:
 def test_depth_is_no_danger(start: str, end: str) -> None:
     begun = time.process_time()
     text = clean("before\n" + start * 20_000 + "x" + end * 20_000 + "\nafter", SITE)
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 60  # what is quadratic takes longer than anyone waits
     assert text.startswith("before")
     assert text.endswith("after")

@@ -66,7 +66,7 @@ def command(*args: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
 
 

@@ -30,6 +30,7 @@ from tests.dumps import Page, make_dump
 from tests.s3 import s3_server
 from tests.test_flow import Place as Bench
 from tests.test_flow import final_names, prose
+from tests.waiting import MINUTES, wait_until
 from wikilm.cli import run
 from wikilm.errors import RunError
 
@@ -78,15 +79,6 @@ def units_done(output: Place) -> int:
     return sum(len(numbered(output.inside(f"{UNFINISHED}/{run}"), REPORTS)) for run in output.folders(UNFINISHED))
 
 
-def wait_for(what, seconds: float = 60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        time.sleep(0.01)
-    raise AssertionError("it did not happen in time")
-
-
 def children(pid: int) -> list[int]:
     out = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
     return [int(line) for line in out.split()]
@@ -99,18 +91,18 @@ def test_a_run_that_is_broken_off_in_every_way_ends_in_the_same_bytes(bench, slo
     def broken_off(pid_of, number: int, workers: int) -> tuple[int, str, list[int]]:
         mode = ("--direct_running_mode", "multi_processing", "--direct_num_workers", workers)
         driver, before = started(bench, tmp_path / "out", *slow, *mode), units_done(output)
-        wait_for(lambda: units_done(output) > before)
+        wait_until(lambda: units_done(output) > before)
         time.sleep(chance.random() / 10)
         of_driver = children(driver.pid)
         os.kill(pid_of(driver.pid), number)
-        said, err = driver.communicate(timeout=60)
+        said, err = driver.communicate(timeout=MINUTES)
         assert said == ""
         assert final_names(tmp_path / "out") == []
         return driver.returncode, (err.splitlines() or [""])[-1], of_driver
 
     status, _, workers = broken_off(lambda pid: pid, signal.SIGKILL, 1)
     assert status == -signal.SIGKILL
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 20)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     status, told, _ = broken_off(lambda pid: children(pid)[0], signal.SIGKILL, 2)
     assert (status, told[:67]) == (1, "python -m pipeline: error: a worker process died (exit status -9), ")
     assert "of 50 units are done and kept, and the same command goes on from there" in told
@@ -204,13 +196,14 @@ def test_a_ledger_that_does_not_balance_is_not_gone_on_from(bench, plain, tmp_pa
     assert "done already" not in capsys.readouterr().err
 
 
+@pytest.mark.slow  # the kill is that of the test above, the store's lock and rerun are those of the tests round it
 def test_a_run_into_a_store_is_killed_and_goes_on_and_is_verified(
     bench, bucket, slow, undisturbed, tmp_path, capsys, monkeypatch
 ):
     address = f"{bucket}/a/killed"
     output = Place(address)
     driver = started(bench, address, *slow)
-    wait_for(lambda: units_done(output) >= 3)
+    wait_until(lambda: units_done(output) >= 3)
     driver.kill()
     driver.communicate()
     assert set(output.folders()) | set(output.names()) == {UNFINISHED}

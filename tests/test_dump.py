@@ -68,7 +68,7 @@ def test_every_page_comes_out_once_in_order_whatever_the_storage(tmp_path: Path,
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), max_size=30)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     texts=st.lists(TEXTS, min_size=1, max_size=9),
     per_stream=st.integers(1, 5),

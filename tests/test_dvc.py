@@ -1,6 +1,7 @@
-"""dvc.yaml declares what each stage runs and reads, and the presets are settings that every stage accepts."""
+"""dvc.yaml declares what each stage runs and reads, and DVC changes params.yaml as `wikilm preset` does."""
 
 import ast
+import difflib
 import json
 import os
 import shlex
@@ -8,35 +9,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from pipeline.folder import FINAL
-from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings, TokenizerSettings
-from probes.settings import FillMaskSettings, GenerationSettings, RecitationSettings, ReportSettings
 from tests.chaos import finished, tree
-from train.settings import CausalSettings, MaskedSettings
-from wikilm.params import Section, read_params, section
+from tests.waiting import wait_until
+from wikilm.preset import merged
+from wikilm.sections import SECTIONS
 
 ROOT = Path(__file__).parents[1]
-PRESETS = ("laptop", "seed", "wikipedia")
-SECTIONS: dict[str, type[Section]] = {
-    "source": SourceSettings,
-    "split": SplitSettings,
-    "tokenizer": TokenizerSettings,
-    "shards": ShardsSettings,
-    "pretrain.causal": CausalSettings,
-    "pretrain.masked": MaskedSettings,
-    "fill_mask": FillMaskSettings,
-    "generation": GenerationSettings,
-    "recitation": RecitationSettings,
-    "report": ReportSettings,
-}
 STAGES = (
     "tokenizer",
     "shards",
@@ -67,7 +52,7 @@ def module_file(name: str) -> Path | None:
     """The project's file behind a module name, or None for a library's."""
     path = ROOT.joinpath(*name.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.py"):
-        if file.is_file() and name.split(".")[0] in ("pipeline", "train", "probes", "corpus"):
+        if file.is_file() and name.split(".")[0] in ("wikilm", "pipeline", "train", "probes", "corpus"):
             return file
     return None
 
@@ -125,11 +110,22 @@ def test_the_shards_stage_names_what_has_a_final_name_and_leaves_unfinished_work
     assert set(stages()["shards"]["outs"]) == {f"data/shards/{name}" for name in FINAL}
 
 
+def test_bytecode_and_compiled_code_are_no_change_of_the_code():
+    kept = [f"pipeline/__pycache__/{name}" for name in ("run.cpython-311.pyc", "token_core.tokenize-203.py311.1.nbc")]
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "check-ignore", *kept, "pipeline/run.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == kept
+
+
 @pytest.mark.slow
 def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
-    for name in ("pipeline", "corpus"):
+    for name in ("wikilm", "pipeline", "corpus"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml"):
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, tmp_path)
     dvc = [sys.executable, "-m", "dvc"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -139,11 +135,9 @@ def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
     plain = [sys.executable, "-m", "pipeline", "--tokenizer", "data/tokenizer", "--output", "plain"]
     subprocess.run(plain, cwd=tmp_path, env=environment, check=True)
     first = subprocess.Popen([*dvc, "repro", "shards"], cwd=tmp_path, env=environment, start_new_session=True)
-    shards, end = tmp_path / "data/shards", time.monotonic() + 60
-    while not finished(shards):
-        assert first.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    shards = tmp_path / "data/shards"
+    wait_until(lambda: finished(shards) or first.poll() is not None)
+    assert first.poll() is None
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     done = finished(shards)
@@ -156,36 +150,72 @@ def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
     assert tree(shards) == tree(tmp_path / "plain")
 
 
-def composed(preset: str) -> dict:
-    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
-        return OmegaConf.to_container(compose("config", [f"preset={preset}"]), resolve=True)
+def set_by_dvc(path: Path, *changes: str) -> str:
+    """What `dvc exp run -S` makes of a params file."""
+    apply_overrides(path, list(changes))
+    return path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_is_a_whole_set_of_valid_settings(preset, tmp_path):
+def changed_lines(before: str, after: str) -> list[str]:
+    """What `git diff` shows."""
+    diff = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
+    return [line for line in diff if not line.startswith(("---", "+++", "@@"))]
+
+
+def test_the_committed_params_have_the_form_that_dvc_writes(tmp_path):
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    committed = path.read_text(encoding="utf-8")
+    epochs = yaml(path)["pretrain"]["causal"]["epochs"]
+    assert set_by_dvc(path, f"pretrain.causal.epochs={epochs}") == committed
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ("report.title=Hi", "  title: Hi"),
+        ("pretrain.masked.learning_rate=5e-5", "    learning_rate: 5e-05"),
+        ("source.contact=you@example.org", "  contact: you@example.org"),
+        ("tokenizer.vocab_size=null", "  vocab_size:"),
+    ],
+)
+def test_a_change_by_dvc_is_a_change_of_one_line_that_keeps_its_comment(tmp_path, change, line):
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    before = path.read_text(encoding="utf-8")
+    removed, added = changed_lines(before, set_by_dvc(path, change))
+    assert added.startswith(f"+{line} ")
+    assert added.partition("#")[2] == removed.partition("#")[2] != ""
+
+
+def test_dvc_and_our_command_write_the_same(tmp_path):
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    by_us = merged(path.read_text(encoding="utf-8"), {"split.take": [50, 50], "pretrain.causal.clip_norm": 1e-7})
+    assert by_us == set_by_dvc(path, "split.take=[50,50]", "pretrain.causal.clip_norm=1e-7")
+    assert yaml(path)["split"]["take"] == [50, 50]
+
+
+@pytest.mark.slow
+def test_dvc_exp_run_keeps_what_was_edited_by_hand_and_set_before(tmp_path):
+    """With stages that do nothing, in a repository of their own."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
+    (tmp_path / "dvc.yaml").write_text("stages: {one: {cmd: 'true', params: [report, pretrain]}}\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "all"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
     path = tmp_path / "params.yaml"
-    path.write_text(OmegaConf.to_yaml(OmegaConf.create(composed(preset))), encoding="utf-8")
-    for key, settings in SECTIONS.items():
-        assert isinstance(section(path, key, settings), settings)
-    assert set(read_params(path)) == set(yaml(ROOT / "params.yaml"))
-
-
-def test_the_committed_params_are_the_laptop_preset():
-    assert read_params(ROOT / "params.yaml") == composed("laptop")
-
-
-def test_the_seed_preset_is_the_tutorial():
-    seed = composed("seed")
-    assert (seed["tokenizer"]["pretrained"], seed["split"]["take"]) == ("gpt2", [50, 50])
-    assert seed["shards"] | {"max_dead_fraction": 0} == {
-        "chunk_tokens": 128,
-        "chunking": "document",
-        "max_dead_fraction": 0,
-    }
-    causal = seed["pretrain"]["causal"]
-    assert (causal["layers"], causal["heads"], causal["width"]) == (12, 12, 768)
-    assert (causal["batch_size"], causal["epochs"], causal["validate_every_steps"]) == (16, 100, 500)
-    assert (causal["optimizer"], causal["learning_rate"], causal["schedule"]) == ("adamw", 5e-5, "linear")
+    committed = path.read_text(encoding="utf-8")
+    epochs = yaml(path)["pretrain"]["causal"]["epochs"]
+    path.write_text(committed.replace(f"epochs: {epochs} ", f"epochs: {epochs + 1} ", 1))
+    for change in ("report.title=Hi", "pretrain.causal.learning_rate=5e-5"):
+        command = [sys.executable, "-m", "dvc", "exp", "run", "--quiet", "-S", change]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    params = yaml(path)
+    causal = params["pretrain"]["causal"]
+    assert (causal["epochs"], causal["learning_rate"], params["report"]["title"]) == (epochs + 1, 5e-5, "Hi")
+    lines = changed_lines(committed, path.read_text(encoding="utf-8"))
+    assert len(lines) == 2 * 3
+    assert all("#" in line for line in lines)
 
 
 def test_the_committed_lock_is_of_the_committed_code_and_params():

@@ -248,6 +248,12 @@ def test_a_source_of_nothing_but_broken_pages_is_not_read_to_its_end(ground, tmp
     assert "more than 100 pages of one unit cannot be read; the first is at a.xml, byte" in said
 
 
+def test_no_flipped_bit_goes_unnoticed(capsys):
+    assert chaos.main(["--seed", "1", "--kills", "0", "--flips", "16"]) == 0
+    assert "flipped bits that went unnoticed: 0 of 16" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_a_short_storm_changes_no_byte(capsys):
     assert chaos.main(["--seed", "1", "--kills", "2", "--flips", "16"]) == 0
     said = capsys.readouterr().out

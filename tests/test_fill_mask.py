@@ -15,21 +15,15 @@ from probes.masked_places import accuracy, hidden_places
 from probes.model import load
 from probes.rows import read_shards
 from probes.settings import FillMaskSettings
-from tests.models import make_causal, make_masked, make_tokenizer
-from tests.shards import make_shards
+from tests.models import make_masked, make_tokenizer
 from wikilm.errors import RunError, UsageError
 
 TEXT = f"The river carries {MASK} down to the sea."
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("fill_mask")
-    tokenizer = make_tokenizer(root / "tokenizer")
-    make_causal(root / "causal", tokenizer, positions=48)
-    make_masked(root / "masked", tokenizer, positions=48)
-    make_shards(root / "shards", root / "tokenizer")
-    return root
+def folder(tiny):
+    return tiny
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +166,7 @@ ROWS = npst.arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(2, 40)), e
 
 
 @given(rows=ROWS, fraction=st.floats(0.01, 1), seed=st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_hidden_places_are_a_seeded_share_and_never_the_end_of_text(rows, fraction, seed):
     rows = rows[(rows[:, 1:] != 9).any(axis=1)]
     hidden = hidden_places(rows, fraction, never=9, seed=seed)
@@ -198,7 +192,7 @@ def test_wilsons_interval_is_the_published_one():
         st.integers(1, 20).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=1, max_size=30
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_interval_holds_its_share_and_stays_between_0_and_1(pairs):
     hits, trials = (np.array(column, dtype=np.int64) for column in zip(*pairs, strict=True))
     share = bootstrap(hits, trials, seed=1)

@@ -21,6 +21,7 @@ from launch.flink.hosts import missing
 from launch.flink.job import differences
 from launch.flink.service import Services, free_ports
 from launch.flink.worker_env import environment
+from tests.waiting import MINUTES, wait_until
 from wikilm.errors import RunError
 
 ROOT = Path(__file__).parents[1]
@@ -46,11 +47,8 @@ def alive(pid):
         return False
 
 
-def gone_within(pid, seconds=5.0):
-    end = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < end:
-        time.sleep(0.05)
-    return not alive(pid)
+def gone(pid):
+    return wait_until(lambda: not alive(pid), "the end of the process")
 
 
 # --- Versions and hashes -------------------------------------------------------------------------------------------
@@ -138,7 +136,7 @@ WITH_CHILD = "import subprocess, time; print(subprocess.Popen(['sleep', '600']).
 
 def start(services, name, code):
     service = services.start(name, [sys.executable, "-c", code], dict(os.environ), services.logs)
-    services.wait_until(lambda: bool(service.log.read_text()), name, 20)
+    services.wait_until(lambda: bool(service.log.read_text()), name, MINUTES)
     return service
 
 
@@ -155,7 +153,7 @@ def test_no_service_and_no_child_of_one_outlives_the_block_whatever_ends_it(tmp_
         interrupted()
     deaf, parent = started
     child = int(parent.log.read_text())
-    assert gone_within(child)
+    assert gone(child)
     assert not alive(deaf.process.pid)
     assert not alive(parent.process.pid)
 
@@ -172,7 +170,7 @@ def test_a_service_ends_when_the_one_that_started_it_is_killed(tmp_path):
     launcher.kill()
     launcher.wait()
     launcher.stdout.close()
-    assert gone_within(pid)
+    assert gone(pid)
 
 
 def test_a_service_that_ends_by_itself_is_named_with_the_reason_in_its_log(tmp_path):
@@ -263,13 +261,14 @@ def left_over(folder):
 
 
 def result_of(process, folder):
-    out, err = process.communicate(timeout=900)
+    out, err = process.communicate(timeout=2 * MINUTES)
     assert process.returncode == 0, err
     assert left_over(folder) == []
     return json.loads(out.splitlines()[-1])
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("flink")
 def test_a_flink_cluster_makes_the_bytes_of_a_local_run(launch, tmp_path):
     sources = [str(CORPUS), str(DUMP)] if DUMP.exists() else [str(CORPUS)]
     result = result_of(launch("launch.flink", *(f"--source={source}" for source in sources)), tmp_path)
@@ -280,6 +279,7 @@ def test_a_flink_cluster_makes_the_bytes_of_a_local_run(launch, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("flink")
 @pytest.mark.parametrize(
     ("flags", "outcome"), [([], "recovered"), (["--no-restart"], "failed cleanly, and the rerun completed")]
 )
@@ -293,6 +293,7 @@ def test_a_host_lost_in_the_middle_of_a_run_changes_no_byte(launch, tmp_path, fl
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("flink")
 def test_ctrl_c_stops_the_whole_cluster(launch, tmp_path):
     process = launch("launch.flink")
     said = []
@@ -300,10 +301,14 @@ def test_ctrl_c_stops_the_whole_cluster(launch, tmp_path):
         said.append(line)
         if "the same on Flink" in line or "error" in line:
             break
-    time.sleep(3)  # by then the pipeline is being submitted
+
+    def worker() -> bool:
+        return any("Starting worker" in log.read_text(errors="replace") for log in tmp_path.glob("*/logs/*.log"))
+
+    wait_until(worker, "the start of a worker")
     assert left_over(tmp_path), said
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=MINUTES)
     assert process.returncode == 130, err
     assert err.splitlines()[-1].endswith("error: interrupted")
     assert left_over(tmp_path) == []

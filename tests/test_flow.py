@@ -24,7 +24,7 @@ from pipeline.card import card
 from pipeline.encoder import Encoder
 from pipeline.flow import Stream
 from pipeline.folder import FINAL
-from pipeline.locate import locate
+from pipeline.origins import locate
 from pipeline.runner import beam_options, run_graph
 from pipeline.shard_format import manifest_bytes, open_split, problems, read_manifest
 from pipeline.show import main as show
@@ -113,7 +113,8 @@ def ended(capsys, place: Place, output: Path, *more: object) -> tuple[int, str]:
     "options",
     [
         ("in_memory", 1), ("multi_threading", 1), ("multi_threading", 2), ("multi_threading", 3),
-        ("multi_processing", 1), ("multi_processing", 2), ("multi_processing", 3),
+        pytest.param(("multi_processing", 1), marks=pytest.mark.slow), ("multi_processing", 2),
+        pytest.param(("multi_processing", 3), marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_every_mode_with_any_number_of_workers_gives_the_same_bytes(place, plain, tmp_path, options):

@@ -3,8 +3,10 @@
 Tests marked `hub` ask the real one, wherever it is in reach.
 """
 
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -19,56 +21,63 @@ from probes.fill_mask import fill
 from probes.generation import generate
 from probes.model import load
 from tests.hub_server import COMMIT, hub_environment, hub_server
-from tests.models import make_causal, make_masked, make_tokenizer
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """A hub with tiny models: causal, masked, and one that is pickled."""
-    root = tmp_path_factory.mktemp("hub")
-    tokenizer = make_tokenizer(root / "tokenizer")
-    make_causal(root / "causal", tokenizer)
-    make_masked(root / "masked", tokenizer)
-    make_causal(root / "pickled", tokenizer)
-    torch.save(load_file(root / "pickled" / "model.safetensors"), root / "pickled" / "pytorch_model.bin")
-    (root / "pickled" / "model.safetensors").unlink()
-    torch.save({}, root / "causal" / "pytorch_model.bin")
-    (root / "causal" / "modeling_evil.py").write_text("raise SystemExit\n")
-    models = {
-        "tiny-causal": root / "causal",
-        "someone/tiny-masked": root / "masked",
-        "someone/pickled": root / "pickled",
+@pytest.fixture
+def models(tiny, tmp_path):
+    """Names on a hub of tiny models: causal, masked, and one that is pickled; two have what is not to be downloaded."""
+    for kind in ("causal", "masked", "pickled"):
+        shutil.copytree(tiny / kind.replace("pickled", "causal"), tmp_path / kind)
+    torch.save(load_file(tmp_path / "pickled" / "model.safetensors"), tmp_path / "pickled" / "pytorch_model.bin")
+    (tmp_path / "pickled" / "model.safetensors").unlink()
+    torch.save({}, tmp_path / "causal" / "pytorch_model.bin")
+    (tmp_path / "causal" / "modeling_evil.py").write_text("raise SystemExit\n")
+    return {
+        "tiny-causal": tmp_path / "causal",
+        "someone/tiny-masked": tmp_path / "masked",
+        "someone/pickled": tmp_path / "pickled",
     }
-    with hub_server(models) as (address, requests):
-        yield root, address, requests
 
 
 ASK = """
 import contextlib, io, json, sys
+from huggingface_hub import close_session
 from wikilm.cli import run
 from probes.__main__ import PROGRAM, main
 
-answers = []
-for argv in json.loads(sys.argv[1]):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = run(main, PROGRAM, argv)
-    answers.append([status, out.getvalue(), err.getvalue()])
-print(json.dumps(answers))
+for line in sys.stdin:
+    answers = []
+    for argv in json.loads(line):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = run(main, PROGRAM, argv)
+        answers.append([status, out.getvalue(), err.getvalue()])
+    close_session()  # no connection outlives the hub
+    print(json.dumps(answers), flush=True)
 """
 GENERATE = ("generate", "--model", "tiny-causal", "--prompt", "The river", "--json", "--steps")
 FILL_MASK = ("fill-mask", "--model", "someone/tiny-masked", "--text", "The [MASK].", "--json")
 
 
-def ask(address, home, *questions):
-    """(status, stdout, stderr) of each question, in one process of its own: the hub's address is read at import."""
-    environment = {**os.environ, **hub_environment(address, home), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", ASK, json.dumps(questions)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+@contextlib.contextmanager
+def asked(address, home):
+    """A function from questions to the (status, stdout, stderr) of each, by a process of its own, to which a hub's
+    address is given as it starts."""
+    environment = {**os.environ, **hub_environment(address, home)}
+    command = [sys.executable, "-c", ASK]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def ask(*questions):
+            process.stdin.write(json.dumps(questions) + "\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        yield ask
+    assert process.returncode == 0
 
 
 def fails(answer, name, fragment):
@@ -80,17 +89,22 @@ def fails(answer, name, fragment):
     assert err.count("\n") == 1
 
 
-def test_models_are_loaded_by_name_without_pickles_or_code_and_answer_when_the_hub_is_gone(served, tmp_path):
-    root, address, requests = served
+def test_models_are_loaded_by_name_without_pickles_or_code_and_answer_when_the_hub_is_gone(models, tmp_path):
     strange = [("anatomy", "--model", name) for name in ("no-such-model", "someone/pickled")]
-    generated, filled, unknown, pickled = ask(address, tmp_path, GENERATE, FILL_MASK, *strange)
+    with contextlib.ExitStack() as process:
+        with hub_server(models) as (address, requests):
+            ask = process.enter_context(asked(address, tmp_path / "home"))
+            generated, filled, unknown, pickled = ask(GENERATE, FILL_MASK, *strange)
+        again, unreachable = ask(FILL_MASK, ("anatomy", "--model", "someone/never-seen"))  # the hub is gone
 
     assert generated[0] == 0, generated[2]
     (generation,) = json.loads(generated[1])["generations"]
-    assert generation["ids"] == list(generate(load(str(root / "causal")), "The river", 16, 5, steps=False).ids)
+    expected = generate(load(str(models["tiny-causal"])), "The river", 16, 5, steps=False)
+    assert generation["ids"] == list(expected.ids)
     assert filled[0] == 0, filled[2]
     best = json.loads(filled[1])["models"][0]["clozes"][0]["blanks"][0]["choices"][0]
-    assert best["id"] == fill(load(str(root / "masked")), "The [MASK].", 5, 1).blanks[0].choices[0].id
+    masked = load(str(models["someone/tiny-masked"]))
+    assert best["id"] == fill(masked, "The [MASK].", 5, 1).blanks[0].choices[0].id
 
     files = [request for request in requests if "/resolve/" in request]
     assert any(request.endswith("tiny-causal/resolve/" + COMMIT + "/model.safetensors") for request in files)
@@ -99,9 +113,6 @@ def test_models_are_loaded_by_name_without_pickles_or_code_and_answer_when_the_h
     fails(unknown, "no-such-model", "the hub has no such model")
     fails(pickled, "someone/pickled", "holds pickled weights only")
 
-    with hub_server({}) as (gone, _):
-        pass  # the port is free again: nobody answers there
-    again, unreachable = ask(gone, tmp_path, FILL_MASK, ("anatomy", "--model", "someone/never-seen"))
     assert again == filled
     fails(unreachable, "someone/never-seen", "the model hub cannot be reached")
     assert "HF_ENDPOINT" in unreachable[2]

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from pipeline import shard_format as sf
 from pipeline.article import Article
 from pipeline.chunk import chunk
-from pipeline.locate import main, pieces
+from pipeline.locate import main
+from pipeline.origins import pieces
 from pipeline.place import Place
 from pipeline.shard import ArrowFile, ShardFile, dataset_files, file_entry
 from tests.models import make_tokenizer
 from tests.shards import make_shards
 from wikilm.cli import run
+from wikilm.terminal import columns
 
 END = 0  # of text; all other ids say which token of which article they are
 BASE = "https://lv.wikipedia.org/wiki/Main"
@@ -145,6 +147,14 @@ def test_without_a_known_wiki_there_is_no_address(capsys, tmp_path):
     _, out, _ = located(capsys, packed(tmp_path, [[("Ant", 5)]], ""), 0)
     assert json.loads(out.splitlines()[-1])["articles"][0]["url"] is None
     assert "unknown" in out
+
+
+def test_titles_of_any_script_keep_the_addresses_in_one_column(capsys, tmp_path):
+    _, out, _ = located(capsys, packed(tmp_path, [[("京都市", 5), ("Ant", 5)]], BASE), 1)
+    heading, *rows, _ = out.splitlines()
+    assert len(rows) == 2
+    before = [line[: line.index(word)] for line, word in [(heading, "URL"), *((row, "https") for row in rows)]]
+    assert len(set(map(columns, before))) == 1
 
 
 def test_a_title_cannot_control_the_terminal(capsys, tmp_path):

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -12,6 +11,7 @@ import pipeline.lock
 import pipeline.store
 from pipeline.lock import Holder, holder_of, only_one
 from pipeline.place import Place
+from tests.waiting import MINUTES, wait_until
 from wikilm.errors import RunError, UsageError
 
 
@@ -27,7 +27,7 @@ def output(request, tmp_path, monkeypatch) -> Place:
 def hold(output: Place, held: threading.Event, stop: threading.Event):
     with only_one(output, "lock"):
         held.set()
-        stop.wait(20)
+        stop.wait(MINUTES)
 
 
 def dead_process() -> int:
@@ -40,7 +40,7 @@ def test_the_second_run_is_refused_and_told_who_the_first_is_until_that_one_ends
     held, stop = threading.Event(), threading.Event()
     first = threading.Thread(target=hold, args=(output, held, stop))
     first.start()
-    assert held.wait(20)
+    assert held.wait(MINUTES)
     with (
         pytest.raises(UsageError, match=rf"another run .*host .*, process {os.getpid()}, since 20.*--output"),
         only_one(output, "lock"),
@@ -68,21 +68,10 @@ def test_a_lock_of_another_host_is_taken_over_only_after_silence(output, monkeyp
     with pytest.raises(UsageError, match="host elsewhere"), only_one(output, "lock"):
         pass
     monkeypatch.setattr(pipeline.lock, "DEAD_SECONDS", 0.0)
-    alive = threading.Event()
-
-    def beat():
-        while not alive.wait(0.01):
-            output.write("lock", other.data())
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    with (
-        pytest.raises(UsageError, match="host elsewhere"),
-        only_one(output, "lock"),
-    ):  # its clock is wrong, it is not dead
-        pass
-    alive.set()
-    thread.join()
+    with monkeypatch.context() as patch:  # its clock is wrong, it is not dead: it beats while the other waits
+        patch.setattr(pipeline.lock.time, "sleep", lambda _: output.write("lock", other.data()))
+        with pytest.raises(UsageError, match="host elsewhere"), only_one(output, "lock"):
+            pass
     with only_one(output, "lock") as lock:
         lock.check()
     assert output.names() == []
@@ -91,12 +80,16 @@ def test_a_lock_of_another_host_is_taken_over_only_after_silence(output, monkeyp
 @pytest.mark.parametrize("output", ["file", "store"], indirect=True)
 def test_a_run_whose_lock_was_taken_over_notices_and_leaves_it_to_the_other(output):
     with only_one(output, "lock") as lock:
-        time.sleep(0.2)
+        first = holder_of(output, "lock").beat
+        wait_until(lambda: holder_of(output, "lock").beat > first, "a beat")
         lock.check()  # its own beats are no takeover
         theirs = Holder.me().data()
-        while not lock._lost.is_set():  # a beat that was under way may overwrite it once
+
+        def taken_over() -> bool:  # a beat that was under way may overwrite it once
             output.write("lock", theirs)
-            time.sleep(0.02)
+            return lock._lost.is_set()
+
+        wait_until(taken_over)
         output.write("lock", theirs)
         with pytest.raises(RunError, match="took this folder over"):
             lock.check()
@@ -137,11 +130,11 @@ def test_of_many_runs_that_begin_at_once_one_has_the_lock(output):
     together = threading.Barrier(6)
 
     def begin(number: int):
-        together.wait(20)
+        together.wait(MINUTES)
         with contextlib.suppress(UsageError):
             with only_one(output, "lock"):
                 had.append(number)
-                time.sleep(0.5)
+                wait_until(lambda: len(had) + len(refused) == 6, "an answer to all six")
             return
         refused.append(number)
 

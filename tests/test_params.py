@@ -1,13 +1,20 @@
 """params.yaml: what is right is loaded as it stands, and what is wrong names its key."""
 
+import argparse
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.flags import source_settings
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings, TokenizerSettings
 from wikilm.errors import UsageError
-from wikilm.params import DEFAULT_PARAMS, Section, section
+from wikilm.params import Section, section
+from wikilm.sections import SECTIONS, settings_of
 
+SOURCE_FLAGS = ("unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds")
+ROOT = Path(__file__).parents[1]
 SHARDS = "shards: {chunk_tokens: 128, chunking: pack, max_dead_fraction: 0.5}\n"
 
 
@@ -37,15 +44,27 @@ def test_a_section_is_loaded_and_frozen(tmp_path):
         settings.chunk_tokens = 64
 
 
-def test_flags_that_say_all_need_no_file(tmp_path, monkeypatch):
+def test_without_a_params_file_the_laptop_preset_holds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    given = {"chunk_tokens": 64, "chunking": "pack", "max_dead_fraction": 0.5}
-    assert section(DEFAULT_PARAMS, "shards", ShardsSettings, given) == ShardsSettings(**given)
-    for too_little in ({}, {"chunk_tokens": 64}):
-        with pytest.raises(UsageError, match="no such params file"):
-            section(DEFAULT_PARAMS, "shards", ShardsSettings, too_little)
+    for key in SECTIONS:
+        assert isinstance(section(None, key, settings_of(key)), settings_of(key))
+    assert section(None, "shards", ShardsSettings, {"chunk_tokens": 64}).chunk_tokens == 64
+    assert Path(section(None, "source", SourceSettings).path).is_file(), "the bundled corpus, wherever one is"
+    with pytest.raises(UsageError, match=r"^--chunk-tokens: should be greater"):
+        section(None, "shards", ShardsSettings, {"chunk_tokens": 2})
+    (tmp_path / "params.yaml").write_text(SHARDS.replace("128", "32"))
+    assert section(None, "shards", ShardsSettings).chunk_tokens == 32
     with pytest.raises(UsageError, match="no such params file"):
-        section(tmp_path / "other.yaml", "shards", ShardsSettings, given)
+        section(tmp_path / "other.yaml", "shards", ShardsSettings)
+
+
+def test_a_source_elsewhere_is_taken_instead_of_the_path_that_dvc_hashes(tmp_path):
+    text = "source: {path: here.bz2, address: 'wikimedia:ltgwiki/latest', unit_bytes: 1}"
+    assert load(tmp_path, text, "source", SourceSettings).path == "wikimedia:ltgwiki/latest"
+    named = argparse.Namespace(params=tmp_path / "params.yaml", source="there.bz2", **dict.fromkeys(SOURCE_FLAGS))
+    assert source_settings(named).path == "there.bz2"
+    with pytest.raises(UsageError, match=r"source\.address: .*5"):
+        load(tmp_path, text.replace("'wikimedia:ltgwiki/latest'", "5"), "source", SourceSettings)
 
 
 def test_a_flag_wins_over_the_file(tmp_path):
@@ -117,8 +136,8 @@ def test_take_is_two_counts(tmp_path, take):
 
 
 def test_the_committed_params_are_valid():
-    for key, settings in {"source": SourceSettings, "split": SplitSettings, "tokenizer": TokenizerSettings}.items():
-        assert section(DEFAULT_PARAMS, key, settings)
+    for key in SECTIONS:
+        assert section(ROOT / "params.yaml", key, settings_of(key))
 
 
 @given(st.text(max_size=200))

@@ -98,7 +98,7 @@ def test_plain_text_is_not_taken_for_wikitext() -> None:
     assert text_of(article, Site(), is_wikitext=False) == "a '' [[b]]\n{{c}} "
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     sizes=st.lists(st.integers(1, 7), min_size=1, max_size=4), rows=st.integers(1, 4), unit_bytes=st.integers(1, 4000)
 )
@@ -143,7 +143,7 @@ ANY_ID = st.none() | st.sampled_from(
 ANY_TITLE = st.none() | st.sampled_from(["T", " T", "T\u3000", "", " ", "\u200b", "é", "T\x00"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     rows=st.lists(st.tuples(ANY_ID, ANY_TITLE, st.none() | st.text(max_size=3)), min_size=1, max_size=6),
     kind=st.sampled_from([pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.binary()]),

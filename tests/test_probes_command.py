@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from probes.__main__ import PROGRAM, main
-from probes.output import json_text, printable, quoted, table, write_atomically
-from tests.models import make_causal, make_masked, make_tokenizer
-from tests.shards import make_shards
+from probes.output import json_text, printable, quoted, table
+from tests.models import make_tokenizer
 from wikilm.cli import run
+from wikilm.files import write_atomically
 from wikilm.params import read_params
 
 COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "report")
@@ -23,13 +23,8 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("probes")
-    tokenizer = make_tokenizer(root / "tokenizer")
-    make_causal(root / "causal", tokenizer, positions=48)
-    make_masked(root / "masked", tokenizer, positions=48)
-    make_shards(root / "shards", root / "tokenizer")
-    return root
+def folder(tiny):
+    return tiny
 
 
 @pytest.fixture
@@ -286,3 +281,5 @@ def test_text_for_people_shows_what_it_neutralises():
     assert printable("a\nb", keep="\n") == "a\nb"
     assert quoted(' "x"') == '" \\"x\\""'
     assert table([("name", "n"), ("a", "1"), ("bc", "10")]) == "  name   n\n  a      1\n  bc    10"
+    assert table([("n", "name"), ("1", "京"), ("2", "abc")]) == "  n  name\n  1  京\n  2  abc"
+    assert table([("name", "n"), ("京", "1"), ("e\u0301", "2")]) == "  name  n\n  京    1\n  e\u0301     2"

@@ -8,6 +8,7 @@ from pipeline.ledger import UnitReport
 from pipeline.place import Place
 from pipeline.progress import Progress, Seen, line
 from pipeline.unit import NOTHING
+from tests.waiting import wait_until
 
 
 class Terminal(io.StringIO):
@@ -65,15 +66,18 @@ def test_a_terminal_gets_a_bar_that_ends_full_also_when_it_begins_in_the_middle(
 
 
 def test_a_log_gets_a_line_now_and_then_and_a_short_run_none(work, monkeypatch):
+    monkeypatch.setattr(pipeline.progress, "LINE_SECONDS", 3600.0)
     with Progress(work, [1000], stream=(stream := io.StringIO())):
         done(work, 0)
     assert stream.getvalue() == ""
-    for name, seconds in (("LINE_SECONDS", 0.05), ("POLL_SECONDS", 0.01), ("REMOTE_POLL_SECONDS", 0.01)):
+    for name, seconds in (("LINE_SECONDS", 0.05), ("POLL_SECONDS", 0.001), ("REMOTE_POLL_SECONDS", 0.001)):
         monkeypatch.setattr(pipeline.progress, name, seconds)
+    began = time.monotonic()
     with Progress(work, [1000, 1000], stream=stream):
-        time.sleep(0.3)
-    assert all(text.startswith("shards: 1/2 units") for text in stream.getvalue().splitlines())
-    assert 1 <= len(stream.getvalue().splitlines()) < 20
+        wait_until(lambda: stream.getvalue().count("\n") >= 3, "a third line")
+    lines, most = stream.getvalue().splitlines(), (time.monotonic() - began) / 0.05
+    assert all(text.startswith("shards: 1/2 units") for text in lines)
+    assert len(lines) <= most
 
 
 def test_a_store_out_of_reach_costs_no_run(work, monkeypatch):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline import ranges
 from pipeline.ranges import Ahead, Ranges
+from tests.waiting import MINUTES
 from wikilm.errors import RunError
 
 DATA = bytes(range(256)) * 4
@@ -53,9 +54,9 @@ def test_the_next_block_is_fetched_while_the_reader_has_one_and_one_at_a_time() 
     stream = io.BufferedReader(Ranges(Ahead(fetch, 250), 250), 100)
     assert stream.read(10) == DATA[:10]
     for _ in range(2):
-        assert began.acquire(timeout=10)
+        assert began.acquire(timeout=MINUTES)
     assert stream.read() == DATA[10:250]
-    assert began.acquire(timeout=10)
+    assert began.acquire(timeout=MINUTES)
     assert not began.acquire(blocking=False), "nothing is fetched from the end on"
 
 

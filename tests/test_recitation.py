@@ -110,7 +110,7 @@ def test_a_sample_of_rows_is_seeded_and_in_order(folder, causal, shards):
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_shares_are_counts_of_tokens_and_of_whole_rows(equal):
     right = np.array(equal)
     truth = np.arange(right.size).reshape(right.shape)
@@ -122,7 +122,7 @@ def test_shares_are_counts_of_tokens_and_of_whole_rows(equal):
 
 
 @given(equal=st.lists(st.booleans(), min_size=1, max_size=12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_spans_join_to_the_text_and_alternate(causal, equal):
     letters = "abcdefghijkl"[: len(equal)]
     ids = np.array(causal.tokenizer.convert_tokens_to_ids(list(letters)))

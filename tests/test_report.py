@@ -14,11 +14,9 @@ from probes.model import load
 from probes.output import json_text
 from probes.plots import loss_curves, recitation_by_prefix
 from probes.recitation import recite
-from probes.report import Inputs, describe, write_report
+from probes.report import Inputs, write_report
 from probes.rows import read_shards
 from probes.settings import FillMaskSettings, RecitationSettings, ReportSettings
-from tests.models import make_causal, make_masked, make_tokenizer
-from tests.shards import make_shards
 from wikilm.errors import RunError
 
 HOSTILE = "<script>alert(1)</script> \"'>& \x1b[2J \u202e"
@@ -39,15 +37,12 @@ def training(kind):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tiny, tmp_path_factory):
     """All that a report needs, with hostile text wherever text comes from outside."""
-    root = tmp_path_factory.mktemp("report")
-    tokenizer = make_tokenizer(root / "tokenizer")
-    make_causal(root / "causal", tokenizer, positions=48)
-    make_masked(root / "masked", tokenizer, positions=48)
+    root = shutil.copytree(tiny, tmp_path_factory.mktemp("report"), dirs_exist_ok=True)
     for kind in ("causal", "masked"):
         (root / kind / "training.json").write_text(json.dumps(training(kind)))
-    manifest = make_shards(root / "shards", root / "tokenizer")
+    manifest = read_manifest(root / "shards")
     source = manifest.source.model_copy(update={"name": HOSTILE, "checksum": HOSTILE})
     left_out = {HOSTILE: 3, "namespace:1": 2, "namespace:10": 5, "not_taken": 4}
     counts = manifest.counts.model_copy(update={"left_out": left_out})
@@ -74,8 +69,8 @@ def inputs(root):
 
 @pytest.fixture(scope="module")
 def report(made):
-    figures = write_report(inputs(made), made / "report", ReportSettings(title=f"About {HOSTILE}"))
-    return (made / "report" / "index.html").read_text(encoding="utf-8"), figures
+    figures, told = write_report(inputs(made), made / "report", ReportSettings(title=f"About {HOSTILE}"))
+    return (made / "report" / "index.html").read_text(encoding="utf-8"), figures, told
 
 
 class Page(HTMLParser):
@@ -119,7 +114,7 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(report):
 
 
 def test_hostile_text_is_shown_as_text(report):
-    html, _ = report
+    html = report[0]
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)" in html
     assert "\x1b" not in html
@@ -155,7 +150,20 @@ def test_the_metrics_are_grouped_numbers_of_four_digits_on_disk_as_returned(made
     for of_group in stored.values():
         for value in of_group.values():
             assert value == float(f"{value:.4g}")
-    assert "causal val loss" in describe(report[1])
+
+
+def test_the_five_figures_that_matter_are_those_of_the_results(made, report):
+    recitation = json.loads((made / "results" / "recitation.json").read_text())["metrics"]
+    hidden = json.loads((made / "results" / "fill_mask.json").read_text())["metrics"]
+    shares = [recitation["train_tokens"], recitation["validation_tokens"]]
+    shares += [hidden["masked_train_top5"], hidden["masked_validation_top5"]]
+    lines = report[2].splitlines()
+    assert [line.split("  ")[-2].strip() for line in lines[:4]] == [f"{100 * share:.1f} %" for share in shares]
+    assert lines[4].lstrip().split("  ") == [
+        "4.00",
+        "lowest validation loss of the causal model, at step 40 of 100; 6.00 at the end",
+    ]
+    assert max(map(len, lines)) <= 120
 
 
 def test_a_figure_that_the_results_lack_is_left_out(made, tmp_path):
@@ -165,9 +173,8 @@ def test_a_figure_that_the_results_lack_is_left_out(made, tmp_path):
     for model in result["models"]:
         model["accuracies"] = []
     path.write_text(json.dumps(result))
-    assert list(write_report(inputs(tmp_path / "copy"), tmp_path / "report", ReportSettings())["masked"]) == [
-        "val_loss"
-    ]
+    figures, _ = write_report(inputs(tmp_path / "copy"), tmp_path / "report", ReportSettings())
+    assert list(figures["masked"]) == ["val_loss"]
 
 
 def test_the_same_inputs_give_the_same_bytes(made, report, tmp_path):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline import clean_text
 from pipeline.article import Article
-from pipeline.clean_text import TooSlow, clean, clean_slowly
+from pipeline.clean_text import TooSlow, clean_slowly
+from pipeline.clean_text import clean_fast as clean
 from pipeline.settings import SourceSettings
 from pipeline.site import Site
 from pipeline.source import open_source, read_unit
@@ -57,14 +58,14 @@ def articles(path: Path) -> tuple[Site, list[str]]:
     return source.site, [page.text for page in pages if isinstance(page, Article)]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(PAGES)
 def test_both_paths_give_the_same_text(wikitext: str) -> None:
     assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE)
 
 
 @pytest.mark.slow
-@settings(max_examples=50_000, deadline=None)
+@settings(max_examples=50_000)
 @given(PAGES)
 def test_both_paths_give_the_same_text_however_often_it_is_tried(wikitext: str) -> None:
     assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE)
@@ -149,7 +150,7 @@ def test_without_numba_the_slow_path_says_so_once_and_gives_the_same(numba: str,
     code = (
         "import sys\ndef fail(**options): raise RuntimeError('no locator')\n"
         f"sys.modules['numba'] = {numba}\n"
-        "from pipeline.clean_text import clean\nfrom pipeline.site import Site\n"
+        "from pipeline.clean_text import clean_fast as clean\nfrom pipeline.site import Site\n"
         "for _ in range(2): sys.stdout.write(clean(\"'''a''' [[b|c]] {{d}}&amp; x\", Site()))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -176,12 +177,42 @@ def test_the_limit_holds_for_what_the_compiled_path_leaves() -> None:
 
 
 @pytest.mark.slow
-def test_the_first_process_says_that_it_compiles_and_later_ones_do_not(tmp_path: Path) -> None:
+def test_of_several_processes_one_compiles_and_says_so_while_the_others_wait_for_it(tmp_path: Path) -> None:
     code = (
-        """from pipeline.clean_text import clean; from pipeline.site import Site; print(clean("'''A''' b", Site()))"""
+        "from pipeline import token_core\nfrom pipeline.clean_text import clean_fast\nfrom pipeline.site import Site\n"
+        "print(clean_fast('a', Site()), sum(token_core.tokenize.stats.cache_misses.values()))"
     )
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-c", code]
-    said = [subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True) for _ in range(2)]
-    assert [done.stdout for done in said] == ["A b\n", "A b\n"]
-    assert ["is compiled, once here" in done.stderr for done in said] == [True, False]
+    started = [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    ended = [process.communicate() for process in started]
+    assert sorted(out for out, _ in ended) == ["a 0\n", "a 0\n", "a 1\n"]
+    assert all("compiling the cleaner of wikitext, once on this machine" in told for _, told in ended)
+    later = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert (later.stdout, later.stderr) == ("a 0\n", "")
+
+
+def test_a_small_source_is_cleaned_without_the_compiler_and_a_large_one_with_it() -> None:
+    code = (
+        "import sys\nfrom pipeline import fast_path\nfrom pipeline.clean_text import clean\n"
+        "from tests.test_scanner import ROOT, articles\n"
+        "site, texts = articles(ROOT / 'corpus' / 'miniwiki-pages-articles-multistream.xml.bz2')\n"
+        "before = [clean(text, site) for text in texts]\n"
+        "assert 'numba' not in sys.modules\n"
+        "fast_path.LOAD_AFTER = fast_path.COMPILE_AFTER = sum(map(len, texts)) * 3 // 2\n"
+        "assert [clean(text, site) for text in texts] == before\n"
+        "assert 'pipeline.scanner' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_page_too_slow_for_the_slow_path_is_left_to_the_compiled_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "[[a|b]] {{c}}\n" * 10_000  # simple, so that the compiled path does all of it
+    monkeypatch.setattr(clean_text, "fast_path", lambda characters: None)
+    with pytest.raises(TooSlow):
+        clean_slowly(text, SITE, max_seconds=0.001)
+    assert clean_text.clean(text, SITE, max_seconds=0.001) == clean(text, SITE)

@@ -45,7 +45,7 @@ def at_once(some: Rows, vocab_size: int) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.integers(0, 3000),
     st.lists(st.integers(0, 3000), max_size=6),

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -9,16 +10,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline import shard_format as sf
-from tests.models import make_tokenizer
 from tests.shards import make_shards
 from wikilm.errors import RunError
 
 
 @pytest.fixture
-def shards(tmp_path):
-    make_tokenizer(tmp_path / "tokenizer")
+def shards(tiny, tmp_path):
     folder = tmp_path / "shards"
-    return folder, make_shards(folder, tmp_path / "tokenizer")
+    return folder, make_shards(folder, tiny / "tokenizer")
 
 
 def test_the_manifest_reads_back_as_it_was_written(shards):
@@ -60,9 +59,8 @@ def test_a_damaged_manifest_is_refused_in_one_line(tmp_path, damage):
     assert "\n" not in str(error.value)
 
 
-def test_every_flipped_bit_of_a_manifest_is_found_when_it_is_read(shards):
-    folder, _ = shards
-    good = (folder / sf.MANIFEST).read_bytes()
+def test_every_flipped_bit_of_a_manifest_is_found_when_it_is_read(tiny, tmp_path):
+    good = sf.manifest_bytes(make_shards(tmp_path, tiny / "tokenizer", units=1))
     for bit in range(8 * len(good)):
         data = bytearray(good)
         data[bit // 8] ^= 1 << bit % 8
@@ -122,6 +120,15 @@ def test_rows_of_another_length_than_the_manifest_says_are_refused(shards):
     (folder / sf.MANIFEST).write_bytes(sf.manifest_bytes(other))
     with pytest.raises(RunError, match=r"not the shard that manifest\.json names"):
         sf.open_split(folder, sf.read_manifest(folder), "train")
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.sampled_from([1, 2**16 + 1]))
+def test_rows_as_an_array_are_the_rows_of_the_table_and_no_copy(start, length, vocab_size):
+    ids = pa.array(np.arange(72).reshape(9, 8).tolist(), sf.schema(8, vocab_size).field("input_ids").type)
+    rows = sf.token_rows(ids.slice(start, length))
+    assert rows.tolist() == ids.slice(start, length).to_pylist()
+    assert rows.shape[1] == 8
+    assert not rows.size or np.shares_memory(rows, np.from_dlpack(ids.values))
 
 
 @given(st.integers(0, 99_998), st.integers(1, 99_999))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.clean_text import clean
+from pipeline.clean_text import clean_fast as clean
 from pipeline.site import Site
 from pipeline.template_words import SHAPES, WORDS
 from pipeline.templates import expand, variant

@@ -189,13 +189,18 @@ def bare_copy(folder, tmp_path, gap: bool) -> Path:
 
 def test_a_hub_name_is_fetched_and_a_hub_without_it_is_told_in_one_line(folder, tmp_path):
     with hub_server({"tiny/model": folder}) as (address, _):
-        environment = os.environ | hub_environment(address, tmp_path / "home") | {"OMP_NUM_THREADS": "1"}
-        for name, status in (("tiny/model", 0), ("tiny/none", 1)):
-            command = [sys.executable, "-m", "pipeline.tokenizer", "--pretrained", name, "--params", _p(tmp_path)]
-            command += ["--output", tmp_path / str(status)]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            assert done.returncode == status, done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+        script = (
+            "import sys; from pipeline.tokenizer import main; from wikilm.cli import run\n"
+            "for name, output in zip(sys.argv[2::2], sys.argv[3::2], strict=True):\n"
+            "    flags = ['--pretrained', name, '--params', sys.argv[1], '--output', output]\n"
+            "    print('ended with', run(main, 'tokenizer', flags), file=sys.stderr)"
+        )
+        names = ["tiny/model", tmp_path / "0", "tiny/none", tmp_path / "1"]
+        command = [sys.executable, "-c", script, _p(tmp_path), *names]
+        environment = os.environ | hub_environment(address, tmp_path / "home")
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    told = done.stderr.partition("ended with 0\n")[2]
+    assert told.strip().splitlines()[1:] == ["ended with 1"], done.stderr
     assert "--pretrained tiny/none: cannot load" in done.stderr
     assert Encoder(tmp_path / "0").vocab_size == 300
     assert not (tmp_path / "1").exists()

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -57,11 +56,8 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    folder = tmp_path_factory.mktemp("place")
-    make_tokenizer(folder / "tokenizer")
-    make_shards(folder / "shards", folder / "tokenizer")
-    return Place(folder / "shards", folder / "tokenizer")
+def place(tiny: Path) -> Place:
+    return Place(tiny / "shards", tiny / "tokenizer")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -243,50 +239,46 @@ def test_the_model_card_says_what_the_model_is_and_how_to_use_it(
     assert tokenizer.mask_token == MASK
 
 
-def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str]) -> None:
-    """Until there is such a file, or the process has ended."""
-    for _ in range(600):
-        if list(folder.glob(pattern)) or process.poll() is not None:
-            return
-        time.sleep(0.05)
+SIGNALLED = """
+import os, runpy, sys
+number, checkpoint = int(sys.argv[1]), sys.argv[2]
+def hook(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith(checkpoint):
+        os.kill(os.getpid(), number)
+sys.addaudithook(hook)
+sys.argv = ["train", *sys.argv[3:]]
+runpy.run_module("train", run_name="__main__")
+"""
 
 
-def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "train", *arguments]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, env=environment()
-    )
+def signalled(number: int, checkpoint: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """A run in a process of its own that gets a signal when a checkpoint is about to get its name."""
+    command = [sys.executable, "-c", SIGNALLED, str(int(number)), checkpoint, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment(), check=False)
 
 
-@pytest.mark.parametrize("objective", ["causal", "masked"])
+@pytest.mark.parametrize("objective", ["causal", pytest.param("masked", marks=pytest.mark.slow)])
 def test_killed_and_started_again_it_gives_the_very_numbers_of_an_undisturbed_run(
     place: Place, tmp_path: Path, request: pytest.FixtureRequest, objective: str
 ) -> None:
     undisturbed: Path = request.getfixturevalue(objective)
     arguments = place.arguments(tmp_path, objective)
-    process = start(arguments)
-    wait_for(tmp_path, "runs/model/*/step-*", process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    assert signalled(signal.SIGKILL, "step-00000014", arguments).returncode == -signal.SIGKILL
     assert not (tmp_path / "model").exists()
-    left = list(tmp_path.glob("runs/model/*/step-*"))
-    assert left
+    assert [path.name for path in tmp_path.glob("runs/model/*/step-*")] == ["step-00000007"]
     shutil.rmtree(tmp_path / "metrics")  # as DVC does before it runs a stage again
     again = train(arguments)
-    assert "from step" in again.stderr
+    assert "from step 7" in again.stderr
     assert hashes(tmp_path / "model") == hashes(undisturbed / "model")
     assert hashes(tmp_path / "metrics") == hashes(undisturbed / "metrics")
 
 
 def test_asked_to_end_it_saves_first_and_then_goes_on(place: Place, tmp_path: Path, causal: Path) -> None:
     arguments = place.arguments(tmp_path)
-    process = start(arguments)
-    wait_for(tmp_path, "runs/model/*/step-*", process)
-    process.terminate()
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert "Traceback" not in told
-    assert "stopped by SIGTERM, saved at step" in told
+    ended = signalled(signal.SIGTERM, "step-00000007", arguments)
+    assert ended.returncode == 143
+    assert "Traceback" not in ended.stderr
+    assert "stopped by SIGTERM, saved at step" in ended.stderr
     train(arguments)
     assert hashes(tmp_path / "model") == hashes(causal / "model")
 
@@ -337,6 +329,7 @@ def test_two_processes_give_the_curve_of_one(place: Place, tmp_path: Path, objec
         assert curves[0] == pytest.approx(curves[1], rel=1e-5)
 
 
+@pytest.mark.slow  # launches of two processes are in every run of the tests
 def test_accelerate_launch_on_one_process_is_the_same_as_the_plain_command(place: Place, tmp_path: Path) -> None:
     launch = ["accelerate.commands.launch", "--quiet", "--config_file", "launch/cpu.yaml", "-m", "train"]
     command = [sys.executable, "-m", *launch, *place.arguments(tmp_path), "--max-steps", "3"]

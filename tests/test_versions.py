@@ -62,9 +62,9 @@ def finished(tmp_path_factory) -> Path:
     folder.mkdir()
     for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, folder)
-    source = yaml(ROOT / "params.yaml")["source"]["watch"]
+    source = yaml(ROOT / "params.yaml")["source"]["path"]
     names = {
-        path.replace("${source.watch}", source)
+        path.replace("${source.path}", source)
         for stage in stages().values()
         for kind in ("deps", "outs", "metrics", "plots")
         for path in paths(stage.get(kind, []))

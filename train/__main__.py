@@ -1,16 +1,14 @@
 """The command `python -m train`: shards and a tokenizer in, a pretrained language model out."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from train.settings import OBJECTIVES
-from wikilm.cli import Parser, run
-from wikilm.errors import RunError, UsageError
-from wikilm.params import DEFAULT_PARAMS
+from wikilm.cli import Parser, program, run
 
+PROGRAM = "python -m train"
 EPILOG = """examples:
   python -m train --objective causal --shards data/shards --tokenizer data/tokenizer --output models/causal
   accelerate launch --quiet --config_file launch/multi-gpu.yaml -m train --objective masked ...
@@ -27,17 +25,16 @@ of all of these, and adds a traceback of its own unless it is given --quiet.
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = Parser(
-        prog="python -m train",
+        prog=program(PROGRAM),
         description="Pretrain GPT-2 (causal) or BERT (masked) on shards of token ids.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--objective", required=True, choices=OBJECTIVES, help="causal: predict the next token; masked: fill in masks")
     add("--shards", required=True, type=Path, metavar="DIR", help="what python -m pipeline wrote")
     add("--tokenizer", required=True, type=Path, metavar="DIR", help="the tokenizer that made the shards")
     add("--output", required=True, type=Path, metavar="DIR", help="the finished model, as from_pretrained loads it")
-    add("--params", type=Path, default=DEFAULT_PARAMS, metavar="FILE", help="settings (default: params.yaml)")
+    parser.add_params()
     add("--max-steps", type=_positive, metavar="N", help="stop early; the schedule stays that of the planned steps")
     add("--runs", type=Path, metavar="DIR", help="checkpoints to go on from (default: runs/NAME beside --output)")
     add("--metrics", type=Path, metavar="DIR", help="curves by DVCLive (default: metrics/NAME beside --output)")
@@ -67,19 +64,5 @@ def _positive(text: str) -> int:
     return number
 
 
-def entry() -> int:
-    """The exit status. Wrong usage is told by the first process alone; a failure by each that has one."""
-    if os.environ.get("RANK", "0") == "0":
-        return run(main, "train")
-    try:
-        main()
-        return 0
-    except UsageError as error:
-        return error.exit_status
-    except RunError as error:
-        print(f"train: process {os.environ['RANK']}: {error}", file=sys.stderr)
-        return error.exit_status
-
-
 if __name__ == "__main__":
-    sys.exit(entry())
+    sys.exit(run(main, PROGRAM))

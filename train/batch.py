@@ -10,9 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from pipeline.shard_format import Manifest, open_split
+from pipeline.shard_format import Manifest, open_split, token_rows
 from wikilm.errors import RunError
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -41,7 +40,7 @@ class Rows:
             RunError: a shard is not what the manifest says.
         """
         column = open_split(folder, manifest, split).column("input_ids")
-        self._parts = [_matrix(chunk, manifest.chunk_tokens) for chunk in column.chunks]
+        self._parts = [token_rows(chunk) for chunk in column.chunks]
         self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
         self._folder, self._split, self._manifest = folder, split, manifest
 
@@ -64,11 +63,6 @@ class Rows:
                 f"{self._manifest.tokenizer.vocab_size - 1}; run python -m pipeline.verify {self._folder}"
             )
         return rows
-
-
-def _matrix(chunk: pa.FixedSizeListArray, chunk_tokens: int) -> Array:
-    """A chunk of the column as [rows, chunk_tokens], without a copy."""
-    return chunk.flatten().to_numpy(zero_copy_only=True).reshape(-1, chunk_tokens)
 
 
 @dataclass

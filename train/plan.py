@@ -11,7 +11,7 @@ from train.batch import Order
 from train.folder import refuse_foreign
 from train.settings import SETTINGS, MaskedSettings, Objective, PretrainSettings
 from wikilm.errors import RunError, UsageError
-from wikilm.params import section
+from wikilm.params import DEFAULT_PARAMS, section
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -25,7 +25,7 @@ class Plan:
 
     objective: Objective
     settings: PretrainSettings
-    params: Path  # where the settings are from
+    params: Path  # the file that the settings are from
     shards: Path
     manifest: Manifest
     tokenizer_folder: Path
@@ -46,7 +46,7 @@ class Plan:
 def make_plan(
     *,
     objective: Objective,
-    params: Path,
+    params: Path | None,
     shards: Path,
     tokenizer: Path,
     output: Path,
@@ -70,7 +70,7 @@ def make_plan(
     return Plan(
         objective=objective,
         settings=settings,
-        params=params,
+        params=params or DEFAULT_PARAMS,
         shards=shards,
         manifest=manifest,
         tokenizer_folder=tokenizer,

@@ -3,53 +3,148 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
-from wikilm.errors import RunError, reason
+from wikilm.commands import as_typed
+from wikilm.errors import RunError, UsageError, reason
+from wikilm.missing import explain
 from wikilm.stage import heading
+
+_running: list[str] = []  # the name of the command that `run` runs, as the user typed it
+
+
+def program(otherwise: str) -> str:
+    """The name of the running command as the user typed it, such as `wikilm show`; `otherwise` outside of `run`."""
+    return _running[-1] if _running else otherwise
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Descriptions and examples as they are written, and the default of each option that has one."""
+    """Descriptions and examples as they are written, and behind each option the value that holds."""
+
+    values: Callable[[], Mapping[str, str]] = dict  # dest -> "(params.yaml: 4096)", of the parser that is shown
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        told = action.help is None or "default" in action.help
+        if action.help is None or action.help is argparse.SUPPRESS:
+            return action.help
+        if action.default is None and (value := self.values().get(action.dest)) is not None:
+            return f"{action.help} {value}".replace("%", "%%")
         has_one = action.option_strings and action.default not in (None, False, argparse.SUPPRESS)
-        return f"{action.help} (default: %(default)s)" if has_one and not told else action.help
+        return f"{action.help} (default: %(default)s)" if has_one and "default" not in action.help else action.help
+
+
+class _ShowHelp(argparse.Action):
+    """--help, which knows of a --params before it."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **_: object) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="show this text and end")
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: object) -> None:
+        assert isinstance(parser, Parser)
+        parser.params = getattr(namespace, "params", None)
+        parser.print_help()
+        parser.exit()
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that shows defaults and ends wrong usage in one line with exit status 2."""
+    """An argument parser that shows the value each flag has and ends wrong usage in one line with exit status 2."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, *, add_help: bool = True, **options: Any) -> None:
         options.setdefault("formatter_class", _Help)
-        super().__init__(allow_abbrev=False, **options)  # type: ignore[arg-type]
+        super().__init__(allow_abbrev=False, add_help=False, **options)
+        self.params: Path | None = None
+        self._sections: list[tuple[str, dict[str, str]]] = []
+        if add_help:
+            self.add_argument("-h", "--help", action=_ShowHelp)
+
+    def defaults_from(self, section: str, **flags: str) -> None:
+        """Say that flags which are not given have the values of a section of params.yaml, for --help to show them.
+
+        Args:
+            section: such as "shards" or "pretrain.causal"; a flag belongs to the key of its own name.
+            flags: flag=key where the two differ.
+        """
+        self._sections.append((section, flags))
+
+    def add_params(self) -> None:
+        """The flag that names the params file."""
+        told = "settings for all that no flag says (default: params.yaml here, or else those built in)"
+        self.add_argument("--params", type=Path, metavar="FILE", help=told)
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        formatter = super()._get_formatter()
+        if isinstance(formatter, _Help):
+            formatter.values = self._values
+        return formatter
+
+    def _values(self) -> dict[str, str]:
+        if not self._sections:
+            return {}
+        from wikilm.params import shown_values  # pydantic and ruamel, which a parser without sections need not wait for
+
+        return {
+            flag: value
+            for section, flags in self._sections
+            for key, value in shown_values(self.params, section).items()
+            for flag in [key, *(flag for flag, other in flags.items() if other == key)]
+        }
+
+    def format_help(self) -> str:
+        """The help, with commands named as the user typed this one: `wikilm show` or `python -m pipeline.show`."""
+        text = super().format_help()
+        return as_typed(text) if self.prog.startswith("wikilm") else text
 
     def error(self, message: str) -> NoReturn:
         """Print the reason in one line that points to --help, and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def run(main: Callable[[Sequence[str] | None], None], program: str, argv: Sequence[str] | None = None) -> int:
+Main = Callable[[Sequence[str] | None], None]
+
+
+def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str | None = None) -> int:
     """Call `main(argv)` and turn its errors into an exit status and one line on stderr.
 
     A user's mistake never shows a traceback; a fault of the program itself does, since there it is what helps.
-    `WIKILM_TRACEBACK=1` in the environment shows it for every error.
+    `WIKILM_TRACEBACK=1` in the environment shows it for every error. Where several processes run together (accelerate
+    sets RANK), wrong usage is told by the first alone, and a failure by each that has one.
+
+    Args:
+        main: takes the arguments after the command's name.
+        name: of the command, as the user typed it.
+        argv: those arguments; None takes them from the command line.
+        module: where the command's code is, if `main` only leads to it.
     """
-    if told := heading():
-        print(told, file=sys.stderr, flush=True)
+    _running.append(name)
     try:
+        if stage := heading():
+            print(stage, file=sys.stderr, flush=True)
         main(argv)
         sys.stdout.flush()
         return 0
-    except (RunError, OSError, KeyboardInterrupt) as error:
-        if os.environ.get("WIKILM_TRACEBACK") == "1":
+    except (RunError, OSError, KeyboardInterrupt, ModuleNotFoundError) as error:
+        missing = explain(error, module or _module_of(main))
+        if os.environ.get("WIKILM_TRACEBACK") == "1" or (isinstance(error, ImportError) and missing is None):
             raise
         if isinstance(error, BrokenPipeError):  # the reader of our stdout (`| head`) has gone: no fault of the run
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        # Names out of a source may hold what controls a terminal.
-        told = "".join(character if character.isprintable() else "�" for character in reason(error))
-        print(f"{program}: error: {told}", file=sys.stderr)
+        rank = os.environ.get("RANK", "0")
+        if rank == "0" or not isinstance(error, UsageError):
+            process = "" if rank == "0" else f"process {rank}: "
+            line = missing or reason(error)
+            # Names out of a source may hold what controls a terminal.
+            told = "".join(character if character.isprintable() else "�" for character in line)
+            told = as_typed(told) if name.startswith("wikilm") else told
+            print(f"{name}: {process}error: {told}", file=sys.stderr)
         return 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_status", 1)
+    finally:
+        _running.pop()
+
+
+def _module_of(main: Callable[..., object]) -> str:
+    """The module that a `main` stands in, also where it is the one that `python -m` runs."""
+    if main.__module__ != "__main__":
+        return main.__module__
+    return str(getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", ""))

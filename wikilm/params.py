@@ -1,8 +1,8 @@
 """A section of params.yaml in, a checked and frozen settings object out, or an error that names the key."""
 
 import argparse
-import contextlib
 import difflib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,8 @@ from ruamel.yaml.error import YAMLError
 from wikilm.errors import UsageError
 
 DEFAULT_PARAMS = Path("params.yaml")
+BUILT_IN = Path(__file__).parent / "presets" / "laptop.yaml"
+SHOWN = 60  # characters of a value that --help shows
 
 
 class Section(BaseModel):
@@ -46,33 +48,81 @@ def read_params(path: Path) -> dict[str, Any]:
     return dict(params)
 
 
-def section(path: Path, key: str, settings: type[S], overrides: Mapping[str, Any] | None = None) -> S:
-    """Load the section `key` ("shards", or dotted: "pretrain.causal") of the params file at `path`.
+def built_in() -> dict[str, Any]:
+    """The parameters that hold where there is no params file: the laptop preset, on the corpus of the wheel."""
+    params = read_params(BUILT_IN)
+    params["source"]["path"] = str(BUILT_IN.parents[2] / params["source"]["path"])
+    return params
 
-    Args:
-        path: the params file; without one of the default name, `overrides` may be all there is.
-        key: which section; a dot goes one level down.
-        settings: the class that says which keys there are and what they may hold.
-        overrides: values from the command line, which win (see `from_flags`).
+
+def find_section(params: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
+    """The section `key` ("shards", or dotted: "pretrain.causal") of what was read from `path`.
 
     Raises:
-        UsageError: a missing section, an unknown key (the nearest known one is named), or a wrong value.
+        UsageError: it is missing, or is no mapping.
     """
-    given = dict(overrides or {})
-    if path == DEFAULT_PARAMS and not path.exists():
-        with contextlib.suppress(ValidationError):  # which is told as what it is: nobody says what is missing
-            return settings.model_validate(given)
-    node: Any = read_params(path)
+    node: Any = params
     for part in key.split("."):
         if not isinstance(node, Mapping) or part not in node:
             raise UsageError(f"{path}: section '{key}' is missing")
         node = node[part]
     if not isinstance(node, Mapping):
         raise UsageError(f"{path}: section '{key}' must hold keys and values, not {node!r}")
+    return dict(node)
+
+
+def section(path: Path | None, key: str, settings: type[S], overrides: Mapping[str, Any] | None = None) -> S:
+    """Load the section `key` of a params file.
+
+    Args:
+        path: the params file; None for params.yaml of the current folder, or what is built in where there is none.
+        key: which section, as in `find_section`.
+        settings: the class that says which keys there are and what they may hold.
+        overrides: values from the command line, which win (see `from_flags`).
+
+    Raises:
+        UsageError: a missing section, an unknown key (the nearest known one is named), or a wrong value.
+    """
+    if path is None and not DEFAULT_PARAMS.exists():
+        params, path = built_in(), Path("built-in params")
+    else:
+        path = path or DEFAULT_PARAMS
+        params = read_params(path)
+    return checked(find_section(params, key, path), key, settings, overrides or {}, str(path))
+
+
+def checked(node: Mapping[str, Any], key: str, settings: type[S], overrides: Mapping[str, Any], where: str) -> S:
+    """The settings that a section holds, with overrides from the command line.
+
+    Raises:
+        UsageError: an unknown key or a wrong value, named with its flag or its place in `where`.
+    """
     try:
-        return settings.model_validate({**node, **given})
+        return settings.model_validate({**node, **overrides})
     except ValidationError as error:
-        raise UsageError(_explain(path, key, settings, given, error)) from None
+        raise UsageError(_explain(where, key, settings, overrides, error)) from None
+
+
+def shown_values(path: Path | None, key: str) -> dict[str, str]:
+    """For --help: key -> the value that holds where no flag is given, and where it comes from."""
+    from wikilm.sections import settings_of
+
+    settings = settings_of(key)
+    file = path or DEFAULT_PARAMS
+    in_file = path is not None or file.exists()
+    try:
+        node = find_section(read_params(file) if in_file else built_in(), key, file)
+        values = dict(settings.model_validate(node))
+    except (UsageError, ValidationError):  # told when the command runs; help has to come all the same
+        return dict.fromkeys(settings.model_fields, f"({file}: not valid)")
+    return {
+        name: f"({file if in_file and name in node else 'built in'}: {_short(value)})" for name, value in values.items()
+    }
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def from_flags(args: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -80,14 +130,14 @@ def from_flags(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
-def _explain(path: Path, key: str, settings: type[Section], given: Mapping[str, Any], error: ValidationError) -> str:
+def _explain(path: str, key: str, settings: type[Section], given: Mapping[str, Any], error: ValidationError) -> str:
     """The first problem, in one line: where it stands, what was there, what it should be."""
     # A mistyped key is both unknown and missing: that it is unknown is what helps.
     problem = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     place = [str(part) for part in problem["loc"]]
     from_flag = bool(place) and place[0] in given
     name = "--" + place[0].replace("_", "-") if from_flag else ".".join([key, *place])
-    where = name if from_flag else f"{path}: {name}"
+    where = name if from_flag or not path else f"{path}: {name}"
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(place[-1], _keys(settings, place[:-1]), n=1)
         return f"{where}: no such key" + (f"; did you mean '{near[0]}'?" if near else "")

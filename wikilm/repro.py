@@ -1,8 +1,8 @@
 """Run the stages of dvc.yaml whose inputs have changed; those that do not need each other run side by side.
 
 Examples:
-  wikilm repro                  all stages, in the order of the data
-  wikilm repro --jobs 1         one after the other, as `dvc repro` does
+  python -m wikilm.repro           all stages, in the order of the data
+  python -m wikilm.repro --jobs 1  one after the other, as `dvc repro` does
 
 `dvc repro` does the same, one stage at a time. On two cores, two trainings side by side with a thread each take less
 time than one after the other with two threads. Interrupted, the same command goes on: each stage resumes by itself.
@@ -23,17 +23,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
+from wikilm.presets import describe
 
-PROGRAM = "wikilm repro"
+PROGRAM = "python -m wikilm.repro"
 PAGE = Path("report/index.html")
 MACHINE_INDEPENDENT = ("tokenizer", "shards")  # stages whose outputs are the same bytes on every machine
 
 
 def arguments() -> Parser:
     """The command line of `wikilm repro`."""
-    parser = Parser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument(
         "--jobs",
         type=_positive,
@@ -59,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.stage:
         reproduce_one(args.stage)
         return
+    if told := describe():
+        print(told, file=sys.stderr)
     ran = False
     for names in generations():
         changed = [name for name in names if is_changed(name)]

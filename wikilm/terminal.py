@@ -4,6 +4,10 @@ import itertools
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+import wcwidth
+
+MOST_CHARACTERS = 16  # of a line for each of its columns: invisible ones are no reason for a line without end
+
 
 def visible(text: str) -> str:
     """Text that can do nothing to a terminal: characters that control it, or turn or break lines, are shown as signs.
@@ -21,29 +25,55 @@ def _visible(character: str) -> str:
     return "�" if turns or kind in ("Cs", "Zl", "Zp", "Cn", "Co") else character
 
 
-def cells(character: str) -> int:
-    """How many columns of a terminal a character takes: 0, 1 or 2."""
-    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+def columns(text: str) -> int:
+    """How many columns of a terminal visible text takes: emoji sequences and letters with their marks as one sign.
+
+    A space has its own column whatever stands before it, so that text filled up with spaces is as wide as it says.
+    """
+    return text.count(" ") + sum(wcwidth.width(word, control_codes="ignore") for word in text.split(" ") if word)
+
+
+def ljust(text: str, width: int) -> str:
+    """Text with spaces after it up to a width: as `str.ljust`, by columns."""
+    return text + " " * (width - columns(text))
+
+
+def rjust(text: str, width: int) -> str:
+    """Text with spaces before it up to a width: as `str.rjust`, by columns."""
+    return " " * (width - columns(text)) + text
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Lines of at most `width` columns, each filled up to it; broken at spaces where there are any."""
-    lines = []
-    for paragraph in text.expandtabs(4).split("\n"):
-        line, used, space = "", 0, -1
-        for character in visible(paragraph):
-            if used + cells(character) > width:
-                cut = space + 1 if space > 0 else len(line)
-                lines.append(line[:cut])
-                line = line[cut:]
-                used, space = sum(map(cells, line)), -1
-            if character == " ":
-                space = len(line)
-            line, used = line + character, used + cells(character)
-        lines.append(line)
-    return [line + " " * (width - sum(map(cells, line))) for line in lines]
+    """Lines of `width` columns, two or more, each filled up to it; broken at spaces where there are any."""
+    paragraphs = text.expandtabs(4).split("\n")
+    return [ljust(line, width) for paragraph in paragraphs for line in _lines(visible(paragraph), width)]
+
+
+def _lines(text: str, width: int) -> Iterator[str]:
+    """A paragraph as lines that are not too wide; an empty one as an empty line."""
+    signs: list[str] = []
+    for sign in wcwidth.iter_graphemes(text):
+        signs += [sign] if columns(sign) <= width and len(sign) <= MOST_CHARACTERS * width else sign
+    if not signs:
+        yield ""
+    start = 0
+    while start < len(signs):
+        end = _end(signs, start, width)
+        if end < len(signs):
+            spaces = (at + 1 for at in range(end - 1, start, -1) if signs[at] == " ")
+            end = next(spaces, end)
+        yield "".join(signs[start:end])
+        start = end
+
+
+def _end(signs: Sequence[str], start: int, width: int) -> int:
+    """Where a line ends at the latest. It is measured as a whole: a sign's width depends on those before it."""
+    line = signs[start]
+    for end in range(start + 1, len(signs)):
+        line += signs[end]
+        if columns(line) > width or len(line) > MOST_CHARACTERS * width:
+            return end
+    return len(signs)
 
 
 def side_by_side(columns: Sequence[tuple[str, str]], width: int) -> Iterator[str]:

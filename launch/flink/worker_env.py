@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from launch.flink.cache import call, made_once, program
+from pipeline.proxy import loopback_direct
 
 REPOSITORY = Path(__file__).parents[2]
 WAY_OUT = "see that uv can reach its registry, then run again"
@@ -49,4 +50,4 @@ def environment(python: Path, work: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     # Beam's pool starts its workers as `python`, in the current folder: it must be this one, and no folder's modules.
     path = f"{python.parent}{os.pathsep}{kept.get('PATH', '')}"
-    return kept | {"PATH": path, "PYTHONSAFEPATH": "1", "TMPDIR": str(work)}
+    return kept | loopback_direct(kept) | {"PATH": path, "PYTHONSAFEPATH": "1", "TMPDIR": str(work)}

@@ -1,0 +1,74 @@
+"""Say how to install a package that is missing, in one line instead of a traceback.
+
+Imports the standard library alone, since it has to work where nothing else is installed. No hint names a package of
+ours on a registry: the name there may belong to anybody.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from wikilm import __version__
+
+ROOT = Path(__file__).parents[1]  # the checkout, or the folder that the wheel was installed to
+OURS = ("wikilm", "pipeline", "train", "probes", "corpus", "launch")
+CORE = ("annotated_types", "pyarrow", "pydantic", "pydantic_core", "ruamel", "tqdm")  # what every extra needs
+EXTRAS = {"s3fs": "s3", "gcsfs": "gs", "dvc": "versions", "dvclive": "versions"}  # package -> the extra that brings it
+EXTRA_OF = {"pipeline": "pipeline", "train": "train", "probes": "probes", "wikilm": "versions"}  # ours -> what it needs
+
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra of ours (or, for "", what all of them need) into the running environment."""
+    brackets = f"[{extra}]" if extra else ""
+    if _is_checkout():
+        return f"uv pip install -e '.{brackets}'"
+    return f"pip install './wikilm-{__version__}-py3-none-any.whl{brackets}'"
+
+
+def explain(error: BaseException, package: str) -> str | None:
+    """What to do about an import that failed in a command of `package`; None where the fault is our own.
+
+    Args:
+        error: any exception.
+        package: a module of ours, such as "pipeline.verify": its extra has the name of its first part.
+    """
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or not name or name in OURS or name in sys.stdlib_module_names:
+        return None
+    if _is_checkout() and sys.prefix == sys.base_prefix:  # no environment at all: ours is not activated
+        made = (ROOT / ".venv" / "bin" / "activate").exists()
+        there = "" if Path.cwd() == ROOT else f"{ROOT}/"
+        activate = f"source {there}.venv/bin/activate"
+        return f"no package '{name}' here: {activate}" + ("" if made else ", once `make setup` has made it")
+    extra = "" if name in CORE else EXTRAS.get(name, EXTRA_OF.get(package.partition(".")[0], ""))
+    brought = f"the extra '{extra}' brings it" if extra else "every command needs it"
+    return f"no package '{name}' here; {brought}: {how_to_install(extra)}"
+
+
+def tell_missing(package: str) -> None:
+    """Where `package` is what `python -m` was asked to run, have a failed import at its top told in one line, too.
+
+    Called by the `__init__.py` of our packages, which Python runs before the module itself.
+    """
+    if sys.argv[:1] == ["-m"]:  # which stands there only while Python looks for the module that it runs
+        sys.excepthook = _hook(package, sys.excepthook)
+
+
+Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
+
+
+def _hook(package: str, before: Hook) -> Hook:
+    def told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        line = None if os.environ.get("WIKILM_TRACEBACK") == "1" else explain(error, package)
+        if line is None:
+            before(kind, error, trace)
+        else:
+            print(f"{package}: error: {line}", file=sys.stderr)
+
+    return told
+
+
+def _is_checkout() -> bool:
+    return (ROOT / "pyproject.toml").is_file()
