@@ -3,9 +3,8 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import BertModel, PreTrainedModel
 
 from train.settings import Objective
 
@@ -31,17 +30,31 @@ class SummedLoss(nn.Module):
             places: int64 [targets], flat positions in input_ids
             targets: int64 [targets], token ids
         """
-        hidden = self.hidden(input_ids).flatten(0, 1).index_select(0, places)
         if self.objective == "causal":
-            return linear_cross_entropy(hidden, self.model.lm_head.weight, None, targets)
+            hidden = self.model.transformer(input_ids, use_cache=False).last_hidden_state
+            return linear_cross_entropy(chosen(hidden, places), self.model.lm_head.weight, None, targets)
         head = self.model.cls.predictions
-        return linear_cross_entropy(head.transform(hidden), head.decoder.weight, head.decoder.bias, targets)
+        hidden = head.transform(bert_at(self.model.bert, input_ids, places))
+        return linear_cross_entropy(hidden, head.decoder.weight, head.decoder.bias, targets)
 
-    def hidden(self, input_ids: Tensor) -> Tensor:
-        """Last hidden states [rows, tokens, width]. Rows are full, so there is no attention mask to pass."""
-        if self.objective == "causal":
-            return self.model.transformer(input_ids, use_cache=False).last_hidden_state
-        return self.model.bert(input_ids).last_hidden_state
+
+def chosen(hidden: Tensor, places: Tensor) -> Tensor:
+    """The states [places, width] of [rows, tokens, width]."""
+    return hidden.flatten(0, 1).index_select(0, places)
+
+
+def bert_at(bert: BertModel, input_ids: Tensor, places: Tensor) -> Tensor:
+    """BERT's last hidden states [places, width] at flat places of the rows, which are full: there is no attention mask.
+
+    The last block's feed-forward network, which sees each token alone, is applied at these places only: at half of them
+    a two-layer model saves a sixth of its arithmetic, and the numbers are the same.
+    """
+    hidden = bert.embeddings(input_ids)
+    *before, last = bert.encoder.layer
+    for layer in before:
+        hidden = layer(hidden)
+    attended, _ = last.attention(hidden)
+    return last.feed_forward_chunk(chosen(attended, places))
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
@@ -74,7 +87,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_bias = torch.zeros_like(bias) if wants_gradient and bias is not None else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         size = targets_at_a_time(device, weight.shape[0])
-        # One buffer for all pieces: fresh memory for each would be zeroed by the kernel, page by page, at 10 % of the time
+        # One buffer for all pieces: to ask for fresh memory each time takes 10 % longer on a CPU
         buffer = torch.empty(min(size, len(targets)), weight.shape[0], dtype=torch.float32, device=hidden.device)
         for start in range(0, len(targets), size):
             piece = slice(start, start + size)

@@ -6,8 +6,8 @@ from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadMode
 from pipeline.shard_format import TokenizerEntry
 from train.settings import Objective, PretrainSettings
 
-# GPT-2's own function, the tanh approximation. Its name in GPT-2's config, gelu_new, is eight operations one after another
-# in transformers; this name is one kernel, and 15 % of a training step less.
+# The tanh approximation, GPT-2's own function. By GPT-2's name for it, gelu_new, transformers computes it in eight
+# operations; by this name, in one kernel.
 GELU = "gelu_pytorch_tanh"
 
 
