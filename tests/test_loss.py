@@ -8,7 +8,7 @@ import torch.nn.functional as F
 import train.loss
 from tests.test_model import SHAPE, TOKENIZER, make_settings
 from train.batch import Masking, causal_batch
-from train.loss import SummedLoss, linear_cross_entropy
+from train.loss import SummedLoss, bert_at, linear_cross_entropy, targets_at_a_time
 from train.model import build
 
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -22,11 +22,11 @@ def tensors(*, masked: bool, rows: int = 3, tokens: int = 24) -> Inputs:
 
 
 @pytest.mark.parametrize("with_bias", [False, True])
-@pytest.mark.parametrize("piece_bytes", [1, 4 * 50 * 3, 2**20])
+@pytest.mark.parametrize("targets_at_once", [1, 3, 256])
 def test_pieces_give_the_value_and_gradients_of_cross_entropy(
-    monkeypatch: pytest.MonkeyPatch, piece_bytes: int, with_bias: bool
+    monkeypatch: pytest.MonkeyPatch, targets_at_once: int, with_bias: bool
 ) -> None:
-    monkeypatch.setitem(train.loss.LOGITS_BYTES, "cpu", piece_bytes)
+    monkeypatch.setattr(train.loss, "CPU_TARGETS", targets_at_once)
     torch.manual_seed(0)
     hidden = torch.randn(7, 8, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(50, 8, dtype=torch.float64, requires_grad=True)
@@ -60,6 +60,20 @@ def test_causal_loss_is_that_of_transformers() -> None:
     theirs = F.cross_entropy(model(ids).logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
     ours = SummedLoss(model, "causal")(ids, places, targets) / len(targets)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
+
+
+def test_a_piece_on_a_cpu_is_as_long_at_any_vocabulary_so_that_the_head_is_read_once_per_256_targets() -> None:
+    assert targets_at_a_time("cpu", 400) == targets_at_a_time("cpu", 50257) == 256
+    assert targets_at_a_time("cuda", 50257) == 2**29 // (4 * 50257)
+    assert targets_at_a_time("cuda", 2**30) == 1
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_bert_at_some_places_is_bert_there(layers: int) -> None:
+    model = build("masked", make_settings("masked", **SHAPE | {"layers": layers}), TOKENIZER, 24)
+    ids, places, _ = tensors(masked=True)
+    whole = model.bert(ids).last_hidden_state.flatten(0, 1)
+    assert torch.allclose(bert_at(model.bert, ids, places), whole[places], atol=1e-6)
 
 
 def test_masked_loss_is_that_of_transformers_with_labels_at_the_masked_places() -> None:

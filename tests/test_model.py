@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoConfig
+from transformers.activations import ACT2FN, GELUTanh
 
 from pipeline.shard_format import TokenizerEntry
 from train.model import build, is_embedding, parameter_counts
@@ -35,6 +37,17 @@ def test_dropout_is_what_the_settings_say_and_not_the_librarys_default() -> None
     bert = build("masked", make_settings("masked", **SHAPE, dropout=0.0), TOKENIZER, 24).config
     assert [gpt2.embd_pdrop, gpt2.attn_pdrop, gpt2.resid_pdrop] == [0.0] * 3
     assert [bert.hidden_dropout_prob, bert.attention_probs_dropout_prob] == [0.0] * 2
+
+
+def test_gelu_is_the_tanh_approximation_as_one_kernel_and_the_same_as_gpt2s_own(tmp_path: Path) -> None:
+    for objective, key in (("causal", "activation_function"), ("masked", "hidden_act")):
+        model = build(objective, make_settings(objective, **SHAPE), TOKENIZER, 24)  # type: ignore[arg-type]
+        model.save_pretrained(tmp_path / objective)
+        assert getattr(AutoConfig.from_pretrained(tmp_path / objective), key) == "gelu_pytorch_tanh"
+        kernels = [module for module in model.modules() if isinstance(module, GELUTanh)]
+        assert kernels
+    values = torch.linspace(-6, 6, 1001)
+    assert torch.allclose(kernels[0](values), ACT2FN["gelu_new"](values), atol=1e-6)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
