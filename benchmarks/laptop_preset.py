@@ -33,7 +33,6 @@ from probes.recitation import continue_greedily, score
 from probes.rows import read_shards
 from probes.settings import FillMaskSettings, RecitationSettings
 from train.console import Console, StopSignal
-from train.history import Curves
 from train.loop import Training
 from train.plan import Plan, make_plan
 from train.settings import OBJECTIVES
@@ -112,7 +111,7 @@ def one(work: Path, objective: Any, values: dict[str, Any], steps: int | None) -
     training = Training(plan, Accelerator(cpu=True, mixed_precision="no"))
     training.clock = CpuStopwatch()
     with StopSignal().caught() as stop:
-        training.run(Console(first=0, last=plan.last_step, shown=False), Curves(plan.metrics, []), stop)
+        training.run(Console(first=0, last=plan.last_step, shown=False), stop)
     spent = time.process_time() - start
     shutil.rmtree(plan.run.parent)
     stepping = training.clock.of("data", "train")

@@ -8,16 +8,18 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from train.batch import mix
+from train.batch import Rows, mix
 from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from train.console import Console, Stopped, StopSignal
 from train.feed import Feed
 from train.history import Point, log_curves
+from train.initialization import look_at_neighbors, token_counts
 from train.loss import SummedLoss
 from train.model import build
 from train.optimizer import Optimizers, learning_rate
 from train.plan import Plan
 from train.sample import sample
+from train.settings import MaskedSettings
 from train.throughput import Stopwatch, tokens_per_second
 from wikilm.errors import RunError, UsageError
 
@@ -42,6 +44,9 @@ class Training:
         """Make the model and its optimizers, as the newest checkpoint has them where there is one."""
         self.plan, self.accelerator, self.settings = plan, accelerator, plan.settings
         self.model = build(plan.objective, plan.settings, plan.manifest.tokenizer, plan.manifest.chunk_tokens)
+        if isinstance(plan.settings, MaskedSettings) and plan.settings.initialization == "neighbors":
+            rows = Rows(plan.shards, plan.manifest, "train")
+            look_at_neighbors(self.model, token_counts(rows, plan.manifest.tokenizer.vocab_size))
         self.model.to(accelerator.device).train()
         self.optimizers = Optimizers(self.model, plan.settings)
         self.progress = self._resumed()

@@ -16,7 +16,7 @@ from wikilm.params import DEFAULT_PARAMS, section
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-STATE_FORMAT = 1  # of checkpoints: one more whenever an older one could not be gone on from
+STATE_FORMAT = 2  # of checkpoints: one more whenever an older one could not be gone on from
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,9 @@ class MaskedSettings(PretrainSettings):
     """BERT: masked tokens are predicted from all around them (section `pretrain.masked`)."""
 
     masked_fraction: float = Field(gt=0, le=1, description="share of the places, end-of-text aside, to be predicted")
+    initialization: Literal["normal", "neighbors"] = Field(
+        default="normal", description="first weights: BERT's own, or heads that look at the tokens beside a place"
+    )
 
     @model_validator(mode="after")
     def _prompt_has_a_mask(self) -> Self:
