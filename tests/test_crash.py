@@ -85,6 +85,7 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.skipif(shutil.which("pgrep") is None, reason="finds worker processes with pgrep")
+@pytest.mark.slow
 def test_a_run_that_is_broken_off_in_every_way_ends_in_the_same_bytes(bench, slow, undisturbed, tmp_path, capsys):
     output, chance = Place(str(tmp_path / "out")), random.Random(7)
 

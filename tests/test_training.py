@@ -312,7 +312,8 @@ def test_resume_state_and_curves_go_where_they_are_told(place: Place, tmp_path: 
     assert names(tmp_path) == ["m", "model", "params.yaml", "r"]
 
 
-@pytest.mark.parametrize("objective", ["causal", pytest.param("masked", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["causal", "masked"])
 def test_two_processes_give_the_curve_of_one(place: Place, tmp_path: Path, objective: str) -> None:
     settings = {"dropout": 0.0, "epochs": 2, "gradient_accumulation": 2}
     train(place.arguments(tmp_path / "one", objective, **settings))
