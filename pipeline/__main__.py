@@ -1,4 +1,4 @@
-"""A source of articles and a tokenizer in, a folder of Arrow shards with manifest and ledger out.
+"""Turn a source of articles into a folder of Arrow shards of token rows, with a manifest and a ledger.
 
 Examples:
   python -m pipeline                                    all as params.yaml says, into data/shards
@@ -8,10 +8,10 @@ Examples:
   python -m pipeline --output s3://bucket/shards
   python -m pipeline --dry-run                          what would be made, without reading or writing it
 
-The same source, params and tokenizer give the same bytes on every runner, with any number of workers. A run that was
-broken off is gone on from where it was by the same command. Options that are
-not listed here go to Beam (https://beam.apache.org/documentation/runners/capability-matrix/ lists its runners). The
-last line on stdout is one JSON object with the counts of the run.
+The same source, params and tokenizer give the same bytes on every runner, with any number of workers. Give the same
+command again to resume an interrupted run. Options that are not listed here go to Beam
+(https://beam.apache.org/documentation/runners/capability-matrix/ lists its runners). The last line on stdout is one
+JSON object with the counts of the run.
 """
 
 import json

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from probes.model import LoadedModel
-from probes.output import printable, quoted, table
+from probes.output import counted, printable, quoted, table
 from wikilm.errors import UsageError
 
 # Which part of the model a parameter belongs to, by its name; the first rule that fits decides. The names are those
@@ -173,7 +173,7 @@ def describe(result: Anatomy) -> str:
     """The anatomy as text for people."""
     head = f"{printable(result.model)}: {result.architecture}, a {result.kind} language model"
     made = (
-        f"{result.layers} blocks, {result.heads} heads, width {result.width}, "
+        f"{counted(result.layers, 'block')}, {counted(result.heads, 'head')}, width {result.width}, "
         f"{result.positions} positions, {result.vocabulary:,} entries in the vocabulary"
     )
     rows: list[Sequence[str]] = [("part", "parameters", "share")]

@@ -33,6 +33,11 @@ def _escape(character: str) -> str:
     return short or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 block`, `2 blocks`."""
+    return f"{number:,} {noun}" + ("s" if number != 1 else "")
+
+
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     """Rows of equal length as aligned columns; what looks like a number stands to the right."""
     widths = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -14,7 +14,7 @@ from probes.fill_mask import HOW
 from probes.fill_mask_run import FillMaskResult
 from probes.generation import GenerationResult
 from probes.model import LoadedModel, load, load_tokenizer
-from probes.output import json_text, printable
+from probes.output import counted, json_text, printable
 from probes.plots import loss_curves, recitation_by_prefix
 from probes.recitation import RecitationResult
 from probes.rows import TRAINING
@@ -188,7 +188,8 @@ def render(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": printable, "prose": prose, "percent": percent, "count": lambda n: f"{n:,}"}
+    environment.filters |= {"visible": printable, "prose": prose, "percent": percent, "counted": counted}
+    environment.filters["count"] = lambda number: f"{number:,}"
     try:
         return environment.get_template(TEMPLATE).render(
             page=contents,

@@ -72,7 +72,7 @@ def test_a_stage_that_fails_is_named_and_what_follows_it_does_not_run(project):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.endswith(
-        "python -m wikilm.repro: error: train@x, train@y: failed, as said above; the same command goes on from there\n"
+        "error: train@x, train@y: failed for the reason above; give the same command again to resume\n"
     )
     assert not Path("both").exists()
 

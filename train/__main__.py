@@ -16,8 +16,8 @@ EPILOG = """examples:
   accelerate launch --quiet --config_file launch/multi-gpu.yaml -m train --objective masked ...
 
 The model's shape, the optimizer and the schedule are in params.yaml, section pretrain.causal or pretrain.masked.
-Killed or stopped, the same command goes on from the newest whole checkpoint; other settings or shards are another run
-and start anew. The last line on stdout is a JSON object.
+Give the same command again to resume an interrupted run from its newest whole checkpoint. Other settings or shards make
+another run, which starts from the beginning. The last line on stdout is a JSON object.
 
 Exit status: 0 done, 1 the run failed, 2 wrong usage, 143 or 130 stopped by SIGTERM or Ctrl-C. accelerate launch makes 1
 of all of these, and adds a traceback of its own unless it is given --quiet.

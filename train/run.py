@@ -58,8 +58,8 @@ def introduction(training: Training) -> str:
     processes = accelerator.num_processes
     start = f"from step {training.progress.step}" if training.progress.step else "from scratch"
     lines = [
-        f"{plan.objective}: {settings.layers} layers of {settings.width}, {counts['parameters']:,} parameters, "
-        f"{counts['non_embedding_parameters']:,} of them outside embeddings",
+        f"{plan.objective}: {settings.layers} layer{'s' if settings.layers > 1 else ''} of {settings.width}, "
+        f"{counts['parameters']:,} parameters, {counts['non_embedding_parameters']:,} of them outside embeddings",
         f"{plan.order.rows:,} rows of {plan.manifest.chunk_tokens} tokens, {settings.epochs} epochs; {start} to step "
         f"{plan.last_step:,} of {plan.planned_steps:,}, {settings.batch_size} rows each, by {settings.optimizer}",
         f"{accelerator.device.type}, {accelerator.mixed_precision} mixed precision, {processes} process"

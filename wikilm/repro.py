@@ -5,7 +5,7 @@ Examples:
   python -m wikilm.repro --jobs 1  one after the other, as `dvc repro` does
 
 `dvc repro` does the same, one stage at a time. On two cores, two trainings side by side with a thread each take less
-time than one after the other with two threads. Interrupted, the same command goes on: each stage resumes by itself.
+time than one after the other with two threads. Give the same command again to resume an interrupted run.
 
 Exit status: 0 done, 1 a stage failed, 2 wrong usage, 130 interrupted.
 """
@@ -159,7 +159,7 @@ def reproduce(names: Sequence[str]) -> None:
             process.wait()
         raise
     if failed:
-        raise RunError(f"{', '.join(failed)}: failed, as said above; the same command goes on from there")
+        raise RunError(f"{', '.join(failed)}: failed for the reason above; give the same command again to resume")
 
 
 class _Answer(threading.Thread):
