@@ -190,7 +190,9 @@ def test_of_several_processes_one_compiles_and_says_so_while_the_others_wait_for
     ]
     ended = [process.communicate() for process in started]
     assert sorted(out for out, _ in ended) == ["a 0\n", "a 0\n", "a 1\n"]
-    assert all("compiling the cleaner of wikitext, once on this machine" in told for _, told in ended)
+    told = [said for _, said in ended]  # one that started late may find the work done, and says nothing
+    assert any("compiling the cleaner of wikitext, once on this machine" in said for said in told)
+    assert not any("Traceback" in said for said in told)
     later = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert (later.stdout, later.stderr) == ("a 0\n", "")
 
