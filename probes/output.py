@@ -33,8 +33,10 @@ def _escape(character: str) -> str:
     return short or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 block`, `2 blocks`."""
+def counted(number: int | None, noun: str) -> str:
+    """`1 block`, `2 blocks`; None where a model does not say how many it has."""
+    if number is None:
+        return f"an unknown number of {noun}s"
     return f"{number:,} {noun}" + ("s" if number != 1 else "")
 
 
