@@ -1,12 +1,14 @@
 """`wikilm repro` runs what has changed, side by side where it can, and says what a person wants to know."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import wait_until
 from wikilm.repro import _lines, lock_note
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +33,10 @@ STAGES = """stages:
     deps: [x, y]
     outs: [both]
 """
+# The command, with no section to check: these projects have other parameters than the real one.
+RUN = (
+    "import sys, wikilm.repro as r; r.SECTIONS = {}; r.describe = lambda: None; sys.exit(r.run(r.main, 'wikilm repro'))"
+)
 LOCK = """schema: '2.0'
 stages:
   tokenizer: {outs: [{path: data/tokenizer, md5: aa}]}
@@ -45,11 +51,12 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
     Path("dvc.yaml").write_text(STAGES)
+    Path("params.yaml").write_text("{}\n")
     return tmp_path
 
 
 def repro(*flags: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "wikilm.repro", *flags]
+    command = [sys.executable, "-c", RUN, *flags]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
@@ -119,3 +126,49 @@ def test_where_there_is_no_committed_lock_nothing_is_said(tmp_path, monkeypatch)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     Path("dvc.lock").write_text(LOCK)
     assert lock_note() is None
+
+
+def slow_project(command):
+    Path("params.yaml").write_text("report: {title: a}\n")
+    Path("dvc.yaml").write_text(f"stages: {{one: {{cmd: '{command}', params: [report.title], outs: [out]}}}}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_reaches_what_a_stage_has_started_and_the_run_ends_after_it(project, number):
+    slow_project('trap "echo saved > saved; exit 1" TERM INT; touch began; while :; do sleep 0.1; done')
+    run = subprocess.Popen(
+        [sys.executable, "-c", RUN], env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+    )
+    wait_until(Path("began").exists)
+    run.send_signal(number)
+    _, said = run.communicate()
+    assert run.returncode == 128 + number
+    assert Path("saved").read_text() == "saved\n"
+    assert "Traceback" not in said
+
+
+def test_a_second_run_is_refused_while_one_is_running(project):
+    slow_project("touch began; until [ -e end ]; do sleep 0.1; done; touch out")
+    run = subprocess.Popen([sys.executable, "-c", RUN], env=os.environ | {"PYTHONPATH": str(ROOT)})
+    wait_until(Path("began").exists)
+    second = subprocess.run(
+        [sys.executable, "-c", RUN], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    Path("end").touch()
+    assert run.wait() == 0
+    assert second.returncode == 1
+    assert f"another wikilm repro is running here (process {run.pid})" in second.stderr
+
+
+def test_a_stage_whose_parameters_change_while_it_runs_runs_again(project):
+    slow_project("cat params.yaml > out; touch began; until [ -e end ]; do sleep 0.1; done")
+    run = subprocess.Popen(
+        [sys.executable, "-c", RUN], env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+    )
+    wait_until(Path("began").exists)
+    Path("params.yaml").write_text("report: {title: b}\n")
+    Path("end").touch()
+    _, said = run.communicate()
+    assert run.returncode == 0, said
+    assert "its parameters were changed while it ran" in said
+    assert Path("out").read_text() == "report: {title: b}\n"

@@ -133,11 +133,12 @@ def _facts(figures: dict[str, Any], manifest: Manifest) -> dict[str, str]:
         "tokenizer": f"{figures['vocab_size']:,} entries, sha256 `{manifest.tokenizer.sha256}`",
     }
     run = {
-        "shape": "{layers} layers, {heads} heads, width {width}, context {chunk_tokens} tokens",
+        "shape": "{layers} layer{s}, {heads} heads, width {width}, context {chunk_tokens} tokens",
         "optimizer": "{optimizer}, learning rate {learning_rate}, {schedule} schedule, {batch_size} rows per step",
         "steps": "{steps:,} of {planned_steps:,} planned ({epochs:.1f} epochs, {tokens:,} tokens)",
         "training loss": "{loss:.4f} nats per token at the end, {mean_loss:.4f} in the mean",
         "validation loss": "{validation_loss:.4f} at the end",
         "lowest validation loss": "{lowest_validation_loss:.4f}, at step {lowest_validation_step:,}",
     }
-    return origin | {name: text.format(**figures["settings"] | figures) for name, text in run.items()}
+    words = figures["settings"] | figures | {"s": "s" if figures["settings"]["layers"] > 1 else ""}
+    return origin | {name: text.format(**words) for name, text in run.items()}

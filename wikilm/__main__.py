@@ -21,7 +21,7 @@ commands:
 {{commands}}
 
 Parameters are in params.yaml of the current folder. Where there is none, the built-in ones hold: the laptop preset, on
-the bundled corpus. In a checkout, `make repro` runs all stages, and `dvc repro` those that a change has touched.
+the bundled corpus. In a checkout, `wikilm repro` runs every stage that a change has touched; `make repro` also sets up.
 """
 
 

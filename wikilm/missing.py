@@ -28,10 +28,10 @@ EXTRA_OF = {"pipeline": "pipeline", "train": "train", "probes": "probes", "wikil
 
 
 def how_to_install(extra: str) -> str:
-    """The command that installs an extra of ours (or, for "", what all of them need) into the running environment."""
+    """The way to install an extra of ours (or, for "", what all of them need) into the running environment."""
     brackets = f"[{extra}]" if extra else ""
-    if _is_checkout():
-        return f"uv pip install -e '.{brackets}'"
+    if _is_checkout():  # whose own environment has every extra
+        return "make setup, then source .venv/bin/activate"
     return f"pip install './wikilm-{__version__}-py3-none-any.whl{brackets}'"
 
 
