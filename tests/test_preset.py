@@ -220,3 +220,9 @@ def test_any_title_is_kept_as_it_is_or_refused(params, title):
     assert {key: value for key, value in now.items() if key != "report.title"} == {
         key: value for key, value in LAPTOP.items() if key != "report.title"
     }
+
+
+def test_a_key_without_a_value_is_told_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"write source\.path=VALUE"):
+        preset.main(["source.path"])

@@ -122,6 +122,8 @@ def chosen(name: str) -> Preset:
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
+        if "." in name:
+            hint = f"for a value, write {name}=VALUE"
         raise UsageError(f"{name!r}: no such preset; {hint}")
     return names[name]
 
