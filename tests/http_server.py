@@ -111,18 +111,25 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
+def serving(server: ThreadingHTTPServer, state: object) -> Iterator[None]:
+    """Let a server answer in a thread of its own; its handlers find `state` there."""
+    server.state = state  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextlib.contextmanager
 def http_server(folder: Path, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """Serve a folder on a port of its own, by https where there is a context for it."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     state = Server(f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}", folder)
-    server.state = state  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(server, state):
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

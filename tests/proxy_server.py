@@ -5,12 +5,13 @@ import contextlib
 import http.client
 import select
 import socket
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.http_server import serving
 
 HOP_BY_HOP = {"connection", "proxy-authorization", "proxy-connection", "keep-alive", "transfer-encoding"}
 
@@ -122,12 +123,5 @@ def forward_proxy(hosts: Mapping[str, str] | None = None, login: str | None = No
     """Run a proxy on a port of its own."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     state = ForwardProxy(server.server_port, hosts or {}, login)
-    server.state = state  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(server, state):
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wikilm.repro import MACHINE_INDEPENDENT, outputs
+from wikilm.dvc_lock import MACHINE_INDEPENDENT, outputs, stages
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.repro
@@ -38,7 +38,9 @@ def committed(name: str) -> str:
 
 
 def test_tokenizer_and_shards_are_the_committed_ones_on_every_machine():
-    before, now = outputs(committed("dvc.lock")), outputs((ROOT / "dvc.lock").read_text(encoding="utf-8"))
+    before, now = (
+        outputs(stages(text)) for text in (committed("dvc.lock"), (ROOT / "dvc.lock").read_text(encoding="utf-8"))
+    )
     assert all(now[stage] for stage in MACHINE_INDEPENDENT)
     assert {stage: now[stage] for stage in MACHINE_INDEPENDENT} == {
         stage: before[stage] for stage in MACHINE_INDEPENDENT

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import wait_until
-from wikilm.repro import _lines, lock_note
+from wikilm.dvc_lock import lock_note
+from wikilm.stage_process import _lines
 
 ROOT = Path(__file__).parents[1]
 STAGES = """stages:

@@ -1,0 +1,138 @@
+"""Run stages of dvc.yaml in processes of their own, side by side, and pass on what they say."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import IO
+
+from wikilm.errors import RunError
+
+SECONDS_TO_SAVE = 60  # of the processes of a stage that was asked to end
+
+
+def reproduce(names: Sequence[str]) -> None:
+    """Let DVC run these stages, all at a time, each with its share of the cores.
+
+    What a stage says while it works is passed on at once, its answer when it has ended.
+
+    Raises:
+        RunError: one of them failed; the others were let to finish.
+    """
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // len(names)))
+    running = []
+    for name in names:
+        command = [sys.executable, "-m", "wikilm.repro", "--stage", name]
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            # A stage alone keeps the terminal for its progress bar; several would draw over each other.
+            stderr=subprocess.PIPE if len(names) > 1 else None,
+            process_group=0,  # so that a signal reaches all that the stage has started
+        )
+        running.append((name, process, _Answer(process.stdout), process.stderr and _Relay(process.stderr, name)))
+    failed = []
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        for name, process, answer, relay in running:
+            status = process.wait()
+            if relay:
+                relay.join()
+            answer.join()
+            sys.stdout.write(answer.text())
+            sys.stdout.flush()
+            if status:
+                failed.append(name)
+    except (KeyboardInterrupt, Stopped) as stop:
+        for _, process, _, _ in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, stop.number if isinstance(stop, Stopped) else signal.SIGINT)
+        for _, process, _, _ in running:
+            _await_end(process)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if failed:
+        raise RunError(f"{', '.join(failed)}: failed for the reason above; give the same command again to resume")
+
+
+class Stopped(RunError):
+    """A signal asked the run to end. Exit status: 128 + its number, as in shells."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; give the same command again to resume")
+        self.number, self.exit_status = number, 128 + number
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped(number)
+
+
+def _await_end(process: "subprocess.Popen[bytes]") -> None:
+    """Wait until all processes of a stage have saved what they have and are gone; after a minute, end them."""
+    process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        for _ in range(SECONDS_TO_SAVE * 10):
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+class _Answer(threading.Thread):
+    """Reads what a stage writes to stdout until it ends."""
+
+    def __init__(self, stream: IO[bytes] | None) -> None:
+        super().__init__(daemon=True)
+        assert stream is not None
+        self._stream, self._lines = stream, list[str]()
+        self.start()
+
+    def run(self) -> None:
+        self._lines = self._stream.read().decode(errors="replace").splitlines()
+
+    def text(self) -> str:
+        """What was written, but for the JSON object that a command ends with, which is for programs."""
+        return "".join(f"{line}\n" for line in self._lines if not _is_json(line))
+
+
+class _Relay(threading.Thread):
+    """Passes on what a stage writes to stderr, line by line, under its name."""
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        super().__init__(daemon=True)
+        self._stream, self._name = stream, name
+        self.start()
+
+    def run(self) -> None:
+        for line in _lines(self._stream):
+            sys.stderr.write(f"{self._name} | {line}\n")
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    """Lines that end in a line feed or, as a progress bar's do, in a carriage return; empty ones are left out."""
+    rest = b""
+    while piece := os.read(stream.fileno(), 65536):
+        *whole, rest = re.split(rb"[\r\n]", rest + piece)
+        yield from (line.decode(errors="replace").rstrip() for line in whole if line.strip())
+    if rest.strip():
+        yield rest.decode(errors="replace").rstrip()
+
+
+def _is_json(line: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return line.startswith("{") and isinstance(json.loads(line), dict)
+    return False
+
+
+def cores() -> int:
+    """How many cores this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
