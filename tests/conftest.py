@@ -28,8 +28,9 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """A process for each core there is; each imports torch and Beam, so that more than eight gain little."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 8)
+    from wikilm.stage_process import cores
+
+    return min(cores(), 8)
 
 
 @pytest.fixture(scope="session")
