@@ -13,7 +13,7 @@ UV := $(shell command -v uv || echo $(VENV)-uv/bin/uv)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # What the stages and the tests import: imported once, two at a time, so that each has its bytecode from the start. To have
 # uv compile all packages would take five times as long.
-STARTED := pipeline.run train.run probes.report dvc.repo
+STARTED := pipeline.run.job train.run probes.report dvc.repo
 # Each stage would compile torch, transformers and Beam anew where the environment forbids bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -41,7 +41,7 @@ repro: $(READY) ## the main job on the bundled corpus: from dump to report/index
 	@wikilm repro
 
 check-repro: $(READY) ## whether what `make repro` made is what it must be
-	@python -m pytest -m repro tests/test_repro.py
+	@python -m pytest -m repro tests/flows/test_repro.py
 
 test: $(READY) ## the tests, side by side
 	@UV="$(UV)" python -m pytest --numprocesses auto --dist worksteal
@@ -50,7 +50,7 @@ test-slow: $(READY) ## the longer tests: Flink clusters, which need Java 17, Mav
 	@UV="$(UV)" python -m pytest --numprocesses auto --dist loadgroup -m slow
 
 chaos: $(READY) ## kill runs at random moments and flip bits, and count what came of it; SEED=0 KILLS=20 FLIPS=200
-	@python -m tests.chaos --seed $(or $(SEED),0) --kills $(or $(KILLS),20) --flips $(or $(FLIPS),200)
+	@python -m tests.flows.chaos --seed $(or $(SEED),0) --kills $(or $(KILLS),20) --flips $(or $(FLIPS),200)
 
 flink: $(READY) ## the corpus, and SOURCE=dump, through a Flink cluster on this machine: the same bytes as without
 	@UV="$(UV)" python -m launch.flink --source corpus/miniwiki-pages-articles-multistream.xml.bz2 $(foreach s,$(SOURCE),--source $(s))
@@ -59,10 +59,11 @@ flink-two-hosts: $(READY) ## the same on two hosts made of network namespaces, o
 	@UV="$(UV)" python -m launch.flink.two_hosts $(foreach s,$(SOURCE),--source $(s))
 	UV="$(UV)" python -m launch.flink.two_hosts --no-restart $(foreach s,$(SOURCE),--source $(s))
 
-lint: $(READY) ## style and types
+lint: $(READY) ## style, types, and who may import what
 	@ruff check .
 	ruff format --check .
 	mypy
+	lint-imports --no-logo --no-cache
 
 format: $(READY) ## mend the style
 	@ruff check --fix .

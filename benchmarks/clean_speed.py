@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 
 import mwparserfromhell
 
-from pipeline import clean_text
-from pipeline.article import Article
-from pipeline.clean_text import clean_fast as clean
-from pipeline.clean_text import clean_slowly
+from pipeline.articles.article import Article
+from pipeline.articles.site import Site
+from pipeline.prose import clean as clean_text
+from pipeline.prose.clean import clean_fast as clean
+from pipeline.prose.clean import clean_slowly
 from pipeline.settings import SourceSettings
-from pipeline.site import Site
-from pipeline.source import open_source, read_unit
+from pipeline.source.plan import open_source, read_unit
 
 UNIT_BYTES = 10_000_000
 TIMES = 3  # the best counts: what else the machine does only adds

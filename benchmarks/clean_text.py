@@ -32,12 +32,12 @@ import mwparserfromhell
 from mwparserfromhell.nodes import Tag, Template, Wikilink
 from mwparserfromhell.wikicode import Wikicode
 
-from pipeline.article import Article
-from pipeline.clean_text import text_of
+from pipeline.articles.article import Article
+from pipeline.articles.site import CATEGORY, FILE, Site
+from pipeline.prose.clean import text_of
+from pipeline.prose.templates import expand
 from pipeline.settings import SourceSettings
-from pipeline.site import CATEGORY, FILE, Site
-from pipeline.source import open_source, read_unit
-from pipeline.templates import expand
+from pipeline.source.plan import open_source, read_unit
 from wikilm.cli import Parser, run
 from wikilm.errors import RunError
 from wikilm.terminal import visible

@@ -27,7 +27,7 @@ import yaml
 from accelerate import Accelerator
 from transformers.utils import logging
 
-from probes.masked_places import accuracy
+from probes.hidden_tokens import accuracy
 from probes.model import LoadedModel
 from probes.recitation import continue_greedily, score
 from probes.rows import read_shards

@@ -22,10 +22,10 @@ from xml.sax.saxutils import escape
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.article import Article
-from pipeline.clean_text import text_of
+from pipeline.articles.article import Article
+from pipeline.prose.clean import text_of
 from pipeline.settings import SourceSettings
-from pipeline.source import open_source, read_unit
+from pipeline.source.plan import open_source, read_unit
 
 ROWS_PER_GROUP, PAGES_PER_STREAM = 1000, 100  # as on the hub, and as in Wikipedia's own dumps
 NAME = re.compile(r"(?<![A-Za-z])([A-Z][a-z]{3,})(?![A-Za-z])")

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.flags import add_source, add_split, source_settings, split_settings
-from pipeline.quiet import quiet
+from pipeline.run.quiet import quiet
 from pipeline.settings import ShardsSettings
 from wikilm.cli import Parser, program, run
 from wikilm.errors import UsageError
@@ -70,11 +70,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         from_flags(args, "chunk_tokens", "chunking", "max_dead_fraction"),
     )
     with quiet():  # and only here, since Beam takes seconds that --help need not wait for
-        from pipeline.dry_run import as_text, dry_run
-        from pipeline.place import place_of
-        from pipeline.run import Job, make_shards
-        from pipeline.runner import beam_options
-        from pipeline.summary import table
+        from pipeline.run.beam import beam_options
+        from pipeline.run.dry_run import as_text, dry_run
+        from pipeline.run.job import Job, make_shards
+        from pipeline.run.summary import table
+        from pipeline.storage.place import place_of
 
     job, options = Job(source, split, shards, args.tokenizer, place_of(args.output, "--output")), beam_options(rest)
     if args.dry_run:

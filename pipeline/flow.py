@@ -2,26 +2,26 @@
 
 import contextlib
 import functools
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import apache_beam as beam
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline import unit as steps
-from pipeline.batch import read_articles
-from pipeline.encoder import borrowed_encoder
-from pipeline.folder import CHOSEN, unit_file
-from pipeline.place import Place
+from pipeline.articles.site import Site
+from pipeline.articles.split import Selection, Smallest, merge, selection, smallest
+from pipeline.output.publish import CHOSEN, unit_file
 from pipeline.settings import ShardsSettings, SplitSettings
-from pipeline.shard_format import TokenizerEntry
-from pipeline.site import Site
-from pipeline.source import Source, WorkUnit
-from pipeline.split import Selection, Smallest, merge, selection, smallest
-from wikilm.errors import RunError, reason
+from pipeline.source.plan import Source, WorkUnit
+from pipeline.storage.place import Place
+from pipeline.tokens.encoder_pool import borrowed_encoder
+from pipeline.unit import steps
+from pipeline.unit.batch import read_articles
+from pipeline.unit.failures import failure, step
+from wikilm.errors import RunError
+from wikilm.shards.manifest import TokenizerEntry
 
 SMALLEST = TypeAdapter(Smallest)
 
@@ -123,35 +123,6 @@ def which(pipeline: beam.Pipeline, units: beam.PCollection[WorkUnit], plan: Plan
         | "keep the smallest of all" >> beam.CombineGlobally(_merged(plan.split))
         | "those are taken" >> beam.Map(functools.partial(selection, plan.split))
     )
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def failure(why: str) -> str:
-    """A worker's one-line reason, marked so that it can be found within whatever Beam wraps around it."""
-    return f"wikilm-failure<{why}>wikilm-failure"
-
-
-def told_reason(text: str) -> str | None:
-    """The first reason that `failure` marked in a text, or None."""
-    found = re.search("wikilm-failure<(.*?)>wikilm-failure", text)
-    return found[1] if found else None
-
-
-def step(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a worker's error carry its one-line reason through Beam, which passes errors on as text."""
-
-    @functools.wraps(function)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except Exception as error:
-            kind = "" if isinstance(error, RunError | OSError) else f"{type(error).__name__}: "
-            raise RunError(failure(kind + reason(error))) from error
-
-    return wrapped
 
 
 @step

@@ -27,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", choices=["train", "validation"], default="train", help="side of the row")
     parser.add_argument("--row", type=int, metavar="N", required=True, help="number of the row in its split, from 0")
     args = parser.parse_args(argv)
-    from pipeline.origins import lines, locate  # here, since --help need not wait for pyarrow
-    from pipeline.place import place_of
-    from pipeline.shard_format import read_manifest
+    from pipeline.inspection.origins import lines, locate
+    from pipeline.storage.place import place_of
+    from wikilm.shards.reading import read_manifest
 
     place = place_of(args.shards, "--shards")
     if not place.is_local:

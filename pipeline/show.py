@@ -39,10 +39,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_params()
     args = parser.parse_args(argv)
     source = source_settings(args)
-    from pipeline.encoder import (
-        Encoder,  # here, since pyarrow, numpy and what else there is take longer than --help may
-    )
-    from pipeline.lookup import Dead, Wanted, columns_of, dead_page, find
+    from pipeline.inspection.page import Dead, columns_of, dead_page, find
+    from pipeline.source.lookup import Wanted
+    from pipeline.tokens.encoder import Encoder
 
     found = find(source, Wanted(args.title, args.page_id, args.where))
     if isinstance(found, Dead):

@@ -22,7 +22,7 @@ from wikilm.errors import RunError, UsageError
 from wikilm.params import from_flags, section
 
 if TYPE_CHECKING:
-    from pipeline.encoder import Encoder
+    from pipeline.tokens.encoder import Encoder
 
 # transformers, pyarrow and numpy are imported by the functions that use them: --help need not wait for them.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is missing, which nothing here needs
@@ -134,7 +134,7 @@ def save(tokenizer: Any, folder: Path, provenance: dict[str, Any]) -> "Encoder":
         UsageError: `folder` holds something else.
         RunError: what was written does not give the same ids back.
     """
-    from pipeline.place import sync
+    from wikilm.files import sync
 
     check_output(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +168,7 @@ def _as_it_was(tokenizer: Any, folder: Path) -> "Encoder":
     """The encoder of a saved tokenizer, once it is sure that what was saved is what was made."""
     import transformers
 
-    from pipeline.encoder import HARD_TEXT, Encoder
+    from pipeline.tokens.encoder import HARD_TEXT, Encoder
 
     # AutoTokenizer would find this very class for a new tokenizer, but its import alone loads torch.
     trained_here = type(tokenizer) is transformers.PreTrainedTokenizerFast
@@ -187,9 +187,9 @@ def make(source: SourceSettings, split: SplitSettings, how: TokenizerSettings, f
     if how.pretrained is not None:
         name = Path(how.pretrained).name if Path(how.pretrained).exists() else how.pretrained
         return save(load(how.pretrained), folder, {"pretrained": name})
-    from pipeline.fast_path import prepare
-    from pipeline.source import open_source
-    from pipeline.unit import training_texts
+    from pipeline.prose.fast_path import prepare
+    from pipeline.source.plan import open_source
+    from pipeline.unit.steps import training_texts
 
     opened = open_source(source)
     prepare(opened.is_wikitext, sum(unit.bytes for unit in opened.units))

@@ -32,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--contact", metavar="ADDRESS", help="for the User-Agent, where the source is on http(s)")
     parser.add_argument("--mirror", metavar="URL", help="where wikimedia:WIKI/DATE sources are looked up")
     args = parser.parse_args(argv)
-    from pipeline.faults import faults, manifest_of, source_faults  # here, since --help need not wait for pyarrow
-    from pipeline.place import place_of
-    from pipeline.shard_format import MANIFEST, SPLITS
+    from pipeline.inspection.faults import faults, manifest_of, source_faults
+    from pipeline.storage.place import place_of
+    from wikilm.shards.format import MANIFEST, SPLITS
 
     named = args.folder
     folder = place_of(named, "DIR")

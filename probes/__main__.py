@@ -39,7 +39,7 @@ def _anatomy(args: argparse.Namespace) -> None:
 def _fill_mask(args: argparse.Namespace) -> None:
     flags = from_flags(args, "texts", "top_k", "candidates", "masked_fraction", "rows", "seed")
     settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags)
-    from probes import fill_mask_run
+    from probes import fill_mask as fill_mask_run
     from probes.output import emit
 
     result = fill_mask_run.run_fill_mask(args.model, args.shards, settings)

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.shard_format import SPLITS
 from probes.interval import Share, bootstrap, wilson
 from probes.model import LoadedModel
 from probes.output import printable, quoted, table
 from probes.rows import Rows, Shards
 from probes.settings import RecitationSettings
 from wikilm.errors import UsageError
+from wikilm.shards.format import SPLITS
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import Any, TypeAlias, TypeVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from pipeline.shard_format import Counts, Manifest, read_manifest
 from probes.anatomy import Anatomy, anatomy
-from probes.fill_mask import HOW
-from probes.fill_mask_run import FillMaskResult
+from probes.cloze import HOW
+from probes.fill_mask import FillMaskResult
 from probes.generation import GenerationResult
 from probes.model import LoadedModel, load, load_tokenizer
 from probes.output import counted, json_text, printable
@@ -21,6 +20,8 @@ from probes.rows import TRAINING
 from probes.settings import ReportSettings
 from wikilm.errors import RunError
 from wikilm.files import write_atomically
+from wikilm.shards.manifest import Counts, Manifest
+from wikilm.shards.reading import read_manifest
 
 Metrics: TypeAlias = dict[str, dict[str, float]]  # group -> name -> value; counts are int
 

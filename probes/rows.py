@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.shard_format import SPLITS, Manifest, open_split, problems, read_manifest, sha256_of, token_rows
 from probes.model import LoadedModel
 from wikilm.errors import RunError
+from wikilm.files import sha256_of
+from wikilm.shards.format import SPLITS
+from wikilm.shards.manifest import Manifest
+from wikilm.shards.reading import open_split, problems, read_manifest, token_rows
 
 TRAINING = "training.json"  # in every model folder that training writes: its settings, figures and history
 Rows = NDArray[np.int64]  # [rows, chunk_tokens], token ids

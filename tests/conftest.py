@@ -39,8 +39,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Tests that change any of it copy it first.
     """
-    from tests.models import make_causal, make_masked, make_tokenizer
-    from tests.shards import make_shards
+    from tests.helpers.models import make_causal, make_masked, make_tokenizer
+    from tests.helpers.shards import make_shards
 
     root = tmp_path_factory.mktemp("tiny")
     tokenizer = make_tokenizer(root / "tokenizer")

@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.shard_format import Manifest, open_split, token_rows
 from wikilm.errors import RunError
+from wikilm.shards.manifest import Manifest
+from wikilm.shards.reading import open_split, token_rows
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Array: TypeAlias = npt.NDArray[Any]

@@ -6,11 +6,11 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from pipeline.shard_format import Manifest
-from train.folder import TRAINING
+from train.plan import TRAINING
 from train.settings import Objective
 from wikilm.markdown import code, plain, table
 from wikilm.origin import date_of, language_fields, language_of, text_license
+from wikilm.shards.manifest import Manifest
 from wikilm.terminal import visible
 
 TASK = {"causal": "text-generation", "masked": "fill-mask"}

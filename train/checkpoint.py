@@ -17,8 +17,7 @@ from typing import Any
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from pipeline.shard_format import sha256_of
-from train.folder import UNFINISHED, new_folder, remove_folder
+from wikilm.files import UNFINISHED, new_folder, remove_folder, sha256_of
 
 KEPT = 2  # checkpoints: one may be damaged without the run being lost
 MODEL, OPTIMIZER, STATE, HASHES = "model.safetensors", "optimizer.safetensors", "state.json", "hashes.json"

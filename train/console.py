@@ -9,7 +9,7 @@ from types import FrameType
 
 from tqdm import tqdm
 
-from train.history import Point
+from train.curves import Point
 from wikilm.errors import RunError
 
 QUIET_SECONDS = 10.0  # between two lines of the bar where stderr is a file

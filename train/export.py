@@ -9,10 +9,11 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from pipeline.shard_format import Manifest
 from train.card import model_card
-from train.folder import TRAINING, new_folder, refuse_foreign
+from train.plan import TRAINING, refuse_foreign
 from wikilm.errors import RunError
+from wikilm.files import new_folder
+from wikilm.shards.manifest import Manifest
 
 FORMAT = 1
 TOKENIZER_FILES = (

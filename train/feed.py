@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.shard_format import Manifest
 from train.batch import VALIDATION_EPOCH, Batch, Ints, Masking, Rows, causal_batch, share
 from train.plan import Plan
+from wikilm.shards.manifest import Manifest
 
 Inputs: TypeAlias = tuple[Tensor, Tensor, Tensor]  # input_ids, places, targets, as SummedLoss.forward takes them
 

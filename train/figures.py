@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from train.history import lowest_validation, reproducible
+from train.curves import lowest_validation, reproducible
 from train.loop import Training
 from train.model import parameter_counts
 from train.throughput import flops_per_token, peak_flops, tokens_per_second, utilization

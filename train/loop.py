@@ -11,8 +11,8 @@ from torch import Tensor
 from train.batch import Rows, mix
 from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from train.console import Console, Stopped, StopSignal
+from train.curves import Point, log_curves
 from train.feed import Feed
-from train.history import Point, log_curves
 from train.initialization import look_at_neighbors, token_counts
 from train.loss import SummedLoss
 from train.model import build

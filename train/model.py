@@ -3,8 +3,8 @@
 import torch
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
-from pipeline.shard_format import TokenizerEntry
 from train.settings import Objective, PretrainSettings
+from wikilm.shards.manifest import TokenizerEntry
 
 # The tanh approximation, GPT-2's own function. By GPT-2's name for it, gelu_new, transformers computes it in eight
 # operations; by this name, in one kernel.

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.shard_format import Manifest, manifest_bytes, problems, read_manifest, sha256_of
 from train.batch import Order
-from train.folder import refuse_foreign
 from train.settings import SETTINGS, MaskedSettings, Objective, PretrainSettings
 from wikilm.errors import RunError, UsageError
+from wikilm.files import sha256_of
 from wikilm.params import DEFAULT_PARAMS, section
+from wikilm.shards.manifest import Manifest, manifest_bytes
+from wikilm.shards.reading import problems, read_manifest
+
+TRAINING = "training.json"  # what marks the folder of a finished model as ours
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -132,3 +135,17 @@ def run_fingerprint(objective: Objective, settings: PretrainSettings, manifest: 
         "manifest": hashlib.sha256(manifest_bytes(manifest)).hexdigest(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def refuse_foreign(output: Path) -> None:
+    """Raise unless `output` is free, empty, or an earlier model of ours, which may be replaced.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    if output.is_dir() and not output.is_symlink():
+        if not any(output.iterdir()) or (output / TRAINING).is_file():
+            return
+    elif not output.exists() and not output.is_symlink():
+        return
+    raise UsageError(f"{output}: holds something that is no model of ours; remove it or name another --output")

@@ -9,9 +9,9 @@ from accelerate.utils import is_dvclive_available
 
 from train.checkpoint import clear_unfinished, remove_run
 from train.console import Console, StopSignal
+from train.curves import TRACKER, start_curves
 from train.export import export
 from train.figures import measured_figures, run_figures
-from train.history import TRACKER, start_curves
 from train.loop import Training
 from train.model import parameter_counts
 from train.plan import Plan

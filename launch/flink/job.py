@@ -12,8 +12,8 @@ from typing import Any
 
 from launch.flink.service import die_with_parent
 from launch.flink.worker_env import REPOSITORY, environment
-from pipeline.shard_format import problems, read_manifest
 from wikilm.errors import RunError
+from wikilm.shards.reading import problems, read_manifest
 
 POLL_SECONDS = 0.05
 END_SECONDS = 20.0  # what a command gets to clean up in after Ctrl-C

@@ -1,0 +1,38 @@
+"""The XML of one page in; an Article, a named reason to leave it out, or a dead letter out."""
+
+from dataclasses import dataclass
+
+MAX_ID = 2**63 - 1  # page_id is an int64 column of every shard
+
+
+@dataclass(frozen=True)
+class Article:
+    """A page of namespace 0 that is no redirect. `text` is wikitext (dumps) or plain text (Parquet)."""
+
+    page_id: int
+    revision_id: int  # 0 where the source does not say
+    title: str
+    text: str
+    where: str = ""  # file name and byte offset
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A page that is no article, and why: "redirect", "namespace:<n>" or "model:<content model>"."""
+
+    page_id: int
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A page that cannot be read: where it lies (file name and byte offset), so that it can be looked at alone."""
+
+    page_id: int | None
+    title: str
+    where: str
+    error: str
+
+
+Page = Article | Dropped | DeadLetter

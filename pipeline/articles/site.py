@@ -1,0 +1,65 @@
+"""A dump's header (root element and siteinfo) in, a Site out: whose wiki it is, and what its namespaces are called."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import quote
+
+from wikilm.origin import PAGE_ADDRESS
+
+MEDIA, FILE, CATEGORY = -2, 6, 14
+# MediaWiki accepts these English names on every wiki, beside the localized ones that siteinfo lists.
+# Source: includes/title/NamespaceInfo.php, and $wgNamespaceAliases for Image.
+CANONICAL: dict[str, int] = {
+    "media": -2, "special": -1, "talk": 1, "user": 2, "user talk": 3, "project": 4, "project talk": 5,
+    "file": 6, "image": 6, "file talk": 7, "image talk": 7, "mediawiki": 8, "mediawiki talk": 9, "template": 10,
+    "template talk": 11, "help": 12, "help talk": 13, "category": 14, "category talk": 15, "module": 828,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Site:
+    """What siteinfo says about a wiki; all of it may be missing (Parquet sources have none)."""
+
+    language: str | None = None
+    name: str = ""
+    database: str = ""
+    namespaces: tuple[tuple[int, str], ...] = ()  # (id, localized name)
+    base: str = ""  # address of one of its pages (siteinfo: the main page), as `page_base` lets it through
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return CANONICAL | {_key(name): number for number, name in self.namespaces if name}
+
+    def namespace_of(self, prefix: str) -> int | None:
+        """The id of the namespace that `prefix` names (localized or canonical, any case), or None."""
+        return self._ids.get(_key(prefix))
+
+
+def page_base(address: str) -> str:
+    """The address of a page if links to others can be made from it, else an empty text.
+
+    Only http(s), printable ASCII, and no user or password, which must not travel on into a manifest.
+    """
+    return address if PAGE_ADDRESS.fullmatch(address) else ""
+
+
+def page_url(base: str, title: str) -> str | None:
+    """The address of an article, quoted as MediaWiki does (`wfUrlencode`); None where none can be made.
+
+    Args:
+        base: the address of another page of the same wiki, see `Site.base`.
+        title: whatever it holds, the address stays below the folder of the wiki's pages.
+    """
+    page, words = PAGE_ADDRESS.fullmatch(base), title.strip(" _")
+    if not page or words in ("", ".", ".."):
+        return None
+    # Pages lie in /wiki/ on every wiki of Wikimedia; elsewhere, in the folder of the page that is known.
+    before, wiki, _ = page["path"].partition("/wiki/")
+    folder = before + wiki if wiki else before[: before.rindex("/") + 1]
+    # Readers resolve segments of dots, quoted or not: where a title has any, its slashes part no segments.
+    safe = ";@$!*(),:~" if {".", ".."} & set(words.split("/")) else ";@$!*(),:~/"
+    return base[: page.start("path")] + folder + quote(words.replace(" ", "_").encode("utf-8", "replace"), safe=safe)
+
+
+def _key(prefix: str) -> str:
+    return " ".join(prefix.replace("_", " ").split()).casefold()

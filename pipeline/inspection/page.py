@@ -1,0 +1,113 @@
+"""Look up one page of a source, and lay out for people what the pipeline makes of it."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pipeline.articles.article import Article, DeadLetter, Dropped
+from pipeline.settings import ShardsSettings, SourceSettings
+from pipeline.source.listing import find_files
+from pipeline.source.lookup import Wanted, _all, _indexed
+from pipeline.tokens.encoder import Encoder
+from pipeline.tokens.rows import Ids, chunk
+from pipeline.unit.steps import clean_article
+from wikilm.errors import RunError
+from wikilm.terminal import visible
+
+MANY_TITLES = 100_000  # after so many, only those that begin alike are kept to look for near ones
+
+
+@dataclass(frozen=True)
+class Found:
+    """An article, and its prose."""
+
+    article: Article
+    text: str
+
+
+@dataclass(frozen=True)
+class Dead:
+    """A page that cannot be read or cleaned, and what there is of it: XML, wikitext, or nothing (rows of Parquet)."""
+
+    letter: DeadLetter
+    raw: str
+
+
+def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
+    """Look a page up, and clean it if it is an article.
+
+    Raises:
+        RunError: the source has no such page (near titles are named), or the page is no article.
+    """
+    found = find_files(source)
+    looked_up = _indexed(found, source, wanted) if found.kind == "multistream" else _all(found, source)
+    site, is_wikitext, pages = looked_up
+    titles = _Titles(wanted.title or "")
+    for page, xml in pages:
+        if not wanted.matches(page):
+            titles.add(page.title)
+        elif isinstance(page, Dropped):
+            raise RunError(f"{source.path}: {visible(page.title)!r} is left out ({page.reason}); name another page")
+        elif isinstance(page, DeadLetter):
+            return Dead(page, xml.decode("utf-8", "backslashreplace"))
+        else:
+            text = clean_article(page, site, is_wikitext, source.max_page_seconds)
+            return Dead(text, page.text) if isinstance(text, DeadLetter) else Found(page, text)
+    if wanted.title is not None:
+        raise RunError(f"{source.path}: has no page {visible(wanted.title)!r}; {near(wanted.title, titles.kept)}")
+    which = f"with id {wanted.page_id}" if wanted.page_id is not None else f"at {visible(wanted.where or '')!r}"
+    raise RunError(f"{source.path}: has no page {which}; name another one, or a --title")
+
+
+class _Titles:
+    """Titles that a user may have meant; bounded, however many pages a source has."""
+
+    def __init__(self, title: str) -> None:
+        self._start, self.kept = title[:3].casefold(), list[str]()
+
+    def add(self, title: str) -> None:
+        if len(self.kept) < MANY_TITLES or title[:3].casefold() == self._start:
+            self.kept.append(title)
+
+
+def near(title: str, titles: Iterable[str]) -> str:
+    """What else a user may have meant."""
+    by_key = {other.casefold(): other for other in titles}
+    close = [by_key[key] for key in difflib.get_close_matches(title.casefold(), by_key, n=3)]
+    if not close:
+        return "it has none with a title like that either"
+    return "did you mean " + ", ".join(repr(visible(other)) for other in close) + "?"
+
+
+def columns_of(found: Found, encoder: Encoder | None, shards: ShardsSettings | None) -> list[tuple[str, str]]:
+    """Raw and clean text, and with a tokenizer also tokens and chunks, each under its heading."""
+    article, text = found.article, found.text
+    columns = [
+        (f"raw: {len(article.text.encode()):,} bytes", article.text),
+        (f"clean: {len(text.encode()):,} bytes", text),
+    ]
+    if encoder is None or shards is None:
+        return columns
+    [ids] = encoder.encode_batch([text])
+    pieces = "|".join(encoder.decode([token]).replace(" ", "·").replace("\n", "⏎") for token in ids)
+    return [*columns, (f"tokens: {len(ids):,}", pieces), _chunks(article.page_id, ids, encoder, shards)]
+
+
+def _chunks(page_id: int, ids: Ids, encoder: Encoder, shards: ShardsSettings) -> tuple[str, str]:
+    rows = chunk([(page_id, ids)], shards.chunking, shards.chunk_tokens, encoder.end_of_text_id)
+    heading = f"chunks: {len(rows.input_ids)} of {shards.chunk_tokens}, {rows.tail_tokens} tokens left over"
+    texts = [f"[{number}] " + " ".join(map(str, row)) for number, row in enumerate(rows.input_ids)]
+    return heading, "\n".join(texts)
+
+
+def dead_page(dead: Dead) -> Iterator[str]:
+    """The lines that show a dead letter: where it lies, why it is one, and what there is of it."""
+    letter, size = dead.letter, len(dead.raw.encode())
+    yield f"{visible(letter.title) or 'no title'} (page {letter.page_id or 'without id'})"
+    yield f"where: {visible(letter.where)}"
+    yield f"error: {visible(letter.error)}"
+    if dead.raw:
+        cut = dead.raw.startswith("<page") and not dead.raw.endswith("</page>")
+        yield f"raw:   {size:,} bytes{', without its end' if cut else ''}"
+        yield ""
+        yield from map(visible, dead.raw.split("\n"))

@@ -1,0 +1,166 @@
+"""A manifest in, the dataset card of its folder out: YAML for `datasets` and the model hub, Markdown for people.
+
+A pure function: no clock, no folder, no machine. Names come from the source, so none of them is taken for markup.
+"""
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+
+from wikilm.markdown import plain, table
+from wikilm.origin import date_of, language_fields, language_of, text_license
+from wikilm.shards.format import DEAD_LETTERS, SPLITS
+from wikilm.shards.manifest import Manifest
+from wikilm.terminal import visible
+
+MAX_NAME = 200  # characters of a name in a heading
+_CARD = """---
+{front}---
+
+# {title}
+
+Rows of {chunk_tokens} token ids for causal and masked language models, made of {articles:,} articles
+by wikilm {version}.
+
+## Source
+
+{source}
+
+{license}
+
+## What is inside
+
+{splits}
+
+Where every page and token of the source went:
+
+{ledger}
+
+pages = articles + redirects + pages left out; articles = train + validation + articles left out + dead letters;
+tokens = {chunk_tokens} x (train rows + validation rows) + tail tokens. Dead letters are pages that could not be
+read or cleaned: `{dead_letters}` names each of them, and why.
+
+## How it was made
+
+```sh
+{command}
+```
+
+The tokenizer is the one of {vocab_size:,} entries whose `tokenizer.json` has the sha256
+`{tokenizer}`.
+`manifest.json` has the hash of every file; `python -m pipeline.verify DIR` checks them.
+
+## How to load it
+
+```python
+import datasets
+
+datasets.load_from_disk("DIR")  # both splits, memory-mapped
+datasets.load_dataset("DIR")  # every split that has rows, copied into the cache of `datasets`
+```
+
+`input_ids` are the token ids of a row, `page_id` is the article in which it starts. This names all articles of a row,
+with their addresses:
+
+```sh
+python -m pipeline.locate --shards DIR --split train --row 0
+```
+"""
+
+
+def card(manifest: Manifest) -> str:
+    """The text of README.md for the folder that a manifest describes; the manifest need not list it yet."""
+    counts, name = manifest.counts, title(manifest)
+    license = text_license(manifest.source.name, manifest.site.database, manifest.site.base)
+    dated = {"date of the dump": date_of(manifest.source.name)} if date_of(manifest.source.name) else {}
+    source = {
+        "name": plain(manifest.source.name),
+        "kind": manifest.source.kind,
+        "wiki": plain(", ".join(part for part in (manifest.site.name, manifest.site.database) if part) or "unknown"),
+        "language": plain(_language(manifest) or "unknown"),
+        **dated,
+        "bytes": f"{manifest.source.bytes:,}",
+        "checksum": plain(manifest.source.checksum),
+    }
+    splits = [
+        (split, f"{getattr(counts, f'{split}_articles'):,}", f"{manifest.rows(split):,}", len(manifest.of(split)))
+        for split in SPLITS
+    ]
+    return _CARD.format(
+        front=_front(manifest, name, license.names),
+        title=plain(name),
+        chunk_tokens=manifest.chunk_tokens,
+        articles=counts.train_articles + counts.validation_articles,
+        version=plain(manifest.version),
+        source=table(("source", ""), source.items()),
+        license=license.notice,
+        splits=table(("split", "articles", "rows", "files"), splits),
+        ledger=table(("fate", "count"), _ledger(manifest)),
+        command=_command(manifest),
+        tokenizer=manifest.tokenizer.sha256,
+        vocab_size=manifest.tokenizer.vocab_size,
+        dead_letters=DEAD_LETTERS,
+    )
+
+
+def title(manifest: Manifest) -> str:
+    """What to call the data: the wiki, its language, the date of the dump, and what became of it."""
+    name = manifest.site.name or manifest.source.name
+    about = ", ".join(part for part in (_language(manifest), date_of(manifest.source.name)) if part)
+    return visible(f"{name[:MAX_NAME]}{f' ({about})' if about else ''}, rows of {manifest.chunk_tokens} tokens")
+
+
+def size_category(rows: int) -> str:
+    """The hub's name for a number of rows."""
+    names = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
+    if rows < 1000:
+        return "n<1K"
+    power = len(str(rows)) - 4  # of ten, above a thousand
+    return f"{names[power]}<n<{names[power + 1]}" if power + 1 < len(names) else "n>1T"
+
+
+def _language(manifest: Manifest) -> str | None:
+    return manifest.site.language or language_of(manifest.site.base)
+
+
+def _front(manifest: Manifest, name: str, licenses: Sequence[str]) -> str:
+    """The YAML front matter. Each value is a JSON string, which YAML reads as it is, or one of our own words."""
+    lines = []
+    for field, (language,) in language_fields(_language(manifest)).items():
+        lines += [f"{field}:", f"- {json.dumps(language)}"]
+    lines += ["license:", *(f"- {license}" for license in licenses)]
+    lines += [f"pretty_name: {json.dumps(name, ensure_ascii=False)}"]
+    lines += ["size_categories:", f"- {size_category(sum(map(manifest.rows, SPLITS)))}"]
+    lines += ["task_categories:", "- text-generation", "- fill-mask"]
+    if there := [split for split in SPLITS if manifest.rows(split)]:  # `datasets` loads no split without rows
+        lines += ["configs:", "- config_name: default", "  data_files:"]
+        for split in there:
+            lines += [f"  - split: {split}", f"    path: {split}/*.arrow"]
+    return "".join(line + "\n" for line in lines)
+
+
+def _ledger(manifest: Manifest) -> Iterable[tuple[str, str]]:
+    counts: Mapping[str, object] = manifest.counts.model_dump()
+    for name, value in counts.items():
+        if isinstance(value, dict):
+            yield from ((f"left out: {plain(reason)}", f"{number:,}") for reason, number in value.items())
+        else:
+            yield name.replace("_", " ").replace("chunks", "rows"), f"{value:,}"
+
+
+def _command(manifest: Manifest) -> str:
+    split, limits = manifest.split, manifest.limits
+    settings = {
+        "--source": shlex.quote(visible(manifest.source.name)),
+        "--unit-bytes": limits.unit_bytes,
+        "--max-page-bytes": limits.max_page_bytes,
+        "--max-page-seconds": limits.max_page_seconds,
+        "--seed": split.seed,
+        "--validation-fraction": split.validation_fraction,
+        **({"--take": ",".join(map(str, split.take))} if split.take is not None else {}),
+        "--chunk-tokens": manifest.chunk_tokens,
+        "--chunking": manifest.chunking,
+        "--tokenizer": "TOKENIZER",
+        "--output": "DIR",
+    }
+    return "python -m pipeline" + "".join(f" \\\n  {flag} {value}" for flag, value in settings.items())

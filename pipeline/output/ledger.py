@@ -1,0 +1,97 @@
+"""What every work unit did in, the balanced counts of a whole run out: no page, article or token without a fate."""
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from wikilm.errors import RunError
+from wikilm.shards.manifest import Counts, FileEntry, LimitsEntry, ShardEntry, imbalances
+
+
+class DeadLetterRecord(BaseModel):
+    """A page that could not be read or cleaned: a line of dead_letters.jsonl, enough to look at it again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    page_id: int | None
+    title: str
+    where: str
+    error: str
+
+
+class UnitReport(BaseModel):
+    """What one work unit did: all that comes back from a worker, through a small file in the work folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: int
+    counts: Counts
+    shards: list[ShardEntry]
+    articles: list[FileEntry]
+    dead_letters: list[DeadLetterRecord]
+
+    @property
+    def files(self) -> list[FileEntry]:
+        """All files of the unit."""
+        return [*self.shards, *self.articles]
+
+
+class Unbalanced(RunError):
+    """Something went uncounted: what was made must not be used, nor gone on from."""
+
+
+def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:
+    """The command that shows the page of a dead letter, and needs no params file for it."""
+    which = f"--where {shlex.quote(letter.where)}" if letter.page_id is None else f"--page-id {letter.page_id}"
+    cut = f"--unit-bytes {limits.unit_bytes} --max-page-bytes {limits.max_page_bytes}"
+    cut += f" --max-page-seconds {limits.max_page_seconds}"
+    return f"python -m pipeline.show --source {shlex.quote(source)} {cut} {which}"
+
+
+def total(parts: Iterable[Counts]) -> Counts:
+    """The sum of the counts of several units; reasons in alphabetical order."""
+    sums: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for part in parts:
+        sums.update({name: value for name, value in part.model_dump().items() if name != "left_out"})
+        reasons.update(part.left_out)
+    numbers = {name: sums[name] for name in Counts.model_fields if name != "left_out"}
+    return Counts(left_out={reason: reasons[reason] for reason in sorted(reasons)}, **numbers)
+
+
+def check(
+    reports: Sequence[UnitReport],
+    units: int,
+    chunk_tokens: int,
+    max_dead_fraction: float,
+    command: Callable[[DeadLetterRecord], str],
+) -> Counts:
+    """The counts of a whole run, once it is sure that they balance.
+
+    Args:
+        reports: what the units did, in any order.
+        units: how many units there are.
+        chunk_tokens: tokens per row.
+        max_dead_fraction: the share of articles that may be dead letters.
+        command: shows the page of a dead letter.
+
+    Raises:
+        Unbalanced: a sum does not balance.
+        RunError: a unit's report is missing or there twice, or too many articles are dead.
+    """
+    if sorted(report.unit for report in reports) != list(range(units)):
+        raise RunError(f"the ledger has reports of {len(reports)} units instead of one of each of {units}; run again")
+    counts = total(report.counts for report in reports)
+    shards = [shard for report in reports for shard in report.shards]
+    for problem in imbalances(counts, chunk_tokens, shards):
+        raise Unbalanced(f"the ledger does not balance: {problem}; nothing was written, please report this")
+    if counts.dead_letters > max_dead_fraction * counts.articles:
+        first = next(letter for report in sorted(reports, key=lambda r: r.unit) for letter in report.dead_letters)
+        raise RunError(
+            f"{counts.dead_letters} of {counts.articles} articles cannot be read, more than shards.max_dead_fraction "
+            f"= {max_dead_fraction} allows; the first is {first.title!r} (page {first.page_id}, {first.where}): "
+            f"{first.error}; look at it with {command(first)}"
+        )
+    return counts

@@ -1,0 +1,193 @@
+"""All that decides the bytes of a run in, its own work folder and the units that an earlier, broken-off run did out."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline.output.ledger import UnitReport
+from pipeline.output.publish import (
+    CHOSEN,
+    PUBLISHING,
+    REPORTS,
+    UNFINISHED,
+    clear_final,
+    kept,
+    numbered,
+    take_back,
+    unit_file,
+)
+from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
+from pipeline.storage.place import FILES_AT_ONCE, Place
+from wikilm.shards.format import MANIFEST, SPLITS, articles_name, shard_name
+from wikilm.shards.manifest import FORMAT, SourceEntry, TokenizerEntry
+
+PLAN = "plan.json"
+LIBRARIES = ("lxml", "mwparserfromhell", "numpy", "pyarrow", "pydantic")  # that have a say in the bytes
+
+
+def plan_record(
+    source: SourceEntry,
+    reading: SourceSettings,
+    split: SplitSettings,
+    shards: ShardsSettings,
+    tokenizer: TokenizerEntry,
+) -> dict[str, Any]:
+    """All that decides the bytes of a run: what may be resumed has the same record.
+
+    Not in it: where the source lies, the runner, the engine that encodes (both give the same ids), and
+    `max_dead_fraction`, so that a run that failed by it can be finished with another.
+    """
+    return {
+        "format": FORMAT,
+        "source": source.model_dump(mode="json"),
+        "settings": {
+            "source": reading.model_dump(mode="json", exclude={"path", "address", "contact", "mirror"}),
+            "split": split.model_dump(mode="json"),
+            "shards": shards.model_dump(mode="json", exclude={"max_dead_fraction"}),
+        },
+        "tokenizer": tokenizer.model_dump(mode="json"),
+        "code": {
+            "pipeline": code_digest(),
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
+    }
+
+
+@cache
+def code_digest() -> str:
+    """Hex sha256 of the source files of `pipeline` and `wikilm`: changed code never resumes what other code made."""
+    root = Path(__file__).parents[2]
+    paths = (path for package in ("pipeline", "wikilm") for path in (root / package).rglob("*.py"))
+    files = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        if "__pycache__" not in path.parts and not path.name.startswith("."):
+            digest.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n".encode())
+    return digest.hexdigest()
+
+
+def begin(output: Place, record: Mapping[str, Any]) -> tuple[Place, list[str]]:
+    """The work folder of a run, which holds what an earlier run with the same record did; others' are removed.
+
+    Its name is the record's digest, so that a worker of another run that is still alive somewhere on a cluster never
+    writes into it.
+
+    Returns:
+        The folder, and a line for each other run whose work was removed.
+    """
+    name = _digest(record)
+    work = output.inside(f"{UNFINISHED}/{name}")
+    notes = []
+    for other in output.folders(UNFINISHED):
+        if other == name:
+            continue
+        there = output.inside(f"{UNFINISHED}/{other}")
+        if kept(there):
+            notes.append(f"what an earlier run left unfinished is removed: {_difference(there, record)}")
+        output.remove(f"{UNFINISHED}/{other}")
+    take_back(work, output)
+    if MANIFEST not in output.names():
+        clear_final(output)
+    if PLAN not in work.names():
+        work.write(PLAN, _data(record))
+    return work, notes
+
+
+def finished(work: Place, units: int) -> list[UnitReport]:
+    """The reports of the units that are done and whose files are what the reports say; all others are removed.
+
+    Every byte of these files is read.
+    """
+    sizes = work.sizes()
+
+    def checked(number: int) -> UnitReport | None:
+        report = _report(work, number)
+        if report is not None and _is_of(report, number, units) and _is_whole(work, report, sizes):
+            return report
+        work.remove(unit_file(REPORTS, number))
+        return None
+
+    with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
+        return [report for report in threads.map(checked, numbered(work, REPORTS)) if report is not None]
+
+
+def read_reports(work: Place) -> list[UnitReport]:
+    """The reports of all units that are done, in the order of the source."""
+    with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
+        data = threads.map(lambda number: work.read(unit_file(REPORTS, number)), numbered(work, REPORTS))
+        return sorted(map(UnitReport.model_validate_json, data), key=lambda report: report.unit)
+
+
+def unfinished(output: Place, record: Mapping[str, Any]) -> tuple[int, bool]:
+    """How many units an earlier run left in `output`, and whether a run with this record would go on from there.
+
+    The source's checksums are not compared where the record has none, since that takes reading the whole source.
+    """
+    done, same = 0, False
+    for name in output.folders(UNFINISHED):
+        there = output.inside(f"{UNFINISHED}/{name}")
+        if PUBLISHING in there.names() or kept(there):
+            done, same = len(numbered(there, REPORTS)), not _differing(there, record)
+        if same:
+            break
+    return done, same
+
+
+def forget(work: Place) -> None:
+    """Remove what was done: it cannot be gone on from."""
+    work.remove(REPORTS)
+    work.remove(CHOSEN)
+
+
+def _is_of(report: UnitReport, number: int, units: int) -> bool:
+    """Whether a report is of this unit, and names all of its files and no other."""
+    shards = [shard_name(side, number, units) for side in SPLITS]
+    tables = [articles_name(side, number, units) for side in SPLITS]
+    return report.unit == number < units and [file.path for file in report.files] == shards + tables
+
+
+def _is_whole(work: Place, report: UnitReport, sizes: Mapping[str, int]) -> bool:
+    """Whether a unit's files have the size and the bytes that its report says."""
+    if any(sizes.get(file.path) != file.bytes for file in report.files):
+        return False
+    return all(work.sha256(file.path) == file.sha256 for file in report.files)
+
+
+def _report(work: Place, number: int) -> UnitReport | None:
+    try:
+        return UnitReport.model_validate_json(work.read(unit_file(REPORTS, number)))
+    except (ValidationError, FileNotFoundError):  # a link that leads nowhere
+        return None
+
+
+def _data(record: Mapping[str, Any]) -> bytes:
+    return (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_data(record)).hexdigest()[:16]
+
+
+def _differing(there: Place, record: Mapping[str, Any]) -> list[str]:
+    """The parts of the record that are other ones in an earlier run's work folder."""
+    try:
+        earlier = json.loads(there.read(PLAN))
+        if not record["source"]["checksum"]:
+            for entry in (earlier["source"], *earlier["source"]["files"]):
+                entry["checksum"] = ""
+        return [key for key in record if earlier[key] != record[key]]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return ["plan"]
+
+
+def _difference(there: Place, record: Mapping[str, Any]) -> str:
+    return f"it had other {' and '.join(_differing(there, record))}"

@@ -1,0 +1,254 @@
+"""A page's tokens in (tokens.py), the page without what is no prose out: `prose.cut._Cutter`, compiled by numba.
+
+`cut` runs until the page is done or a template or a choice of variants comes up that Python has to read (page.py).
+Arrays: `text` and `out` uint32, all others int64. Every index is checked, and `out` never grows by more than was read.
+"""
+# mypy: allow-untyped-defs
+# numba infers the types from the arrays that are given.
+
+from numba import njit
+
+# What `cut` comes back with.
+DONE, EXPAND, CHOOSE, TOO_DEEP = range(4)
+# Places in `state`: of the next token; where text goes on; length of `out`, in code points and in pieces; frames open,
+# and those of braces; closing braces that are left to match; what part of `out` is asked about.
+TOKEN, POSITION, LENGTH, PIECES, DEPTH, OPEN_BRACES, RUN, FROM, TO, STATE_SIZE = range(10)
+# Columns of `stack`, as `prose.cut._Frame`; kinds of frames have the numbers of the tokens that open them.
+KIND, PLACE, START, OPEN, DROP, COLUMNS = range(6)
+HOLE, PLAIN, NOWIKI, BRACES, END_BRACES, LINK, END_LINK, VARIANT, END_VARIANT, TABLE, END_TABLE = range(11)
+GONE = 0xFFFFFFFF  # keeps the place of brackets that are written when their link is closed
+CUT, ASIDE_OPEN, ASIDE_CLOSE = 3, 1, 2
+MAX_CHARS, MAX_LINK_PIECES = 1000, 40
+
+_inner = njit(boundscheck=True)
+_compiled = njit(cache=True, nogil=True, boundscheck=True)  # kept between runs, inner functions and all
+
+
+@_inner
+def _put(out, state, char):
+    out[state[LENGTH]] = char
+    state[LENGTH] += 1
+
+
+@_inner
+def _copy(text, start, end, out, state):
+    """Append a piece of text."""
+    length = state[LENGTH]
+    for at in range(start, end):
+        out[length + at - start] = text[at]
+    state[LENGTH] += end - start
+    state[PIECES] += 1
+
+
+@_inner
+def _push(state, stack, kind, braces, drop):
+    frame = stack[state[DEPTH]]
+    frame[KIND], frame[PLACE], frame[START] = kind, state[PIECES], state[LENGTH]
+    frame[OPEN], frame[DROP] = braces, drop
+    state[DEPTH] += 1
+    state[PIECES] += 1
+
+
+@_inner
+def _is_top(state, stack, kind):
+    return state[DEPTH] > 0 and stack[state[DEPTH] - 1, KIND] == kind
+
+
+@_inner
+def _replace(out, state, frame):
+    """Put one CUT for all that came since the frame was opened."""
+    state[LENGTH] = frame[START]
+    _put(out, state, CUT)
+    state[PIECES] = frame[PLACE] + 1
+
+
+@_inner
+def _is_short(out, state, frame, start):
+    """Whether the content of a frame is to be looked at; if so, FROM and TO are its place."""
+    if state[PIECES] - (frame[PLACE] + 1) > MAX_CHARS or state[LENGTH] - start > 3 * MAX_CHARS + 2:
+        return False
+    chars = 0
+    for at in range(start, state[LENGTH]):
+        chars += out[at] != GONE
+    state[FROM], state[TO] = start, state[LENGTH]
+    return chars <= MAX_CHARS
+
+
+@_compiled
+def name_slot(out, start, end, slots):
+    """The length of a template's name, which goes to the first bar, and the row of a table where it has its place."""
+    size, code = 0, 5381
+    while start + size < end and out[start + size] != 124:
+        code = (code * 33 ^ out[start + size]) & 0xFFFFFFF
+        size += 1
+    return size, code % slots
+
+
+@_inner
+def _is_idle(out, start, end, idle):
+    """Whether the template's name is in the table of those that stand for no words."""
+    size, slot = name_slot(out, start, end, len(idle))
+    same = size > 0 and idle[slot, 0] == size
+    at = 0
+    while same and at < size:
+        same = idle[slot, 1 + at] == out[start + at]
+        at += 1
+    return same
+
+
+@_inner
+def _close_braces(out, state, stack, idle):
+    """Match the closing braces that are left; True: Python has to read a template first."""
+    while state[RUN] >= 2 and state[OPEN_BRACES]:
+        while stack[state[DEPTH] - 1, KIND] != BRACES:
+            state[DEPTH] -= 1
+        frame = stack[state[DEPTH] - 1]
+        start, end = frame[START], state[LENGTH]
+        taken = 3 if min(state[RUN], frame[OPEN]) >= 3 else 2
+        asks = taken == 2 and _is_short(out, state, frame, start) and not _is_idle(out, start, end, idle)
+        state[PIECES] = frame[PLACE] + 2
+        state[LENGTH] = start
+        state[RUN] -= taken
+        frame[OPEN] -= taken
+        if frame[OPEN] < 2:
+            state[DEPTH] -= 1
+            state[OPEN_BRACES] -= 1
+        if asks:
+            return True
+        _put(out, state, CUT)
+    state[RUN] = 0
+    return False
+
+
+@_inner
+def _close_link(out, state, stack):
+    while _is_top(state, stack, VARIANT):
+        state[DEPTH] -= 1
+    if not _is_top(state, stack, LINK):
+        _put(out, state, 93)
+        state[PIECES] += 1
+        return
+    state[DEPTH] -= 1
+    frame = stack[state[DEPTH]]
+    if frame[DROP]:
+        _replace(out, state, frame)
+        return
+    start = frame[START]
+    out[start] = out[start + 1] = 91
+    _put(out, state, 93)
+    _put(out, state, 93)
+    state[PIECES] += 1
+    if state[PIECES] - frame[PLACE] < MAX_LINK_PIECES:
+        for at in range(start, state[LENGTH]):
+            if out[at] == 10:
+                out[at] = 32
+
+
+@_inner
+def _close_variant(out, state, stack):
+    """True: Python has to choose first."""
+    if not _is_top(state, stack, VARIANT):
+        _put(out, state, 125)
+        _put(out, state, 45)
+        state[PIECES] += 1
+        return False
+    state[DEPTH] -= 1
+    frame = stack[state[DEPTH]]
+    asks = _is_short(out, state, frame, frame[START] + 2)
+    _replace(out, state, frame)
+    if asks:
+        state[LENGTH] -= 1
+    return asks
+
+
+@_inner
+def _close_table(out, state, stack):
+    while _is_top(state, stack, LINK) or _is_top(state, stack, VARIANT):
+        state[DEPTH] -= 1
+    if _is_top(state, stack, TABLE):
+        state[DEPTH] -= 1
+        _replace(out, state, stack[state[DEPTH]])
+
+
+@_inner
+def _put_aside(out, state, number):
+    digits = 1
+    while number // 10**digits:
+        digits += 1
+    _put(out, state, ASIDE_OPEN)
+    for digit in range(digits - 1, -1, -1):
+        _put(out, state, 48 + number // 10**digit % 10)
+    _put(out, state, ASIDE_CLOSE)
+    state[PIECES] += 1
+
+
+@_inner
+def _open(token, out, state, stack):
+    kind, start, end = token[0], token[1], token[2]
+    _push(state, stack, kind, end - start if kind == BRACES else 0, token[3] if kind == LINK else 0)
+    if kind == BRACES:
+        state[OPEN_BRACES] += 1
+    elif kind == LINK:
+        _put(out, state, GONE)
+        _put(out, state, GONE)
+    elif kind == VARIANT:
+        _put(out, state, 45)
+        _put(out, state, 123)
+
+
+@_inner
+def _take(token, text, out, state, stack):
+    """Take one token; DONE, or why not."""
+    kind, start, end = token[0], token[1], token[2]
+    if kind == HOLE:
+        _put(out, state, CUT)
+        state[PIECES] += 1
+    elif kind == PLAIN:
+        _copy(text, start, end, out, state)
+    elif kind == NOWIKI:
+        _put_aside(out, state, token[3])
+    elif kind == END_BRACES:
+        state[RUN] = end - start
+    elif kind == END_LINK:
+        _close_link(out, state, stack)
+    elif kind == END_TABLE:
+        _close_table(out, state, stack)
+    elif kind == END_VARIANT:
+        return CHOOSE if _close_variant(out, state, stack) else DONE
+    elif state[DEPTH] == len(stack):
+        return TOO_DEEP
+    else:
+        _open(token, out, state, stack)
+    return DONE
+
+
+@_compiled
+def cut(text, tokens, out, state, stack, idle):
+    """Go on with a page until it is done or Python is asked; returns which.
+
+    Where it is asked, the answer goes to the end of `out`.
+
+    Args:
+        text: the page.
+        tokens: see tokens.py; a LINK's fourth column says whether it is dropped, that of NOWIKI its number.
+        out: at least as long as the text.
+        state: STATE_SIZE numbers, 0 at first.
+        stack: room for frames, (most, COLUMNS).
+        idle: names of templates that stand for no words, each in its slot: its length, then its code points.
+    """
+    while state[TOKEN] < len(tokens) or state[RUN]:
+        if state[RUN]:
+            if _close_braces(out, state, stack, idle):
+                return EXPAND
+            continue
+        token = tokens[state[TOKEN]]
+        if token[1] > state[POSITION]:
+            _copy(text, state[POSITION], token[1], out, state)
+        state[POSITION] = token[2]
+        state[TOKEN] += 1
+        outcome = _take(token, text, out, state, stack)
+        if outcome != DONE:
+            return outcome
+    _copy(text, state[POSITION], len(text), out, state)
+    state[POSITION] = len(text)
+    return DONE

@@ -1,0 +1,190 @@
+"""What lines show in, the same without the holes that cuts have left out: `prose.holes._line`, compiled by numba.
+
+Arrays: `source` and `out` uint32, `classes` uint8, `lines` int64. Every index is checked; lines only get shorter.
+"""
+# mypy: allow-untyped-defs
+# numba infers the types from the arrays that are given.
+
+from numba import njit
+
+SPACE, FILL, WORD, CLOSES = 1, 16, 32, 128  # bits of `classes`, see page.py; CLOSES: no space is before it
+CUT, ASIDE, GIVE_UP = 3, 1, -1
+_OPENING, _CLOSING = (40, 0xFF08), (41, 0xFF09)
+_PAIRED = (91, 93, 123, 125, 39)
+
+_inner = njit(boundscheck=True)
+_compiled = njit(cache=True, nogil=True, boundscheck=True)  # kept between runs, inner functions and all
+
+
+@_inner
+def _is(char, bit, classes):
+    return char < 65536 and classes[char] & bit != 0
+
+
+@_inner
+def _fill_end(line, at, size, classes):
+    while at < size and _is(line[at], FILL, classes):
+        at += 1
+    return at
+
+
+@_inner
+def _has_cut(line, start, end):
+    found = False
+    for at in range(start, end):
+        found |= line[at] == CUT
+    return found
+
+
+@_inner
+def _empty_brackets(line, size, classes):
+    """Put a cut for each pair of brackets with nothing between, in place; returns the length that is left."""
+    at = length = 0
+    while at < size:
+        char = line[at]
+        end = at + 1
+        if char in _OPENING:
+            end = _fill_end(line, at + 1, size, classes)
+            if end > at + 1 and end < size and line[end] in _CLOSING:
+                char, end = CUT, end + 1
+            else:
+                end = at + 1
+        line[length] = char
+        length += 1
+        at = end
+    return length
+
+
+@_inner
+def _start(line, size, classes):
+    """Where a line starts if a cut has left nothing but separators and full stops at its start."""
+    at = 0
+    while at < size and (_is(line[at], FILL, classes) or line[at] == 46 or line[at] == 0x3002):
+        at += 1
+    return at if _has_cut(line, 0, at) else 0
+
+
+@_inner
+def _put(out, length, char):
+    """Append to a line: of spaces and tabs in a row one space."""
+    if char == 32 or char == 9:
+        if length and out[length - 1] == 32:
+            return length
+        char = 32
+    out[length] = char
+    return length + 1
+
+
+@_inner
+def _hole(line, start, end, size, out, length, classes):
+    """Append what is left of a run of spaces, separators and cuts: the first separator, and a space for spaces."""
+    if end < size and _is(line[end], CLOSES, classes):
+        return length
+    for at in range(start, end):
+        char = line[at]
+        if char != 32 and char != 9 and char != 0xA0 and char != CUT:
+            length = _put(out, length, char)
+            break
+    if end < size:
+        for at in range(start, end):
+            if _is(line[at], SPACE, classes):
+                return _put(out, length, 32)
+    return length
+
+
+@_inner
+def _close_holes(line, size, out, classes):
+    """Append a line with cuts to `out`; returns its length there, or GIVE_UP."""
+    at, length = _start(line, size, classes), 0
+    while at < size:
+        char = line[at]
+        lone = at + 1 < size and char != CUT and not _is(line[at + 1], FILL, classes)
+        if lone or not _is(char, FILL, classes):
+            length = _put(out, length, char)
+            at += 1
+            continue
+        end = _fill_end(line, at, size, classes)
+        before = line[at - 1] if at else 0
+        after = line[end] if end < size else 0
+        if not _has_cut(line, at, end):
+            for kept in range(at, end):
+                length = _put(out, length, line[kept])
+        elif before == after and before in _PAIRED:
+            return GIVE_UP  # what a cut keeps apart, and may be markup if joined
+        elif not (before in _OPENING or before == 91 or after in _CLOSING or after == 93):
+            length = _hole(line, at, end, size, out, length, classes)
+        at = end
+    return length
+
+
+@_inner
+def _tidy(line, size, out, classes):
+    """Write a line to `out`, which is as long; returns (start, end) there, or (GIVE_UP, GIVE_UP). Changes the line."""
+    cut, brackets, far, aside = False, False, False, False
+    kinds = 0
+    for at in range(size):
+        char = line[at]
+        cut |= char == CUT
+        aside |= char == ASIDE
+        brackets |= char == 40 or char == 0xFF08
+        far |= char >= 65536  # has no class
+        kinds |= classes[char] if char < 65536 else 0
+    words = kinds & WORD != 0
+    if aside or (cut and far and not words):
+        return GIVE_UP, GIVE_UP
+    had_cut = cut
+    for _ in range(4 if brackets else 0):
+        left = _empty_brackets(line, size, classes)
+        if left == size:
+            break
+        size, cut = left, True
+    length = 0
+    if cut:
+        length = _close_holes(line, size, out, classes)
+        if length == GIVE_UP:
+            return GIVE_UP, GIVE_UP
+    else:
+        for at in range(size):
+            length = _put(out, length, line[at])
+    if had_cut and not words:
+        length = 0
+    start = 0
+    while start < length and _is(out[start], SPACE, classes):
+        start += 1
+    while start < length and _is(out[length - 1], SPACE, classes):
+        length -= 1
+    return start, length
+
+
+@_compiled
+def tidy_lines(source, lines, out, classes):
+    """Write to `out` the lines that stay, each with a line feed, and move them to the front of `lines`.
+
+    A line that gives up has an empty place in `out`. Returns how many lines stay, and the length of `out`.
+
+    Args:
+        source: all lines.
+        lines: (lines, at least 3), their levels, starts and ends.
+        out: as long as the source and one more for each line.
+        classes: (65536).
+    """
+    count = length = 0
+    for number in range(len(lines)):
+        level, begin, end = lines[number, 0], lines[number, 1], lines[number, 2]
+        size = end - begin if level != GIVE_UP else 0
+        line = source[begin : begin + size]
+        had_cut = _has_cut(line, 0, size)
+        start, stop = _tidy(line, size, out[length : length + size], classes)
+        if start == GIVE_UP:
+            level, start, stop = GIVE_UP, 0, 0
+        elif start == stop and (level > 0 or had_cut):
+            continue
+        for at in range(start, stop if start else 0):
+            out[length + at - start] = out[length + at]
+        length += stop - start
+        out[length] = 10
+        length += 1
+        lines[count] = lines[number]
+        lines[count, 0] = level
+        count += 1
+    return count, length

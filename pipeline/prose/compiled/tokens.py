@@ -1,0 +1,240 @@
+"""A page's code points in, its tokens out: the pattern `_TOKEN` of prose/cut.py and what it skips, compiled by numba.
+
+A token of a comment or an extension tag reaches to where its content has ended. No function here calls one of another
+module: numba's cache notices a change only in the module of the function that it has kept. Every index is checked.
+"""
+# mypy: allow-untyped-defs
+# numba infers the types from the arrays that are given.
+
+from numba import njit
+
+# Kinds of tokens. HOLE: leaves a mark; PLAIN: text, but a piece of its own; NOWIKI: content that is set aside.
+HOLE, PLAIN, NOWIKI, BRACES, END_BRACES, LINK, END_LINK, VARIANT, END_VARIANT, TABLE, END_TABLE = range(11)
+# Columns of `tokens`: the kind, where it starts, where what follows it starts, and two more of NOWIKI and LINK.
+KIND, START, END, FROM, TO, COLUMNS = range(6)  # NOWIKI: where its content starts and ends; LINK: 1 if it may be hidden
+CLOSES_COMMENT, CLOSES_TAG, FIRST_NAME = range(3)  # rows of `finds`; then one for each row of `names`
+TABLE_ROW, NOWIKI_ROW = range(2)  # rows of `names`; the others are extensions
+NEVER = 1 << 62
+SPACE, CONTROL, STARTS = 1, 2, 4  # bits of `classes`, the classes of the code points below 65536
+HAS_CONTROL, CANNOT_TELL = -1, -2
+_FOLDED = (0x130, 0x131, 0x17F, 0x212A)  # what `re.IGNORECASE` takes for i, s or k
+
+_inner = njit(boundscheck=True)
+_compiled = njit(cache=True, nogil=True, boundscheck=True)  # kept between runs, inner functions and all
+
+
+@_inner
+def _is_letter(char):
+    return 65 <= char <= 90 or 97 <= char <= 122
+
+
+@_inner
+def _is_space(char, classes):
+    return char < 65536 and classes[char] & SPACE != 0
+
+
+@_inner
+def _closing_tag(text, at, name, classes):
+    """Where the `</name >` that starts here ends; 0: there is none; -1: a letter that only Python can compare."""
+    size = len(text)
+    if at + 1 >= size or text[at + 1] != 47:
+        return 0
+    at += 2
+    for letter in name:
+        if letter == 0:
+            break
+        if at >= size:
+            return 0
+        char = text[at]
+        if char in _FOLDED:
+            return -1
+        if not _is_letter(char) or char | 32 != letter:
+            return 0
+        at += 1
+    while at < size and _is_space(text[at], classes):
+        at += 1
+    return at + 1 if at < size and text[at] == 62 else 0
+
+
+@_inner
+def _find(text, row, position, finds, names, classes):
+    """The (start, end) of the next match of a row at or after a position, as `prose.cut._Finder`; start is NEVER: none.
+
+    Raises:
+        ValueError: only Python can tell.
+    """
+    if finds[row, 0] >= position:
+        return finds[row, 0], finds[row, 1]
+    size = len(text)
+    for at in range(position, size):
+        if text[at] != (45 if row == CLOSES_COMMENT else 62 if row == CLOSES_TAG else 60):
+            continue
+        end = at + 1
+        if row == CLOSES_COMMENT:
+            end = at + 3 if at + 2 < size and text[at + 1] == 45 and text[at + 2] == 62 else 0
+        elif row != CLOSES_TAG:
+            end = _closing_tag(text, at, names[row - FIRST_NAME], classes)
+        if end < 0:
+            raise ValueError
+        if end:
+            finds[row, 0], finds[row, 1] = at, end
+            return at, end
+    finds[row, 0] = finds[row, 1] = NEVER
+    return NEVER, NEVER
+
+
+@_inner
+def _row_of(text, start, end, names):
+    """The row of `names` that holds this name, or -1."""
+    for row in range(len(names)):
+        name = names[row]
+        same = end - start < len(name) and name[end - start] == 0
+        at = start
+        while same and at < end:
+            same = text[at] | 32 == name[at - start]
+            at += 1
+        if same:
+            return row
+    return -1
+
+
+@_inner
+def _name_end(text, at, classes):
+    """Where the name of the tag that starts here ends; 0: no tag starts here."""
+    at += 2 if at + 1 < len(text) and text[at + 1] == 47 else 1
+    first = at
+    while at < len(text) and _is_letter(text[at]):
+        at += 1
+    ends = at < len(text) and (text[at] == 47 or text[at] == 62 or _is_space(text[at], classes))
+    return at if ends and at > first else 0
+
+
+@_inner
+def _tag(text, at, token, finds, names, classes):
+    """Read `<!--` or a tag into `token`; False: none starts here."""
+    size = len(text)
+    if at + 3 < size and text[at + 1] == 33 and text[at + 2] == 45 and text[at + 3] == 45:
+        token[KIND], token[END] = HOLE, min(_find(text, CLOSES_COMMENT, at + 4, finds, names, classes)[1], size)
+        return True
+    name_end = _name_end(text, at, classes)
+    if not name_end:
+        return False
+    closes = text[at + 1] == 47
+    row = _row_of(text, at + 2 if closes else at + 1, name_end, names)
+    bracket, end = _find(text, CLOSES_TAG, name_end, finds, names, classes) if row >= 0 else (NEVER, NEVER)
+    if row == TABLE_ROW:
+        token[KIND], token[END] = END_TABLE if closes else TABLE, end if end != NEVER else name_end
+        return True
+    if end == NEVER:
+        token[KIND], token[END] = PLAIN, name_end
+        return True
+    token[KIND] = NOWIKI if row == NOWIKI_ROW else HOLE
+    token[END] = token[FROM] = token[TO] = end
+    if not closes and text[bracket - 1] != 47:
+        start, after = _find(text, FIRST_NAME + row, end, finds, names, classes)
+        if start != NEVER:
+            token[TO], token[END] = start, after
+    return True
+
+
+@_inner
+def _table_mark(text, at, token):
+    """Read what opens or closes a table at this start of a line; False: nothing does."""
+    size, end = len(text), at
+    while end < size and text[end] in (32, 9, 58, 42, 35, 59):
+        end += 1
+    if end + 1 < size and text[end] == 123 and text[end + 1] == 124:
+        token[KIND], token[END] = TABLE, end + 2
+        return True
+    end = at
+    while end < size and text[end] in (32, 9):
+        end += 1
+    token[KIND], token[END] = END_TABLE, end + 2
+    return (
+        end + 1 < size and text[end] == 124 and text[end + 1] == 125 and not (end + 2 < size and text[end + 2] == 125)
+    )
+
+
+@_inner
+def _may_hide(text, at):
+    """Whether something that may be a prefix follows the brackets before `at`."""
+    for end in range(at, min(at + 70, len(text))):
+        char = text[end]
+        if char == 58:
+            return 1
+        if char in (124, 91, 93, 123, 125, 60, 62, 10):
+            return 0
+    return 0
+
+
+@_inner
+def _pair(text, at, token):
+    """Read a token that starts with two marks; False: none starts here."""
+    size = len(text)
+    if at + 1 >= size:
+        return False
+    char, after = text[at], text[at + 1]
+    token[END] = at + 2
+    if char == after and (char == 123 or char == 125):
+        while token[END] < size and text[token[END]] == char:
+            token[END] += 1
+        token[KIND] = BRACES if char == 123 else END_BRACES
+    elif char == after and char == 91:
+        token[KIND], token[FROM] = LINK, _may_hide(text, at + 2)
+    elif char == after and char == 93:
+        token[KIND] = END_LINK
+    elif char == 45 and after == 123 and not (at + 2 < size and text[at + 2] == 123):
+        token[KIND] = VARIANT
+    elif char == 125 and after == 45:
+        token[KIND] = END_VARIANT
+    else:
+        return False
+    return True
+
+
+@_inner
+def _has_control(text, classes):
+    found = False
+    for char in text:
+        found |= (char < 32 or 126 < char < 65536) and classes[char] & CONTROL != 0
+    return found
+
+
+@_compiled
+def tokenize(text, tokens, asks, finds, names, classes):
+    """Fill `tokens`; returns how many there are, or one of the two reasons not to, and how many Python has to look at.
+
+    Args:
+        text: uint32, (size).
+        tokens: int64, (at least size / 2 + 1, COLUMNS).
+        asks: int64, as long: for the numbers of NOWIKI, and of LINK that may be hidden.
+        finds: int64, -1, (FIRST_NAME + rows of names, 2): the next match of each, to be linear in all.
+        names: int64, (rows, longest + 1): lower-case ASCII letters, filled up with 0.
+        classes: uint8, (65536).
+    """
+    if _has_control(text, classes):
+        return HAS_CONTROL, 0
+    count, asked, at, size = 0, 0, 0, len(text)
+    line_start = True
+    while at < size:
+        char = text[at]
+        starts = char < 128 and classes[char] & STARTS != 0
+        if not starts and not line_start:
+            line_start = char == 10
+            at += 1
+            continue
+        token = tokens[count]
+        found = line_start and _table_mark(text, at, token)
+        if not found and starts:
+            found = _tag(text, at, token, finds, names, classes) if char == 60 else _pair(text, at, token)
+        if found:
+            token[START] = at
+            at = token[END]
+            if token[KIND] == NOWIKI or (token[KIND] == LINK and token[FROM]):
+                asks[asked] = count
+                asked += 1
+            count += 1
+        else:
+            at += 1
+        line_start = text[at - 1] == 10
+    return count, asked

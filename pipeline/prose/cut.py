@@ -1,0 +1,259 @@
+"""Wikitext in, the same out without what is no prose: templates, tables, references, comments, files, categories.
+
+One pass over the text with a stack, as MediaWiki's own preprocessor does it, in time linear in its length whatever it
+holds. What is cut leaves the character CUT, so that later steps know where a hole may be. What `<nowiki>` protects
+is set aside under a number between two control characters, which cannot be in the text otherwise.
+"""
+
+import html
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from pipeline.articles.site import CATEGORY, FILE, Site
+from pipeline.prose.deadline import Deadline
+from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CONTROL, CUT
+from pipeline.prose.templates import MAX_CHARS, expand, variant
+
+MAX_LINK_PIECES = 40
+# Extension tags whose content is no prose. Source: mediawiki.org, "Parser extension tags".
+EXTENSIONS = frozenset([
+    "ref", "references", "gallery", "math", "chem", "ce", "timeline", "score", "syntaxhighlight", "source", "hiero",
+    "graph", "mapframe", "maplink", "imagemap", "inputbox", "templatedata", "templatestyles", "categorytree",
+    "section", "indicator", "pre", "includeonly", "charinsert", "phonos", "quiz", "rss", "dynamicpagelist",
+    "listing", "style", "script",
+])  # fmt: skip
+_TOKEN = re.compile(
+    r"<!--|<(?P<slash>/?)(?P<tag>[a-zA-Z]+)(?=[\s/>])|\{\{+|\}\}+|\[\[|\]\]|-\{(?!\{)|\}-"
+    r"|^[ \t:*#;]*\{\||^[ \t]*\|\}(?!\})",
+    re.MULTILINE,
+)
+_PREFIX = re.compile(r"[ _\t]{0,9}([^:|\[\]{}<>\n]{1,60}):")
+# Aliases of the File namespace are not in siteinfo: what has a prefix and ends like a file is a file.
+_FILE_NAME = re.compile(
+    r"[^|\[\]{}<>\n]{1,250}\.(?:jpe?g|png|svg|gif|tiff?|webp|xcf|pdf|djvu|og[agv]|opus|webm|mp[34g]|wav|flac|midi?|stl)"
+    r"[ \t]{0,9}[|\]]",
+    re.IGNORECASE,
+)
+_LANGUAGE = re.compile(r"(?:[a-z]{2,3}|simple|be-x-old|roa-rup|zh-min-nan)(?:-[a-z]{2,12}){0,2}")
+_NO_LANGUAGES = frozenset(("mw", "rfc", "doi", "wmf", "mos", "irc"))  # interwiki prefixes that look like one
+
+
+class _Kind(Enum):
+    BRACES = auto()
+    LINK = auto()
+    TABLE = auto()
+    VARIANT = auto()
+
+
+@dataclass(slots=True)
+class _Frame:
+    """Something opened and not yet closed. What follows it in the output starts at `place + 1`."""
+
+    kind: _Kind
+    place: int
+    braces: int = 0  # length of the run of braces that is still open
+    drop: bool = False  # a link to a file, a category or another language
+
+
+class _Finder:
+    """The next place of a pattern at or after a position, for positions that only grow: linear in all."""
+
+    def __init__(self, text: str, pattern: str) -> None:
+        self._text, self._pattern = text, re.compile(pattern, re.IGNORECASE)
+        self._next: tuple[int, int] | None = (-1, -1)
+
+    def after(self, position: int) -> tuple[int, int] | None:
+        """(start, end) of the next match, or None."""
+        if self._next is not None and self._next[0] < position:
+            match = self._pattern.search(self._text, position)
+            self._next = match.span() if match else None
+        return self._next
+
+
+class _Cutter:
+    def __init__(self, text: str, site: Site, deadline: Deadline) -> None:
+        self.text, self.site, self.deadline = text, site, deadline
+        self.out: list[str] = []
+        self.aside: list[str] = []
+        self.stack: list[_Frame] = []
+        self.open_braces = 0  # frames of that kind on the stack
+        self.finders: dict[str, _Finder] = {}
+
+    def run(self) -> str:
+        position = 0
+        while match := _TOKEN.search(self.text, position):
+            if match.start() > position:
+                self.out.append(self.text[position : match.start()])
+            position = self._token(match)
+            self.deadline.check()
+        self.out.append(self.text[position:])
+        self._unwind()
+        return "".join(self.out)
+
+    def _token(self, match: re.Match[str]) -> int:
+        """Take one token; returns where to go on."""
+        mark = match[0]
+        if mark == "<!--":
+            found = self._find("-->", match.end())
+            self.out.append(CUT)
+            return found[1] if found else len(self.text)
+        if match["tag"]:
+            return self._tag(match)
+        if mark[0] == "{" and mark[1] == "{":
+            self._open(_Kind.BRACES, braces=len(mark))
+            self.open_braces += 1
+        elif mark[0] == "}" and mark[1] == "}":
+            self._close_braces(len(mark))
+        elif mark == "[[":
+            self._open(_Kind.LINK, drop=drops_link(self.text, match.start(), self.site))
+        elif mark == "]]":
+            self._close_link()
+        elif mark == "-{":
+            self._open(_Kind.VARIANT)
+        elif mark == "}-":
+            self._close_variant()
+        elif mark.endswith("{|"):
+            self._open(_Kind.TABLE)
+        else:
+            self._close_table()
+        return match.end()
+
+    def _open(self, kind: _Kind, braces: int = 0, drop: bool = False) -> None:
+        self.stack.append(_Frame(kind, len(self.out), braces, drop))
+        self.out.append("-{" if kind is _Kind.VARIANT else "")
+
+    def _replace(self, place: int, text: str) -> None:
+        """Put `text` for all the output from `place` on."""
+        del self.out[place:]
+        self.out.append(text)
+
+    def _content(self, place: int) -> str | None:
+        """The output from `place` on, if it is short enough to be looked at."""
+        if len(self.out) - place > MAX_CHARS or sum(map(len, self.out[place:])) > MAX_CHARS:
+            return None
+        return "".join(self.out[place:])
+
+    def _find(self, pattern: str, position: int) -> tuple[int, int] | None:
+        if pattern not in self.finders:
+            self.finders[pattern] = _Finder(self.text, pattern)
+        return self.finders[pattern].after(position)
+
+    def _tag(self, match: re.Match[str]) -> int:
+        """An extension tag goes with its content, `<nowiki>` sets it aside, other tags are left to the parser."""
+        name = match["tag"].lower()
+        if name == "table":
+            ends = self._find(">", match.end())
+            if match["slash"]:
+                self._close_table()
+            else:
+                self._open(_Kind.TABLE)
+            return ends[1] if ends else match.end()
+        ends = self._find(">", match.end()) if name in EXTENSIONS or name == "nowiki" else None
+        if ends is None:
+            self.out.append(match[0])
+            return match.end()
+        content, position = "", ends[1]
+        if not match["slash"] and self.text[ends[0] - 1] != "/" and (closes := self._find(rf"</{name}\s*>", ends[1])):
+            content, position = self.text[ends[1] : closes[0]], closes[1]
+        if name != "nowiki":
+            self.out.append(CUT)
+        else:
+            self.out.append(f"{ASIDE_OPEN}{len(self.aside)}{ASIDE_CLOSE}")
+            self.aside.append(set_aside(content))
+        return position
+
+    def _close_braces(self, run: int) -> None:
+        """Match a run of closing braces as MediaWiki does: three, a parameter, before two, a template."""
+        while run >= 2 and self.open_braces:
+            while self.stack[-1].kind is not _Kind.BRACES:  # opened inside the template, not closed there
+                self.stack.pop()
+            frame = self.stack[-1]
+            taken = 3 if min(run, frame.braces) >= 3 else 2
+            content = self._content(frame.place + 1) if taken == 2 else None
+            expanded = expand(content) if content is not None else None
+            self._replace(frame.place + 1, CUT if expanded is None else expanded)
+            run -= taken
+            frame.braces -= taken
+            if frame.braces < 2:
+                self.stack.pop()
+                self.open_braces -= 1
+
+    def _close_link(self) -> None:
+        while self.stack and self.stack[-1].kind is _Kind.VARIANT:
+            self.stack.pop()
+        if self.stack and self.stack[-1].kind is _Kind.LINK:
+            frame = self.stack.pop()
+            if frame.drop:
+                self._replace(frame.place, CUT)
+                return
+            self.out[frame.place] = "[["
+            self.out.append("]]")
+            if len(self.out) - frame.place < MAX_LINK_PIECES:  # a link stays on one line, as what reads it needs
+                self.out[frame.place :] = [piece.replace("\n", " ") for piece in self.out[frame.place :]]
+        else:
+            self.out.append("]")
+
+    def _close_variant(self) -> None:
+        if not self.stack or self.stack[-1].kind is not _Kind.VARIANT:
+            self.out.append("}-")
+            return
+        frame = self.stack.pop()
+        content = self._content(frame.place + 1)
+        self._replace(frame.place, CUT if content is None else variant(content, self.site.language) or CUT)
+
+    def _close_table(self) -> None:
+        # No link goes on beyond a table's end.
+        while self.stack and self.stack[-1].kind in (_Kind.LINK, _Kind.VARIANT):
+            self.stack.pop()
+        if self.stack and self.stack[-1].kind is _Kind.TABLE:
+            self._replace(self.stack.pop().place, CUT)
+
+    def _unwind(self) -> None:
+        """What was never closed: a table ends with its section, a file with its line, the rest is text."""
+        done = 0
+        for frame in self.stack:
+            if frame.place < done or not (frame.kind is _Kind.TABLE or frame.drop):
+                continue
+            end = "\n=" if frame.kind is _Kind.TABLE else "\n"
+            done = frame.place
+            while done < len(self.out):
+                at = self.out[done].find(end)
+                self.out[done] = self.out[done][at:] if at >= 0 else ""
+                if at >= 0:
+                    break
+                done += 1
+
+
+def drops_link(text: str, position: int, site: Site) -> bool:
+    """Whether the link whose brackets start here shows nothing where it stands."""
+    match = _PREFIX.match(text, position + 2)
+    if not match:
+        return False
+    prefix = match[1]
+    if site.namespace_of(prefix) in (FILE, CATEGORY) or _FILE_NAME.match(text, match.end()):
+        return True
+    before = text[max(0, position - 3) : position].rstrip(" \t")
+    at_line_start = position == 0 or before.endswith(("\n", "]]", "->")) or (before == "" and position < 3)
+    return at_line_start and bool(_LANGUAGE.fullmatch(prefix)) and prefix not in _NO_LANGUAGES
+
+
+def set_aside(content: str) -> str:
+    """What `<nowiki>` with this content shows."""
+    return CONTROL.sub("", html.unescape(content))
+
+
+def cut(text: str, site: Site, deadline: Deadline) -> tuple[str, list[str]]:
+    """Cut out of wikitext what is no prose.
+
+    Args:
+        text: wikitext without control characters other than line feed and tab.
+        site: whose names of namespaces count.
+        deadline: asked at every token.
+
+    Returns:
+        The rest, with CUT where something was, and what `<nowiki>` held: the n-th belongs in the place of
+        ASIDE_OPEN, n, ASIDE_CLOSE.
+    """
+    cutter = _Cutter(text, site, deadline)
+    return cutter.run(), cutter.aside

@@ -1,0 +1,139 @@
+"""Text with marks where something was cut in, tidy text out: no holes, no headings with nothing under them."""
+
+import re
+from collections.abc import Sequence
+
+from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CUT, HEADING
+
+SEPARATORS = ",;:،؛、，；："
+_FILL = rf"[\s{CUT}{SEPARATORS}]"
+# Possessive, and never starting in the middle of a run: linear in the length of a line.
+_EMPTY_BRACKETS = re.compile(rf"[(（]{_FILL}++[)）]")
+_AFTER_OPENING = re.compile(rf"([(（\[]){_FILL}++")
+_BEFORE_CLOSING = re.compile(rf"(?<!{_FILL}){_FILL}++(?=[)）\]])")
+_RUN = re.compile(rf"(?<!{_FILL}){_FILL}++")
+_AT_START = re.compile(rf"[\s{CUT}{SEPARATORS}.。]++")
+_SPACES = re.compile(r"[ \t]{2,}|\t")
+# Single marks that only a cut keeps apart: joined, they would be markup.
+MARKS = "[]{}'"
+_PAIR = re.compile(r"\[\[|\]\]|\{\{|\}\}|''")
+_MARK_OR_NOT = re.compile(r"[\[\]{}']|[^\[\]{}']++")
+_BRACKETS_ROUND_FILL = re.compile(rf"([\[\]{{}}]){_FILL}++\1")
+_BRACKET_OR_FILL = re.compile(rf"(?P<bracket>[\[\]{{}}])|(?P<fill>{_FILL}++)|(?:(?![\[\]{{}}]|{_FILL}).)++")
+_QUOTES_ROUND_CUT = re.compile(f"'(?:{CUT}++')++")
+_ASIDE = re.compile(f"{ASIDE_OPEN}([0-9]+){ASIDE_CLOSE}")
+_NO_SEPARATOR = {ord(char): None for char in " \t\xa0" + CUT}
+NO_SPACE_BEFORE = frozenset(".!?)]}。！？）»”")
+
+
+def tidy(text: str, aside: Sequence[str]) -> list[tuple[int, str]]:
+    """Close the holes, put back what was set aside, trim spaces; returns (level of the heading or 0, text) of lines.
+
+    Args:
+        text: lines; those of headings start with HEADING and their level; CUT stands where something was cut.
+        aside: see `prose.cut.cut`.
+    """
+    lines: list[tuple[int, str]] = []
+    for line in text.split("\n"):
+        level = 0
+        if line.startswith(HEADING):
+            level, line = int(line[1]), line[2:]
+        shown = _line(line, aside)
+        if shown or not (level or CUT in line):  # what is empty because of a cut was no blank line
+            lines.append((level, shown))
+    return lines
+
+
+def without_pairs(text: str) -> str:
+    """Take out double brackets, and all but one of quotes in a row, also those that only meet when others have gone."""
+    if not _PAIR.search(text):
+        return text
+    kept: list[str] = []
+    for piece in _MARK_OR_NOT.findall(text):
+        if not (kept and piece == kept[-1] and piece in MARKS):
+            kept.append(piece)
+        elif piece != "'":
+            kept.pop()
+    return "".join(kept)
+
+
+def joined(lines: Sequence[tuple[int, str]]) -> str:
+    """The text of a page from its lines, without headings that have nothing under them, and with few blank lines."""
+    return "\n".join(_trim(_without_empty_sections(lines)))
+
+
+def _line(line: str, aside: Sequence[str]) -> str:
+    closed = _close_holes(line)
+    if CUT in line and ASIDE_OPEN not in closed and not any(char.isalnum() for char in closed):
+        return ""  # a lone full stop after a formula, say
+    closed = _ASIDE.sub(lambda match: aside[int(match[1])].replace("\n", " "), closed)
+    return _SPACES.sub(" ", closed).strip()
+
+
+def _close_holes(line: str) -> str:
+    """Take out what a cut has left without sense: empty brackets, separators with nothing between, doubled spaces."""
+    for _ in range(4):  # brackets in brackets
+        emptied = _EMPTY_BRACKETS.sub(CUT, line)
+        if emptied == line:
+            break
+        line = emptied
+    if CUT not in line:
+        return line
+    line = _without_pairs_round_cuts(line)
+    line = _QUOTES_ROUND_CUT.sub("'", line)
+    start = _AT_START.match(line)
+    if start and CUT in start[0]:
+        line = line[start.end() :]
+    line = _AFTER_OPENING.sub(lambda match: match[1] if CUT in match[0] else match[0], line)
+    line = _BEFORE_CLOSING.sub(lambda match: "" if CUT in match[0] else match[0], line)
+    return _RUN.sub(_hole, line)
+
+
+def _without_pairs_round_cuts(line: str) -> str:
+    """Put a cut for two brackets that only a cut keeps apart, also for those round them, which then are such a pair."""
+    if not _BRACKETS_ROUND_FILL.search(line):
+        return line
+    kept: list[str] = []
+    before: list[tuple[str, int]] = [("", 0)]  # brackets and words, each with its place in `kept`
+    cuts = [False]  # whether a cut follows each of them
+    for match in _BRACKET_OR_FILL.finditer(line):
+        piece = match[0]
+        if match["bracket"] and cuts[-1] and piece == before[-1][0]:
+            del kept[before.pop()[1] :], cuts[-1]
+            piece = CUT
+        elif not match["fill"]:
+            before.append((piece, len(kept)))
+            cuts.append(False)
+        cuts[-1] |= CUT in piece
+        kept.append(piece)
+    return "".join(kept)
+
+
+def _hole(match: re.Match[str]) -> str:
+    """What stays of a run of spaces, separators and cuts: the first separator, and a space if there was one."""
+    run = match[0]
+    if CUT not in run:
+        return run
+    after = match.string[match.end() : match.end() + 1]
+    separators = run.translate(_NO_SEPARATOR) if after not in NO_SPACE_BEFORE else ""
+    space = " " if after and after not in NO_SPACE_BEFORE and any(char.isspace() for char in run) else ""
+    return separators[:1] + space
+
+
+def _without_empty_sections(lines: Sequence[tuple[int, str]]) -> list[str]:
+    """Drop headings that are followed by one of the same or a higher level, or by the end."""
+    kept: list[str] = []
+    below = 1  # level of the heading that comes next; the end is like one of the highest
+    for level, text in reversed(lines):
+        if level and level >= below:
+            continue
+        if text:
+            below = level or 7  # text: whatever heading comes before it has something under it
+        kept.append(text)
+    return kept[::-1]
+
+
+def _trim(lines: Sequence[str]) -> list[str]:
+    """At most one blank line in a row, none at the start and the end."""
+    trimmed = [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
+    return trimmed[:-1] if trimmed and not trimmed[-1] else trimmed

@@ -1,0 +1,146 @@
+"""Turn the lines of a page that markup has been cut from into prose."""
+
+import html.entities
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import mwparserfromhell
+from mwparserfromhell.nodes import ExternalLink, HTMLEntity, Tag, Text, Wikilink
+
+from pipeline.articles.site import CATEGORY, FILE, Site
+from pipeline.prose.deadline import Deadline
+from pipeline.prose.holes import MARKS, tidy, without_pairs
+from pipeline.prose.signs import CONTROL, CUT, HEADING
+from pipeline.prose.tags import BLOCKS, balanced
+
+_MARKUP = re.compile(r"[\[<&]")
+
+_QUOTES = re.compile("'{2,}")
+
+_NAMED_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31};)")
+
+# What an entity means is text, also where it would be markup if it stood there: control characters keep its place.
+_AS_TEXT = str.maketrans(MARKS, "\x05\x06\x07\x08\x0e")
+
+_AS_MEANT = {placeholder: ord(mark) for mark, placeholder in zip(MARKS, _AS_TEXT.values(), strict=True)}
+
+
+def _tidy(lines: Sequence[str], site: Site, aside: Sequence[str], deadline: Deadline) -> list[tuple[int, str]]:
+    """The tidy lines that come of some lines of a page; often none, or more."""
+    shown: list[str] = []
+    for line in lines:
+        deadline.check()
+        bare = _line(line)
+        if bare is not None:
+            shown.append(_shown(bare, site))
+    return tidy("\n".join(shown), aside) if shown else []
+
+
+def _line(line: str) -> str | None:
+    """Take off what belongs to a whole line: heading, list and rule marks, bold and italic; None: nothing is left."""
+    bare = line.strip(" \t" + CUT)
+    if not bare:
+        return None if CUT in line else ""
+    if bare[0] == "=" and bare[-1] == "=" and len(bare) > 2:
+        level = min(len(bare) - len(bare.lstrip("=")), len(bare) - len(bare.rstrip("=")), 6, (len(bare) - 1) // 2)
+        return f"{HEADING}{level}{_without_quotes(bare[level:-level].strip())}"
+    if bare[0] == "|":  # a row of a broken table
+        return None
+    if bare.startswith("----"):
+        line = bare.lstrip("-")
+        if not line:
+            return None
+    if line[0] in "*#:;":
+        line = line.lstrip("*#:;")
+        if not line.strip(" \t" + CUT):
+            return None
+    return _without_quotes(line)
+
+
+def _without_quotes(line: str) -> str:
+    """Take out the quotes that mean bold and italic, and keep those that are apostrophes.
+
+    As MediaWiki's `doQuotes`: a run of 4 is an apostrophe and bold, of more than 5 apostrophes and both; where both
+    bold and italic are left open, one bold was an apostrophe and italic. Never more than one apostrophe is kept.
+    """
+    runs = [match.span() for match in _QUOTES.finditer(line)]
+    if not runs:
+        return line
+    marks = [min(end - start, 5) if end - start != 4 else 3 for start, end in runs]
+    kept = [end - start - mark for (start, end), mark in zip(runs, marks, strict=True)]
+    if sum(mark in (3, 5) for mark in marks) % 2 and sum(mark in (2, 5) for mark in marks) % 2:
+        bold = [number for number, mark in enumerate(marks) if mark == 3]
+        word = [number for number in bold if line[: runs[number][0]][-1:].strip()]
+        single = [number for number in word if not line[: runs[number][0]][-2:-1].strip()]
+        if bold:
+            kept[(single or word or bold)[0]] += 1
+    edges = [(0, 0), *runs]
+    text = [line[a[1] : b[0]] + "'" * min(keep, 1) for (a, b), keep in zip(pairwise(edges), kept, strict=True)]
+    return "".join(text) + line[runs[-1][1] :]
+
+
+def _shown(line: str, site: Site) -> str:
+    """What a line shows, with the markup that is left in it read by mwparserfromhell."""
+    if not _MARKUP.search(line):
+        return without_pairs(line)
+    pieces: list[str] = []
+    _render(mwparserfromhell.parse(balanced(line), skip_style_tags=True), site, pieces)
+    return without_pairs("".join(pieces)).translate(_AS_MEANT)
+
+
+def _render(code: Any, site: Site, out: list[str]) -> None:
+    """Append what parsed wikitext shows to `out`. The parser itself never nests deeper than 40."""
+    for node in code.nodes:
+        if isinstance(node, Text):
+            out.append(_text(str(node.value)))
+        elif isinstance(node, Wikilink):
+            _link(node, site, out)
+        elif isinstance(node, ExternalLink):
+            if node.title is not None:
+                _render(node.title, site, out)
+            else:
+                out.append(CUT if node.brackets else str(node.url))
+        elif isinstance(node, HTMLEntity):
+            out.append(_entity(node))
+        elif isinstance(node, Tag):
+            _tag(node, site, out)
+        else:
+            out.append(CUT)
+
+
+def _text(text: str) -> str:
+    return _NAMED_ENTITY.sub(lambda match: html.entities.html5.get(match[1], match[0]).translate(_AS_TEXT), text)
+
+
+def _link(node: Any, site: Site, out: list[str]) -> None:
+    if node.text is not None and str(node.text).strip():
+        _render(node.text, site, out)
+        return
+    title: list[str] = []
+    _render(node.title, site, title)
+    shown = "".join(title).strip().lstrip(":#").replace("_", " ")
+    prefix, colon, rest = shown.partition(":")
+    hides_prefix = node.text is not None or site.namespace_of(prefix.translate(_AS_MEANT)) in (FILE, CATEGORY)
+    out.append(rest.strip() if colon and rest.strip() and hides_prefix else shown)
+
+
+def _entity(node: Any) -> str:
+    try:
+        return CONTROL.sub("", node.normalize()).translate(_AS_TEXT)
+    except (ValueError, OverflowError):  # no character has that number
+        return ""
+
+
+def _tag(node: Any, site: Site, out: list[str]) -> None:
+    name = str(node.tag).strip().lower()
+    if node.attributes:  # `plain_tags` leaves the one that hides
+        out.append(CUT)
+        return
+    if name in BLOCKS:
+        out.append("\n")
+    if node.contents is not None:
+        _render(node.contents, site, out)
+    if name in BLOCKS:
+        out.append("\n")

@@ -1,0 +1,61 @@
+"""The inside of a template or a language-variant mark in, the words it puts into the running text out.
+
+Most templates are boxes and notes, and go. Some stand for words in the middle of a sentence, mean the same in every
+edition, and would leave a hole: their arguments already hold the words (template_words.py).
+"""
+
+import re
+from collections.abc import Callable
+
+from pipeline.prose.template_words import SHAPES, WORDS, Arguments
+
+MAX_CHARS = 1000  # longer templates are no words in a sentence
+_SPLIT = re.compile(r"\|(?![^\[\]]*\]\])")  # not the bars inside links
+_NAMED = re.compile(r"[ \t\n]{0,9}([\w .-]{1,30}?)[ \t]{0,9}=(.*)", re.DOTALL)
+_VARIANT = re.compile(r"(?:[^;:]*=>)?[ \t\n]*([a-z]{2,4}(?:-[a-z]{2,8})*)[ \t]*:([^;]*)(?:;|$)")
+
+
+def expand(content: str) -> str | None:
+    """The words that `{{content}}` puts into the text, as wikitext; None: none, as for all templates not known."""
+    name = content.partition("|")[0].strip().replace("_", " ")
+    name, colon, value = name.partition(":")
+    if colon:  # a parser function: its first argument follows the colon
+        return value.strip() or None if name.strip().lower() == "formatnum" else None
+    words = _words_of(name)
+    # An empty string would hide that there was something, and leave its hole open.
+    return (words(_arguments(content)) or None) if words else None
+
+
+def is_known(name: str) -> bool:
+    """Whether a template may put words into the text if this is all that stands before its first bar."""
+    return ":" in name or _words_of(name.strip().replace("_", " ")) is not None
+
+
+def _words_of(name: str) -> Callable[[Arguments], str] | None:
+    name = name.lower()
+    return WORDS.get(name) or next((words for shape, words in SHAPES.items() if re.fullmatch(shape, name)), None)
+
+
+def variant(content: str, language: str | None) -> str:
+    """What `-{content}-` shows: the text of the wiki's own language where there is a choice, else the first."""
+    flags, bar, rule = content.partition("|")
+    if not bar:
+        flags, rule = "", content
+    if set(flags) & set("HT-"):
+        return ""
+    choices = _VARIANT.findall(rule)
+    if not choices or "R" in flags:
+        return rule
+    return next((text for code, text in choices if code == language), choices[0][1]).strip()
+
+
+def _arguments(content: str) -> Arguments:
+    positional: list[str] = []
+    named: dict[str, str] = {}
+    for part in _SPLIT.split(content):
+        match = _NAMED.fullmatch(part) if positional else None
+        if match:
+            named[match[1]] = match[2]
+        else:
+            positional.append(part)
+    return Arguments(positional, named)

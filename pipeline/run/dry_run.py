@@ -1,0 +1,58 @@
+"""A job in, its plan out: what would be read, made and gone on from, without reading an article or writing anything."""
+
+from statistics import median
+from typing import Any
+
+from pipeline.output.publish import refuse_foreign
+from pipeline.output.resume import plan_record, unfinished
+from pipeline.run.job import Job
+from pipeline.source.plan import open_source
+from pipeline.tokens.encoder import TOKENIZERS, Encoder
+from wikilm.shards.format import SPLITS
+
+
+def dry_run(job: Job) -> dict[str, Any]:
+    """The plan of a job, as JSON. The source's bytes are not hashed, so it has no checksum.
+
+    Raises:
+        UsageError, RunError: as `run.make_shards`, as far as that can be seen now.
+    """
+    refuse_foreign(job.output)
+    source = open_source(job.source, hashed=False)
+    tokenizer = Encoder(job.tokenizer, TOKENIZERS).entry
+    record = plan_record(source.entry, job.source, job.split, job.shards, tokenizer)
+    done, same = unfinished(job.output, record)
+    sizes = [unit.bytes for unit in source.units]
+    entry = record["source"]
+    return {
+        "dry_run": True,
+        "source": _known(entry) | {"files": [_known(file) for file in entry["files"]]},
+        "unit_bytes": {"smallest": min(sizes), "median": int(median(sizes)), "largest": max(sizes)} if sizes else None,
+        "passes": 1 if job.split.take is None else 2,
+        "shards": {name: len(sizes) for name in SPLITS},
+        "tokenizer": record["tokenizer"],
+        "unfinished": {"units": done, "goes_on": same} if done else None,
+    }
+
+
+def _known(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry without the checksum that nobody has made."""
+    return {key: value for key, value in entry.items() if value != ""}
+
+
+def as_text(plan: dict[str, Any]) -> str:
+    """The plan for people."""
+    source, sizes = plan["source"], plan["unit_bytes"]
+    passes = " (read twice, since only some articles are taken)" if plan["passes"] == 2 else ""
+    lines = [
+        f"source  {source['name']} ({source['kind']}), {source['bytes']:,} bytes{passes}",
+        f"units   {source['units']:,}",
+        f"shards  {', '.join(f'{number:,} {name}' for name, number in plan['shards'].items())}",
+    ]
+    if sizes:
+        span = f"{sizes['smallest']:,} to {sizes['largest']:,} stored bytes, the median {sizes['median']:,}"
+        lines[1] += f" of {span if source['units'] > 1 else format(sizes['largest'], ',') + ' stored bytes'}"
+    if plan["unfinished"]:
+        what = "are gone on from, if the source is the same" if plan["unfinished"]["goes_on"] else "are removed"
+        lines.append(f"resume  {plan['unfinished']['units']:,} units that an earlier run did {what}")
+    return "\n".join(lines)

@@ -1,0 +1,142 @@
+"""A work place that workers fill in, a progress bar on stderr out: units, MB/s of source, tokens/s, time left."""
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, TextIO
+
+from pydantic import ValidationError
+from tqdm import tqdm
+
+from pipeline.output.ledger import UnitReport
+from pipeline.output.publish import CHOSEN, REPORTS, numbered, unit_file
+from pipeline.storage.place import Place
+from wikilm.errors import RunError
+
+POLL_SECONDS = 0.2
+REMOTE_POLL_SECONDS = 10.0  # a listing of an object store costs time and money
+LOOKS_LEAVE = 20  # times as long as a look took, until the next: a folder may hold many thousand reports
+LINE_SECONDS = 10.0  # between lines where stderr is no terminal
+
+
+@dataclass
+class Seen:
+    """What the files in a work place say: which units were looked through, which are done, and of how many tokens."""
+
+    work: Place
+    unit_bytes: Sequence[int]
+    chosen: set[int] = field(default_factory=set)
+    tokens: dict[int, int] = field(default_factory=dict)  # by unit that is done
+
+    def look(self) -> None:
+        """Read what is new. What cannot be read now may be the next time."""
+        with contextlib.suppress(OSError, RunError):
+            self.chosen.update(filter(self._is_ours, numbered(self.work, CHOSEN)))
+            for number in filter(self._is_ours, numbered(self.work, REPORTS)):
+                if number not in self.tokens:
+                    with contextlib.suppress(ValidationError):
+                        report = UnitReport.model_validate_json(self.work.read(unit_file(REPORTS, number)))
+                        self.tokens[number] = report.counts.tokens
+
+    @property
+    def units(self) -> int:
+        """Passes over units that are done: two for each unit where `take` makes a first one."""
+        return len(self.chosen) + len(self.tokens)
+
+    @property
+    def bytes(self) -> int:
+        """Stored bytes of the source in those units."""
+        return sum(self.unit_bytes[number] for numbers in (self.chosen, self.tokens) for number in numbers)
+
+    def _is_ours(self, number: int) -> bool:
+        return number < len(self.unit_bytes)
+
+
+def line(units: int, of_units: int, done: int, of_bytes: int, made: int, tokens: int, seconds: float) -> str:
+    """One line about a run.
+
+    Args:
+        units: units that are done.
+        of_units: all units.
+        done: stored bytes of the source that are done.
+        of_bytes: all stored bytes.
+        made: bytes of those that this run did, not an earlier one that it goes on from.
+        tokens: tokens that this run made.
+        seconds: for how long it has run.
+    """
+    rate = made / seconds if seconds > 0 else 0.0
+    left = tqdm.format_interval((of_bytes - done) / rate) if rate > 0 else "?"
+    told = tqdm.format_sizeof(tokens / seconds) if seconds > 0 else "0.00"
+    return f"shards: {units}/{of_units} units, {rate / 1e6:.2f} MB/s of source, {told} tokens/s, {left} left"
+
+
+class Progress:
+    """Watches files rather than the runner, so that it works with every runner: all write to the work place."""
+
+    def __init__(self, work: Place, unit_bytes: Sequence[int], passes: int = 1, stream: TextIO | None = None) -> None:
+        """Take note of what to watch.
+
+        Args:
+            work: where reports of units appear.
+            unit_bytes: stored bytes of each unit.
+            passes: how often units are gone through: twice with `take`.
+            stream: where to show it; stderr by default.
+        """
+        self._seen = Seen(work, unit_bytes)
+        self._units, self._bytes = len(unit_bytes) * passes, sum(unit_bytes) * passes
+        self._poll = POLL_SECONDS if work.is_local else REMOTE_POLL_SECONDS
+        self._stream = stream or sys.stderr
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        self._seen.look()
+        self._first_bytes, self._first_tokens = self._seen.bytes, sum(self._seen.tokens.values())
+        self._began = self._told = time.monotonic()
+        if self._stream.isatty():
+            self._bar = tqdm(
+                total=self._bytes,
+                initial=self._first_bytes,
+                desc="shards",
+                unit="B",
+                unit_scale=True,
+                file=self._stream,
+                dynamic_ncols=True,
+            )
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._show()
+        if self._bar is not None:
+            self._bar.close()
+
+    def _watch(self) -> None:
+        took = 0.0
+        while not self._stop.wait(max(self._poll, took * LOOKS_LEAVE)):
+            began = time.monotonic()
+            self._show()
+            took = time.monotonic() - began
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        if self._bar is None and now - self._told < LINE_SECONDS:
+            return
+        self._seen.look()
+        seen, seconds = self._seen, now - self._began
+        tokens = sum(seen.tokens.values()) - self._first_tokens
+        if self._bar is None:
+            self._told = now
+            made = seen.bytes - self._first_bytes
+            text = line(seen.units, self._units, seen.bytes, self._bytes, made, tokens, seconds)
+            print(text, file=self._stream, flush=True)
+        else:
+            rate = tqdm.format_sizeof(tokens / seconds) if seconds > 0 else "0.00"
+            self._bar.set_postfix_str(f"{seen.units}/{self._units} units, {rate} tokens/s", refresh=False)
+            self._bar.update(seen.bytes - self._bar.n)

@@ -1,0 +1,27 @@
+"""What FnApiRunner asks of a worker in, done in a process of its own: Beam's worker, with its log off the terminal."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+from pipeline.run.quiet import quiet
+
+DRIVER = "WIKILM_DRIVER"  # the environment variable that holds the process id of the driver
+
+
+def end_with(parent: int) -> None:
+    """End this process soon after its parent has gone, which may be before it began: no worker outlives its driver."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which tells its workers to stop
+    threading.Thread(target=end_with, args=(int(os.environ[DRIVER]),), daemon=True).start()
+    with quiet():
+        from apache_beam.runners.worker import sdk_worker_main
+
+        sdk_worker_main.main(sys.argv)

@@ -1,0 +1,117 @@
+"""Stored bytes (bz2 streams, gzip members, plain) in, decompressed pieces out; a cut or damaged file is an error."""
+
+import bz2
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Protocol
+
+from pipeline.storage.file import AGAIN
+from wikilm.errors import RunError
+
+READ_BYTES = 1 << 18
+PIECE_BYTES = 1 << 20  # a few bytes of bz2 can stand for gigabytes: never more than this is decompressed at once
+# Dumps shrink to a tenth, those of robots' articles to a fortieth. Text beyond this for its stored size is a bomb.
+BOMB_BYTES, BOMB_RATIO = 256 << 20, 200
+
+
+class _Decoder(Protocol):
+    """The interface of bz2.BZ2Decompressor."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Gzip:
+    """One gzip member with the interface of bz2.BZ2Decompressor; zlib checks its length and CRC."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=31)
+        self.needs_input = True
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        piece = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        self.needs_input = not self._zlib.unconsumed_tail and len(piece) < max_length
+        return piece
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+
+class _Plain:
+    """Bytes stored as they are: one stream up to the end."""
+
+    eof, needs_input, unused_data = False, True, b""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return data
+
+
+_DECODERS: dict[str, Callable[[], _Decoder]] = {
+    "multistream": bz2.BZ2Decompressor,
+    "xml.bz2": bz2.BZ2Decompressor,
+    "xml.gz": _Gzip,
+    "xml": _Plain,
+}
+
+
+def pieces(file: BinaryIO, path: str, kind: str, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Decompress stored bytes `start` to before `end`, whole streams one after the other.
+
+    Args:
+        file: open at any place; is read from `start`.
+        path: its name, for errors.
+        kind: as in `SourceEntry.kind`.
+        start: where a stream starts.
+        end: where one ends.
+
+    Yields:
+        (byte of the file at which the stream starts, up to PIECE_BYTES of its text); none of an empty stream.
+
+    Raises:
+        RunError: a stream is cut or damaged, or something else stands where one should start; or there is far more
+            text than stored bytes.
+    """
+    file.seek(start)
+    text = 0  # bytes that came out
+    position, buffer = start, b""  # of the file: what has been read, and what of it no stream has taken yet
+    while position < end or buffer:
+        stream = position - len(buffer)
+        decoder = _DECODERS[kind]()
+        while not decoder.eof:
+            if decoder.needs_input and not buffer:
+                buffer = file.read(min(READ_BYTES, end - position))
+                position += len(buffer)
+                if not buffer:
+                    if kind == "xml" and position == end:
+                        return
+                    raise RunError(f"{path}: is cut: the {_name(kind)} stream at byte {stream} has no end; {AGAIN}")
+            given, buffer = (buffer, b"") if decoder.needs_input else (b"", buffer)
+            try:
+                piece = decoder.decompress(given, PIECE_BYTES)
+            except (OSError, EOFError, ValueError, zlib.error) as error:
+                raise RunError(
+                    f"{path}: damaged in the {_name(kind)} stream at byte {stream}: {error}; {AGAIN}"
+                ) from None
+            text += len(piece)
+            if text > BOMB_BYTES + BOMB_RATIO * (position - start):
+                raise RunError(
+                    f"{path}: is no dump but a decompression bomb: {text >> 20} MiB of text in {position - start}"
+                    f" stored bytes, up to the {_name(kind)} stream at byte {stream}; name another source"
+                )
+            if piece:
+                yield stream, piece
+        buffer = decoder.unused_data
+
+
+def _name(kind: str) -> str:
+    return "gzip" if kind == "xml.gz" else "bz2"

@@ -1,0 +1,170 @@
+"""Section `source` of params.yaml in, the files of the source out, all of one kind and in their order."""
+
+import itertools
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.settings import SourceSettings
+from pipeline.source import hub, wikimedia
+from pipeline.source.dump_index import index_name
+from pipeline.source.wikimedia import Listed
+from pipeline.storage import store_reader as remote
+from pipeline.storage import web
+from pipeline.storage.file import File
+from pipeline.storage.reading import check_address, describe, is_web
+from wikilm.errors import RunError, UsageError
+
+DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xml": "xml"}
+_PART = re.compile(r"p([0-9]{1,19})p([0-9]{1,19})(?=\.)")  # the page ids that a part of a dump is named by
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file, with the index that belongs to it where it is multistream."""
+
+    file: File
+    index: File | None
+    checksum: str  # as its listing or its server says it; '' of local files
+    name: str  # within the source's folder
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """All files of a source."""
+
+    name: str
+    kind: str  # as in `SourceEntry.kind`
+    files: tuple[SourceFile, ...]
+
+
+def find_files(settings: SourceSettings) -> SourceFiles:
+    """Look up what `source.path` names; no file is read.
+
+    Raises:
+        UsageError: nothing is there, or its name is of no kind that can be read, or a contact is missing.
+        RunError: what is there is not whole, or its server cannot be asked.
+    """
+    path = settings.path
+    if path.startswith("wikimedia:"):
+        check_address(settings.mirror, "source.mirror", settings.contact)
+        name, listed = wikimedia.find(path, settings.mirror.rstrip("/"), settings.contact or "")
+    elif "://" in path:
+        check_address(path, "source.path", settings.contact)
+        pinned = hub.pin(path) if path.startswith("hf://") else path
+        name, listed = os.path.basename(path.rstrip("/")), _remote(pinned, settings.contact)
+    elif not os.path.exists(path):
+        raise UsageError(f"source.path: {path}: no such file or folder")
+    else:
+        path = os.path.abspath(path)
+        name, listed = os.path.basename(path), _local(path)
+    kind = _one_kind(settings.path, listed)
+    inorder = sorted(listed, key=lambda one: natural(one.name))
+    return SourceFiles(name, kind, tuple(_with_index(one, kind, settings.contact) for one in inorder))
+
+
+def kind_of(name: str) -> str | None:
+    """The kind of file that a name says, as in `SourceEntry.kind`; None where it says none."""
+    if index_name(os.path.basename(name)) is not None:
+        return "multistream"
+    name = os.path.basename(name).lower()
+    if name.endswith(".parquet"):
+        return "parquet"
+    # Dumps in several files are called *.xml-p1p41242.bz2.
+    return DUMPS.get(os.path.splitext(name)[1]) if ".xml" in name else None
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts part 2 before part 10."""
+    parts = re.split("([0-9]+)", name)
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def _local(path: str) -> list[Listed]:
+    if not os.path.isdir(path):
+        return [Listed(os.path.basename(path), path)]
+    root = Path(path)
+    names = (file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
+    return _readable(path, ((name, str(root / name)) for name in names))
+
+
+def _remote(url: str, contact: str | None) -> list[Listed]:
+    if kind_of(url) is not None:
+        return [Listed(os.path.basename(url), url)]
+    if not is_web(url):
+        return _readable(url, remote.files_below(url))
+    if not url.endswith("/"):
+        raise UsageError(f"source.path: {url}: {_unknown(url)}; the address of a folder ends with /")
+    names = wikimedia.links(web.text(url, contact or ""))
+    return _readable(url, ((name, url + name) for name in names))
+
+
+def _readable(folder: str, found: Iterable[tuple[str, str]]) -> list[Listed]:
+    """Those files of a folder that have pages in them; hidden ones aside."""
+    shown = [(name, url) for name, url in found if not any(part.startswith(".") for part in name.split("/"))]
+    listed = [Listed(name, url) for name, url in shown if kind_of(name) is not None]
+    if not listed:
+        raise UsageError(
+            f"source.path: {folder}: no .parquet file and no dump in this folder; name a file or another folder"
+        )
+    for one in listed:
+        if one.name != one.name.encode(errors="replace").decode():  # names travel into manifests, which are UTF-8
+            raise UsageError(f"source.path: {folder}: the name of {one.name!a} is no UTF-8; rename it")
+    return listed
+
+
+def _one_kind(path: str, listed: list[Listed]) -> str:
+    """The kind that all files have.
+
+    Raises:
+        UsageError: they are of several kinds or of none, or hold the same pages twice.
+    """
+    kinds = {kind_of(one.name): one.name for one in listed}
+    if None in kinds:
+        raise UsageError(f"source.path: {path}: {_unknown(path)}")
+    if len(kinds) > 1:
+        first, second = sorted(kinds.values())[:2]
+        raise UsageError(f"source.path: {path}: holds files of several kinds ({first}, {second}); name one of them")
+    [kind] = kinds
+    ranges = sorted((int(part[1]), int(part[2]), one.name) for one in listed if (part := _PART.search(one.name)))
+    whole = [one.name for one in listed if not _PART.search(one.name)]
+    if kind != "parquet" and ranges and whole:
+        raise UsageError(
+            f"source.path: {path}: holds a whole dump and parts of one ({whole[0]}, {ranges[0][2]}); name one of them"
+        )
+    for (_, last, one), (first_id, _, other) in itertools.pairwise(ranges):
+        if kind != "parquet" and first_id <= last:
+            raise UsageError(f"source.path: {path}: {one} and {other} hold the same pages; keep one of them there")
+    return str(kind)
+
+
+def _with_index(one: Listed, kind: str, contact: str | None) -> SourceFile:
+    file = _described(one.url, contact)
+    if one.bytes is not None and one.bytes != file.bytes:
+        raise RunError(
+            f"{one.url}: has {file.bytes} bytes, where its listing says {one.bytes}; try another date or mirror"
+        )
+    index = None
+    if kind == "multistream":
+        url = index_name(one.url) or ""
+        try:
+            index = describe(url, contact)
+        except FileNotFoundError:
+            raise RunError(
+                f"{url}: no such file: the index of {file.name} must lie beside it; download it, or take"
+                " '-multistream' out of the dump's name to read it without"
+            ) from None
+    return SourceFile(file, index, one.checksum or file.checksum, one.name)
+
+
+def _described(url: str, contact: str | None) -> File:
+    try:
+        return describe(url, contact)
+    except FileNotFoundError as error:
+        raise UsageError(f"source.path: {error}") from None
+
+
+def _unknown(path: str) -> str:
+    return f"cannot tell its kind from its name; known are {', '.join(sorted(DUMPS.values()))} and parquet"

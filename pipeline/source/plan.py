@@ -1,0 +1,134 @@
+"""Section `source` of params.yaml in, a plan of work units out; one unit in, its pages out."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeline.articles.article import Article, DeadLetter, Dropped
+from pipeline.articles.site import Site
+from pipeline.settings import SourceSettings
+from pipeline.source import dump, parquet
+from pipeline.source.listing import SourceFile, SourceFiles, find_files
+from pipeline.storage.file import File
+from pipeline.storage.reading import checksums
+from wikilm.errors import RunError
+from wikilm.shards.manifest import LimitsEntry, SourceEntry
+
+Part = dump.Streams | dump.WholeFile | parquet.RowGroups
+
+
+@dataclass(frozen=True)
+class WorkUnit:
+    """A slice of the source that is read on its own; small, and the same whatever the runner and its workers."""
+
+    number: int  # from 0, in the order of the source
+    parts: tuple[Part, ...]
+    bytes: int  # as stored
+    max_page_bytes: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source as planned: what the manifest says of it, its units, its wiki, and whether its texts need cleaning."""
+
+    entry: SourceEntry
+    units: tuple[WorkUnit, ...]
+    site: Site
+    is_wikitext: bool
+    limits: LimitsEntry
+
+    @property
+    def files(self) -> set[File]:
+        """Every file that is read, indexes aside."""
+        return {part.file for unit in self.units for part in unit.parts}
+
+
+def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
+    """Look the source up and plan its units; local files are read once for their checksums, remote ones are not.
+
+    Without `hashed` no checksum of a local file is made: it is "".
+
+    Raises:
+        UsageError: nothing is there, or its name is of no kind that can be read (see `listing.find_files`).
+        RunError: it is damaged, as far as the plan can see (see `dump.plan_multistream`, `parquet.plan`).
+    """
+    found = find_files(settings)
+    site, parts = plan(found, settings.unit_bytes)
+    limits = LimitsEntry(
+        unit_bytes=settings.unit_bytes,
+        max_page_bytes=settings.max_page_bytes,
+        max_page_seconds=settings.max_page_seconds,
+    )
+    units = tuple(
+        WorkUnit(number, some, sum(part.bytes for part in some), limits.max_page_bytes)
+        for number, some in enumerate(parts)
+    )
+    return Source(entry_of(found, len(units), hashed=hashed), units, site, found.kind != "parquet", limits)
+
+
+def plan(found: SourceFiles, unit_bytes: int) -> tuple[Site, Sequence[tuple[Part, ...]]]:
+    """The wiki of a source, and the parts of its units: of its files in order, each dump planned on its own.
+
+    Raises:
+        RunError: a file is damaged, or they are of several wikis.
+    """
+    if found.kind == "parquet":
+        return parquet.site(found.files[0].file), parquet.plan([one.file for one in found.files], unit_bytes)
+    units: list[tuple[Part, ...]] = []
+    sites: list[Site] = []
+    for one in found.files:
+        site, parts = plan_dump(one, found.kind, unit_bytes)
+        sites.append(site)
+        units += [(part,) for part in parts]
+        if site.database != sites[0].database:
+            first = found.files[0].file
+            raise RunError(
+                f"{one.file.url}: is of {site.database!r}, but {first.name} of {sites[0].database!r}; "
+                "a source is one wiki: name its files alone"
+            )
+    return sites[0], units
+
+
+def plan_dump(one: SourceFile, kind: str, unit_bytes: int) -> tuple[Site, Sequence[dump.Streams | dump.WholeFile]]:
+    """The wiki of one dump file, and its parts: runs of streams where it has an index, or else the whole of it."""
+    if one.index is not None:
+        return dump.plan_multistream(one.file, one.index, unit_bytes)
+    site, whole = dump.plan_whole(one.file, kind)
+    return site, [whole]
+
+
+def read_unit(unit: WorkUnit, site: Site) -> Iterator[Article | Dropped | DeadLetter]:
+    """The pages of one unit, in the order of the source; what is wrong with one page costs that page alone.
+
+    Raises:
+        RunError: the file is cut or damaged, or is not what was planned (met while reading, maybe at the end).
+    """
+    for part in unit.parts:
+        if isinstance(part, parquet.RowGroups):
+            yield from parquet.read(part, unit.max_page_bytes)
+        else:
+            yield from dump.read(part, site, unit.max_page_bytes)
+
+
+def entry_of(found: SourceFiles, units: int, *, hashed: bool) -> SourceEntry:
+    """What the manifest says of a source; where `hashed`, every byte of a local file is read for its checksum."""
+    local = checksums([one.file for one in found.files if one.file.is_local]) if hashed else {}
+    files = [
+        {"name": one.name, "bytes": one.file.bytes, "checksum": one.checksum or local.get(one.file, "")}
+        for one in found.files
+    ]
+    sums = [str(file["checksum"]) for file in files]
+    is_one = len(sums) == 1 or (len(set(sums)) == 1 and sums[0].startswith("revision:"))
+    # As `sha256sum` prints them, so that the sum over local files can be made by hand.
+    lines = "".join(f"{file['checksum']}  {file['name']}\n".removeprefix("sha256:") for file in files)
+    together = sums[0] if is_one else f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+    return SourceEntry.model_validate(
+        {
+            "name": found.name,
+            "kind": found.kind,
+            "bytes": sum(one.file.bytes for one in found.files),
+            "checksum": together if all(sums) else "",
+            "units": units,
+            "files": files,
+        }
+    )

@@ -1,0 +1,162 @@
+"""A path or address in, a file to be planned with out; such a file in, a stream of its bytes out, wherever it lies."""
+
+import functools
+import hashlib
+import io
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from pipeline.storage import store_reader as remote
+from pipeline.storage import web
+from pipeline.storage.file import AGAIN, Fetch, File
+from pipeline.storage.ranges import BLOCK_BYTES, Ahead, Ranges
+from pipeline.storage.web_client import user_agent
+from wikilm.errors import RunError, UsageError
+
+READ_BYTES = 1 << 20
+_WEB = ("http://", "https://")
+
+
+class Changed(RunError):
+    """A local file is not what it was: what was made of it must not be used, nor gone on from."""
+
+
+def describe(url: str, contact: str | None = None) -> File:
+    """Size and version of a file, as a run is planned with.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        RunError: it cannot be looked at, or is empty.
+    """
+    try:
+        if is_web(url):
+            return web.describe(url, contact or "")
+        if "://" in url:
+            return remote.describe(url)
+    except (web.NotThereError, remote.NotInStoreError) as error:
+        raise FileNotFoundError(str(error)) from None
+    try:
+        size = os.stat(url).st_size
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise RunError(f"{url}: cannot read it: {error.strerror or error}") from None
+    if size == 0:
+        raise RunError(f"{url}: is empty; {AGAIN}")
+    return File(url, size)
+
+
+def open_file(file: File, end: int | None = None, block: int = BLOCK_BYTES) -> BinaryIO:
+    """Open for reading from any place on, piece after piece.
+
+    Args:
+        file: as planned.
+        end: no byte from here on is wanted; so none of them is asked of a server.
+        block: bytes to ask a server for at a time.
+
+    Raises:
+        RunError: it cannot be opened, or is not what was planned. Reading may raise it, too.
+    """
+    if file.is_local:
+        return _open_local(file)
+    stop = file.bytes if end is None else end
+    return cast(BinaryIO, io.BufferedReader(Ranges(Ahead(_fetch(file), stop), stop), block))
+
+
+def open_ranges(file: File) -> BinaryIO:
+    """Open for reading here and there: a server is asked for just the bytes that each read wants.
+
+    Raises:
+        RunError: as `open_file`.
+    """
+    return _open_local(file) if file.is_local else cast(BinaryIO, Ranges(_fetch(file), file.bytes))
+
+
+def is_web(url: str) -> bool:
+    """Whether it is an http(s) address."""
+    return url.startswith(_WEB)
+
+
+def check_address(url: str, key: str, contact: str | None = None) -> None:
+    """Refuse an address that holds a secret, which would end up in logs and manifests, or that asks for a contact.
+
+    Raises:
+        UsageError: names the key, and not the address where that is the secret.
+    """
+    scheme = url.partition("://")[0]
+    if not re.fullmatch("[a-z][a-z0-9+.-]{0,19}", scheme) or "::" in url:
+        raise UsageError(f"{key}: {scheme[:20]}://…: no such kind of address")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        assert parts.port is None or host  # looking at it finds ports that are none
+    except ValueError:
+        raise UsageError(f"{key}: {scheme}://…: is no valid address") from None
+    if parts.password is not None or (is_web(url) and parts.username is not None):
+        raise UsageError(
+            f"{key}: {parts.scheme}://…@{host}: holds credentials; leave them out: http(s) takes them from ~/.netrc, "
+            "s3:// from AWS_* variables, others from the settings of their store"
+        )
+    if is_web(url) and (parts.query or parts.fragment or "?" in url):
+        raise UsageError(
+            f"{key}: {parts.scheme}://{host}{parts.path}?…: a signed or searching address cannot be a source, since it "
+            "would be kept in logs and manifests; make the file readable, or use the store's own address (s3://, gs://)"
+        )
+    if is_web(url):
+        user_agent(contact or "")
+        if not host:
+            raise UsageError(f"{key}: {url}: names no host")
+
+
+def checksums(files: Sequence[File]) -> dict[File, str]:
+    """'sha256:…' of the bytes of each local file.
+
+    Every byte is read once; a progress bar appears on a terminal when that takes longer than two seconds.
+    """
+    total, digests = sum(file.bytes for file in files), {}
+    with tqdm(total=total, unit="B", unit_scale=True, desc="sha256 of the source", delay=2, disable=None) as bar:
+        for file in files:
+            digest, before = hashlib.sha256(), stamps([file])
+            with _open_local(file) as stored:
+                while piece := stored.read(READ_BYTES):
+                    digest.update(piece)
+                    bar.update(len(piece))
+            check_stamps(before)
+            digests[file] = f"sha256:{digest.hexdigest()}"
+    return digests
+
+
+def stamps(files: Iterable[File]) -> dict[str, tuple[int, int]]:
+    """Path -> (size, time of the last change in ns) of local files: what `check_stamps` compares later."""
+    found = {file.url: os.stat(file.url) for file in files if file.is_local}
+    return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in found.items()}
+
+
+def check_stamps(before: Mapping[str, tuple[int, int]]) -> None:
+    """Compare local files with what they were; a server is asked at every read instead.
+
+    Raises:
+        Changed: one has changed since, so that its checksum is not that of what was read.
+    """
+    now = stamps(File(path, 0) for path in before)
+    if changed := [path for path in before if now[path] != before[path]]:
+        raise Changed(f"{changed[0]}: has changed since the run began; run again")
+
+
+def _fetch(file: File) -> Fetch:
+    return functools.partial(web.fetch, file) if is_web(file.url) else remote.opened(file)
+
+
+def _open_local(file: File) -> BinaryIO:
+    try:
+        if os.stat(file.url).st_size != file.bytes:
+            raise RunError(f"{file.url}: has changed since the run began; run again")
+        return Path(file.url).open("rb")
+    except OSError as error:
+        raise RunError(f"{file.url}: cannot read it: {error.strerror or error}") from None

@@ -1,0 +1,199 @@
+"""A tokenizer folder and texts in, token ids out: by gigatoken where it agrees with `tokenizers`, else by those."""
+
+import copy
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import awkward  # gigatoken takes and gives its arrays
+import gigatoken
+import numpy as np
+import pyarrow as pa
+from tokenizers import Tokenizer
+
+from pipeline.tokens.rows import Ids
+from wikilm.errors import RunError, reason
+from wikilm.shards.manifest import TokenizerEntry
+
+GIGATOKEN, TOKENIZERS = "gigatoken", "tokenizers"
+# gigatoken keeps every word it has met, some 75 MB for a GB of text: loaded anew after 1.4 GB or so, it forgets them.
+FORGET_AFTER_IDS = 300_000_000
+Texts = Any  # a sequence of strings, or a pyarrow string array without nulls
+
+# What tokenizers stumble over: scripts, marks, emoji with joiners, digits, runs of blanks, controls, special tokens.
+HARD_TEXT = (
+    "Zażółć gęślą jaźń. Ēdole, Rēzekne; đã được Việt Nam hoá. Привет, мир! "
+    "שלום עולם، مرحبا بالعالم — नमस्ते दुनिया, สวัสดีชาวโลก 你好世界，こんにちは世界 안녕하세요 "
+    "👩‍👩‍👧‍👦🏳️‍🌈 e\u0301 \u00a0\u2003\u3000\u200b\ufeff|\x00\x01\x1b[31m\x7f\x85\u2028 1234567890 3.14159 12,345 ½²Ⅻ "
+    "it's we'll I'd they've DON'T ‘quoted’ don’t \t\t tabs \r\n\r\n  two   three    four \n \n\n x\n"
+    "<|endoftext|><|endoftext|> <|mask|> [MASK] </s> <pad> " + "a" * 70 + "=" * 40 + " " * 33
+)
+
+
+class Encoder:
+    """Texts to token ids, with a tokenizer made by `python -m pipeline.tokenizer`.
+
+    Special tokens in a text are ordinary text: an article that quotes `<|endoftext|>` does not end a document. That is
+    so because texts are encoded with a copy of tokenizer.json whose `added_tokens` are empty.
+
+    Attributes:
+        engine: "gigatoken" or "tokenizers".
+        note: why the engine is not gigatoken, in one line, else None.
+        sha256: of tokenizer.json.
+        vocab_size: number of entries; every id is below it.
+        end_of_text_id: the id that ends an article in `pack` chunking.
+        mask_id: the id that stands for a masked token.
+    """
+
+    def __init__(self, folder: Path, engine: str | None = None) -> None:
+        """Load the tokenizer.
+
+        Args:
+            folder: holds tokenizer.json and tokenizer_config.json.
+            engine: take this one without a comparison; None compares both on `HARD_TEXT` and decides.
+
+        Raises:
+            RunError: the folder holds no tokenizer that `python -m pipeline.tokenizer` made.
+        """
+        data, config = _read(folder)
+        self._reference = _plain(folder, data)
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        whole = Tokenizer.from_str(data.decode())
+        ids = list(whole.get_vocab(with_added_tokens=True).values())
+        if len(set(ids)) != len(ids):  # so it comes out when a token is added to a vocabulary with gaps
+            raise RunError(f"{folder / 'tokenizer.json'}: two of its tokens share an id; take another tokenizer")
+        self.vocab_size = max(ids) + 1
+        self.end_of_text_id = _special_id(folder, whole, config, "eos_token", "sep_token")
+        self.mask_id = _special_id(folder, whole, config, "mask_token")
+        self.note: str | None = None
+        self._fast: Any = None
+        self._remembered = 0  # ids that gigatoken gave since it was loaded
+        if engine != TOKENIZERS:
+            self._try_gigatoken()
+        if engine is None:
+            self.compare([HARD_TEXT, "", *HARD_TEXT.split()])
+
+    @property
+    def engine(self) -> str:
+        """Which library makes the ids."""
+        return GIGATOKEN if self._fast is not None else TOKENIZERS
+
+    @property
+    def entry(self) -> TokenizerEntry:
+        """What the manifest says of this tokenizer."""
+        return TokenizerEntry(
+            sha256=self.sha256,
+            vocab_size=self.vocab_size,
+            end_of_text_id=self.end_of_text_id,
+            mask_id=self.mask_id,
+        )
+
+    def encode_batch(self, texts: Texts) -> list[Ids]:
+        """The ids of each text: uint32 [tokens], without special tokens at either end."""
+        if not len(texts):
+            return []
+        if self._fast is None:
+            return _by_tokenizers(self._reference, texts)
+        if self._remembered > FORGET_AFTER_IDS:
+            self._load_gigatoken()
+        found = _by_gigatoken(self._fast, texts)
+        self._remembered += sum(map(len, found))
+        return found
+
+    def compare(self, texts: Sequence[str]) -> None:
+        """Encode the texts with both engines, and go on with `tokenizers` alone if the ids differ anywhere."""
+        if self._fast is None or not texts:
+            return
+        pairs = zip(_by_gigatoken(self._fast, texts), _by_tokenizers(self._reference, texts), strict=True)
+        if not all(np.array_equal(fast, reference) for fast, reference in pairs):
+            self._fast = None
+            self.note = "gigatoken and tokenizers give different ids for this tokenizer; going on with tokenizers"
+
+    def twin(self) -> "Encoder":
+        """One that another thread can use: it shares all but what gigatoken remembers, so it is soon made."""
+        other = copy.copy(self)
+        if other._fast is not None:
+            other._load_gigatoken()
+        return other
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of some ids, for people."""
+        return str(self._reference.decode(list(ids), skip_special_tokens=False))
+
+    def _try_gigatoken(self) -> None:
+        try:
+            self._load_gigatoken()
+            self._fast.encode_batch(["a"], parallel=False)
+        except Exception as error:  # a young library: whatever it refuses, the reference can do
+            self._fast = None
+            self.note = f"gigatoken refuses this tokenizer ({reason(error)[:120]}); going on with tokenizers"
+
+    def _load_gigatoken(self) -> None:
+        self._fast, self._remembered = gigatoken.Tokenizer.from_json(self._reference.to_str()), 0
+
+
+def _by_gigatoken(engine: Any, texts: Texts) -> list[Ids]:
+    # parallel=False: the units are what runs in parallel, and results are the same either way.
+    layout = engine.encode_batch(_borrowed(texts), parallel=False).layout
+    offsets, ids = np.asarray(layout.offsets.data).tolist(), np.asarray(layout.content.data, dtype=np.uint32)
+    return [ids[start:end] for start, end in itertools.pairwise(offsets)]
+
+
+def _borrowed(texts: Texts) -> Any:
+    """The texts in the one form of which gigatoken makes no copy."""
+    column = texts if isinstance(texts, pa.StringArray) else pa.array(texts, pa.string())
+    first = column.offset
+    offsets = np.frombuffer(column.buffers()[1], np.int32)[first : first + len(column) + 1].astype(np.int64)
+    data = np.frombuffer(column.buffers()[2] or b"", np.uint8)
+    characters = awkward.contents.NumpyArray(data, parameters={"__array__": "char"})
+    layout = awkward.contents.ListOffsetArray(
+        awkward.index.Index64(offsets), characters, parameters={"__array__": "string"}
+    )
+    return awkward.Array(layout)
+
+
+def _by_tokenizers(engine: Tokenizer, texts: Texts) -> list[Ids]:
+    strings = texts.to_pylist() if isinstance(texts, pa.StringArray) else list(texts)
+    encodings = engine.encode_batch_fast(strings, add_special_tokens=False)
+    return [np.array(encoding.ids, dtype=np.uint32) for encoding in encodings]
+
+
+def _read(folder: Path) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of tokenizer.json, and tokenizer_config.json parsed."""
+    remedy = f"make one with python -m pipeline.tokenizer --output {folder}"
+    try:
+        data = (folder / "tokenizer.json").read_bytes()
+        config = json.loads((folder / "tokenizer_config.json").read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RunError(f"{error.filename}: no such file, so {folder} holds no tokenizer; {remedy}") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder}: not a readable tokenizer: {reason(error)}; {remedy}") from None
+    if not isinstance(config, dict):
+        raise RunError(f"{folder / 'tokenizer_config.json'}: must hold a JSON object; {remedy}")
+    return data, config
+
+
+def _plain(folder: Path, data: bytes) -> Tokenizer:
+    """The tokenizer less all that treats some text as special, or adds or cuts anything."""
+    try:
+        parts = json.loads(data)
+        parts.update(added_tokens=[], post_processor=None, truncation=None, padding=None)
+        return Tokenizer.from_str(json.dumps(parts))
+    except Exception as error:  # `tokenizers` raises bare Exception
+        raise RunError(f"{folder / 'tokenizer.json'}: not a tokenizer: {reason(error)}; make it again") from None
+
+
+def _special_id(folder: Path, whole: Tokenizer, config: dict[str, Any], *names: str) -> int:
+    """The id of the first of these special tokens that the tokenizer has."""
+    for name in names:
+        token = config.get(name)
+        content = token.get("content") if isinstance(token, dict) else token
+        if isinstance(content, str) and (found := whole.token_to_id(content)) is not None:
+            return int(found)
+    raise RunError(
+        f"{folder / 'tokenizer_config.json'}: names no {' or '.join(names)}; "
+        f"take the tokenizer over with python -m pipeline.tokenizer --pretrained {folder}"
+    )

@@ -1,0 +1,236 @@
+"""dvc.yaml declares what each stage runs and reads, and DVC changes params.yaml as `wikilm preset` does."""
+
+import ast
+import difflib
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dvc.utils.hydra import apply_overrides
+from ruamel.yaml import YAML
+
+from pipeline.output.publish import FINAL
+from tests.flows.chaos import finished, tree
+from tests.helpers import ROOT
+from tests.helpers.waiting import wait_until
+from wikilm.preset import merged
+from wikilm.sections import SECTIONS
+
+STAGES = (
+    "tokenizer",
+    "shards",
+    "pretrain@causal",
+    "pretrain@masked",
+    "fill_mask",
+    "generation",
+    "recitation",
+    "report",
+)
+
+
+def yaml(path: Path) -> dict:
+    return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+
+
+def stages() -> dict[str, dict]:
+    """The stages of dvc.yaml, with `foreach` laid out."""
+    found = {}
+    for name, stage in yaml(ROOT / "dvc.yaml")["stages"].items():
+        for item in stage.get("foreach", [None]):
+            text = repr(stage["do"] if item else stage).replace("${item}", str(item))
+            found[f"{name}@{item}" if item else name] = ast.literal_eval(text)
+    return found
+
+
+def module_file(name: str) -> Path | None:
+    """The project's file behind a module name, or None for a library's."""
+    path = ROOT.joinpath(*name.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file() and name.split(".")[0] in ("wikilm", "pipeline", "train", "probes", "corpus"):
+            return file
+    return None
+
+
+def imports(file: Path) -> set[Path]:
+    """The project's files that a file imports, wherever in it the import stands."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {found for name in names if (found := module_file(name))}
+
+
+def code_of(command: str) -> set[Path]:
+    """All files of the project that a stage's command runs."""
+    words = shlex.split(command.replace("\\$", "$"))
+    module = words[words.index("-m") + 1]
+    start = module_file(f"{module}.__main__") or module_file(module)
+    assert start, f"{command}: no such module"
+    seen, todo = set(), [start]
+    while todo:
+        file = todo.pop()
+        if file not in seen:
+            seen.add(file)
+            todo += imports(file)
+    return seen
+
+
+def test_the_stages_are_those_of_the_design():
+    assert tuple(stages()) == STAGES
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_declares_all_the_code_that_it_runs(name):
+    stage = stages()[name]
+    declared = [ROOT / dep for dep in stage["deps"]]
+    undeclared = {
+        str(file.relative_to(ROOT))
+        for file in code_of(stage["cmd"])
+        if file.name != "__init__.py" and not any(file == dep or dep in file.parents for dep in declared)
+    }
+    assert undeclared == set()
+
+
+def test_every_section_of_the_params_belongs_to_a_stage_and_is_taken_whole():
+    declared = {key for stage in stages().values() for key in stage["params"]}
+    params = yaml(ROOT / "params.yaml")
+    there = {f"{key}.{inner}" for key in ("pretrain",) for inner in params[key]} | (set(params) - {"pretrain"})
+    assert declared == there == set(SECTIONS)
+
+
+def test_the_shards_stage_names_what_has_a_final_name_and_leaves_unfinished_work_alone():
+    assert set(stages()["shards"]["outs"]) == {f"data/shards/{name}" for name in FINAL}
+
+
+def test_bytecode_and_compiled_code_are_no_change_of_the_code():
+    kept = [f"pipeline/__pycache__/{name}" for name in ("run.cpython-311.pyc", "token_core.tokenize-203.py311.1.nbc")]
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "check-ignore", *kept, "pipeline/run.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == kept
+
+
+@pytest.mark.slow
+def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
+    for name in ("wikilm", "pipeline", "corpus"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, tmp_path)
+    dvc = [sys.executable, "-m", "dvc"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PATH": path, "DVC_NO_ANALYTICS": "1"}
+    subprocess.run([*dvc, "init", "--no-scm", "--quiet"], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([*dvc, "repro", "--quiet", "tokenizer"], cwd=tmp_path, env=environment, check=True)
+    plain = [sys.executable, "-m", "pipeline", "--tokenizer", "data/tokenizer", "--output", "plain"]
+    subprocess.run(plain, cwd=tmp_path, env=environment, check=True)
+    first = subprocess.Popen([*dvc, "repro", "shards"], cwd=tmp_path, env=environment, start_new_session=True)
+    shards = tmp_path / "data/shards"
+    wait_until(lambda: finished(shards) or first.poll() is not None)
+    assert first.poll() is None
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    done = finished(shards)
+    again = subprocess.run(
+        [*dvc, "repro", "shards"], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    )
+    said = again.stdout + again.stderr
+    assert f"{done} of " in said
+    assert "units are done already" in said
+    assert tree(shards) == tree(tmp_path / "plain")
+
+
+def set_by_dvc(path: Path, *changes: str) -> str:
+    """What `dvc exp run -S` makes of a params file."""
+    apply_overrides(path, list(changes))
+    return path.read_text(encoding="utf-8")
+
+
+def changed_lines(before: str, after: str) -> list[str]:
+    """What `git diff` shows."""
+    diff = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
+    return [line for line in diff if not line.startswith(("---", "+++", "@@"))]
+
+
+def test_the_committed_params_have_the_form_that_dvc_writes(tmp_path):
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    committed = path.read_text(encoding="utf-8")
+    epochs = yaml(path)["pretrain"]["causal"]["epochs"]
+    assert set_by_dvc(path, f"pretrain.causal.epochs={epochs}") == committed
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ("report.title=Hi", "  title: Hi"),
+        ("pretrain.masked.learning_rate=5e-5", "    learning_rate: 5e-05"),
+        ("source.contact=you@example.org", "  contact: you@example.org"),
+        ("tokenizer.vocab_size=null", "  vocab_size:"),
+    ],
+)
+def test_a_change_by_dvc_is_a_change_of_one_line_that_keeps_its_comment(tmp_path, change, line):
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    before = path.read_text(encoding="utf-8")
+    removed, added = changed_lines(before, set_by_dvc(path, change))
+    assert added.startswith(f"+{line} ")
+    assert added.partition("#")[2] == removed.partition("#")[2] != ""
+
+
+def test_dvc_and_our_command_write_the_same(tmp_path):
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    by_us = merged(path.read_text(encoding="utf-8"), {"split.take": [50, 50], "pretrain.causal.clip_norm": 1e-7})
+    assert by_us == set_by_dvc(path, "split.take=[50,50]", "pretrain.causal.clip_norm=1e-7")
+    assert yaml(path)["split"]["take"] == [50, 50]
+
+
+@pytest.mark.slow
+def test_dvc_exp_run_keeps_what_was_edited_by_hand_and_set_before(tmp_path):
+    """With stages that do nothing, in a repository of their own."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp"))
+    (tmp_path / "dvc.yaml").write_text("stages: {one: {cmd: 'true', params: [report, pretrain]}}\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "all"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    path = tmp_path / "params.yaml"
+    committed = path.read_text(encoding="utf-8")
+    epochs = yaml(path)["pretrain"]["causal"]["epochs"]
+    path.write_text(committed.replace(f"epochs: {epochs} ", f"epochs: {epochs + 1} ", 1))
+    for change in ("report.title=Hi", "pretrain.causal.learning_rate=5e-5"):
+        command = [sys.executable, "-m", "dvc", "exp", "run", "--quiet", "-S", change]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    params = yaml(path)
+    causal = params["pretrain"]["causal"]
+    assert (causal["epochs"], causal["learning_rate"], params["report"]["title"]) == (epochs + 1, 5e-5, "Hi")
+    lines = changed_lines(committed, path.read_text(encoding="utf-8"))
+    assert len(lines) == 2 * 3
+    assert all("#" in line for line in lines)
+
+
+def test_the_committed_lock_is_of_the_committed_code_and_params():
+    """What DVC finds changed may be outputs, which a fresh clone lacks, but no code, no corpus and no params."""
+    lock = yaml(ROOT / "dvc.lock")["stages"]
+    assert set(lock) == set(STAGES)
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    status = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    made = ("data/", "models/", "results/", "report/")
+    changed = {
+        (stage, path)
+        for stage, entries in status.items()
+        for entry in entries
+        if entry == "changed command" or isinstance(entry, dict)
+        for path in ([entry] if isinstance(entry, str) else entry.get("changed deps", {}))
+        if not path.startswith(made)
+    }
+    assert changed == set(), "run make repro and commit dvc.lock"

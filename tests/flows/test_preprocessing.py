@@ -1,0 +1,462 @@
+"""Whole runs of `python -m pipeline`: the same bytes however they are made, and a plain end for every mistake."""
+
+import json
+import os
+import random
+import re
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import apache_beam as beam
+import datasets
+import pandas
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.flow import Stream
+from pipeline.inspection.origins import locate
+from pipeline.output.card import card
+from pipeline.output.publish import FINAL
+from pipeline.run.beam import beam_options, run_graph
+from pipeline.show import main as show
+from pipeline.tokenizer import save, train
+from pipeline.tokens.encoder import Encoder
+from pipeline.verify import main as verify
+from tests.flows.chaos import tree
+from tests.helpers import ROOT, SHARED
+from tests.helpers.dumps import Page, make_dump
+from wikilm.cli import run
+from wikilm.errors import RunError
+from wikilm.shards.manifest import manifest_bytes
+from wikilm.shards.reading import open_split, problems, read_manifest
+
+CHUNK = 16
+PARAMS = f"""
+source: {{path: none.xml.bz2, unit_bytes: 700}}
+split: {{seed: 0, validation_fraction: 0.3, take: null}}
+shards: {{chunk_tokens: {CHUNK}, chunking: pack, max_dead_fraction: 0.1}}
+"""
+SYLLABLES = "ba ri to ne lu ka ve so mi du".split()  # noqa: SIM905
+
+
+def prose(number: int, words: int = 60) -> str:
+    source = random.Random(number)
+    return " ".join("".join(source.choices(SYLLABLES, k=2)) for _ in range(words))
+
+
+def pages() -> list[Page]:
+    articles = [Page(number, f"Article {number}", prose(number)) for number in range(10, 40)]
+    return [
+        Page(1, "Old name", redirect="Article 10"),
+        *articles[:12],
+        Page(50, "Talk:Article 10", "chat", ns=1),
+        Page(51, "Category:Things", "things", ns=14),
+        Page(52, "Quote", "It ends with <nowiki><|endoftext|></nowiki> in the middle of things."),
+        Page(53, "Nothing but a template", "{{stub}}"),
+        Page(54, "Old name 2", redirect="Article 11"),
+        *articles[12:],
+        Page(60, "Broken", raw="  <page>\n    <title>Broken</title>\n    <ns>0</ns>\n    <id>60</id>\n  </page>\n"),
+    ]
+
+
+class Place:
+    """A folder with params, a dump and a tokenizer, and a way to run the pipeline there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "params.yaml").write_text(PARAMS)
+        self.dump = make_dump(folder / "x-multistream.xml.bz2", pages(), pages_per_stream=3)
+        save(train([prose(number) for number in range(40)], 300), folder / "tokenizer", {})
+
+    def arguments(self, output: Path, *more: object) -> list[str]:
+        given = ["--source", self.dump, "--tokenizer", self.folder / "tokenizer"]
+        return [str(part) for part in [*given, "--params", self.folder / "params.yaml", "--output", output, *more]]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Place:
+    return Place(tmp_path_factory.mktemp("place"))
+
+
+def final_names(folder: Path) -> list[str]:
+    return [name for name in FINAL if (folder / name).exists()]
+
+
+@pytest.fixture(scope="module")
+def plain(place) -> Path:
+    assert run(main, "pipeline", place.arguments(place.folder / "plain")) == 0
+    return place.folder / "plain"
+
+
+def ended(capsys, place: Place, output: Path, *more: object) -> tuple[int, str]:
+    """Exit status and the one line on stderr of a run that fails."""
+    capsys.readouterr()
+    try:
+        status = run(main, "pipeline", place.arguments(output, *more))
+    except SystemExit as end:
+        status = end.code
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = said.err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return status, lines[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("in_memory", 1), ("multi_threading", 1), ("multi_threading", 2), ("multi_threading", 3),
+        pytest.param(("multi_processing", 1), marks=pytest.mark.slow), ("multi_processing", 2),
+        pytest.param(("multi_processing", 3), marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
+def test_every_mode_with_any_number_of_workers_gives_the_same_bytes(place, plain, tmp_path, options):
+    mode, workers = options
+    more = ("--direct_running_mode", mode, "--direct_num_workers", workers)
+    assert run(main, "pipeline", place.arguments(tmp_path / "out", *more)) == 0
+    assert len(read_manifest(plain).of("train")) > 3
+    assert tree(tmp_path / "out") == tree(plain)
+
+
+def test_a_runner_that_would_store_what_only_streams_says_so():
+    def build(graph: beam.Pipeline) -> None:
+        streams = graph | beam.Create([1]) | beam.Map(lambda unit: Stream(unit, iter(()))).with_output_types(Stream)
+        _ = streams | beam.Reshuffle()
+
+    with pytest.raises(RunError, match="the runner does not fuse the steps"):
+        run_graph(build, beam_options([]))
+
+
+def test_the_order_of_pages_between_runs_does_not_matter_to_take_and_processes_agree(place, tmp_path):
+    for name, more in (("a", ()), ("b", ("--direct_running_mode", "multi_processing", "--direct_num_workers", 2))):
+        assert run(main, "pipeline", place.arguments(tmp_path / name, "--take", "5,3", *more)) == 0
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    counts = read_manifest(tmp_path / "a").counts
+    assert (counts.train_articles, counts.validation_articles, counts.left_out["not_taken"]) == (5, 3, 24)
+
+
+def test_every_page_has_a_fate(plain):
+    counts = read_manifest(plain).counts
+    assert (counts.pages, counts.articles, counts.redirects, counts.dead_letters) == (37, 33, 2, 1)
+    assert counts.left_out == {"empty_text": 1, "namespace:1": 1, "namespace:14": 1}
+    assert counts.train_articles + counts.validation_articles == 31
+    [letter] = [json.loads(line) for line in (plain / "dead_letters.jsonl").read_text().splitlines()]
+    assert (letter["page_id"], letter["title"], letter["error"]) == (60, "Broken", "the page has no revision")
+    assert "x-multistream.xml.bz2" in letter["where"]
+
+
+def test_the_line_of_a_dead_letter_has_the_command_that_shows_its_page(place, plain, tmp_path, capsys, monkeypatch):
+    for path in place.folder.glob("*.bz2"):  # and no params.yaml, which is elsewhere
+        shutil.copy(path, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    [letter] = [json.loads(line) for line in (plain / "dead_letters.jsonl").read_text().splitlines()]
+    python, *arguments = shlex.split(letter["replay"])
+    assert (python, *arguments[:2]) == ("python", "-m", "pipeline.show")
+    assert run(show, "show", arguments[2:]) == 1
+    assert "<title>Broken</title>" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("chunking", ["pack", "document"])
+def test_every_token_of_every_row_is_located_in_its_article(place, tmp_path, chunking):
+    folder = tmp_path / "out"
+    assert run(main, "pipeline", place.arguments(folder, "--chunking", chunking)) == 0
+    manifest, encoder = read_manifest(folder), Encoder(place.folder / "tokenizer")
+    located = 0
+    for split in ("train", "validation"):
+        for number, row in enumerate(open_split(folder, manifest, split)["input_ids"].to_pylist()):
+            for origin in locate(folder, manifest, split, number)[2]:
+                [ids] = encoder.encode_batch([prose(origin.page_id)])
+                if origin.page_id < 50:  # an article of `prose`
+                    stream = [*ids.tolist(), encoder.end_of_text_id]
+                    assert row[slice(*origin.row_tokens)] == stream[slice(*origin.article_tokens)]
+                    assert origin.url == f"http://example.org/wiki/Article_{origin.page_id}"
+                    assert origin.revision_id == origin.page_id + 1000
+                    located += origin.row_tokens[1] - origin.row_tokens[0]
+    assert located > 0.9 * sum(shard.tokens for shard in manifest.shards)
+
+
+def test_the_card_lies_with_the_shards_and_the_manifest_vouches_for_it(plain):
+    manifest = read_manifest(plain)
+    assert (plain / "README.md").read_text() == card(manifest)
+    assert "README.md" in [entry.path for entry in manifest.files]
+    assert len(manifest.articles) == len(manifest.shards)
+
+
+def test_the_last_line_is_the_ledger_and_the_time(place, tmp_path, capsys):
+    assert run(main, "pipeline", place.arguments(tmp_path / "out")) == 0
+    said = capsys.readouterr()
+    result = json.loads(said.out.splitlines()[-1])
+    assert result.pop("seconds") > 0
+    assert result.pop("output") == str(tmp_path / "out")
+    assert result == read_manifest(tmp_path / "out").counts.model_dump()
+    assert "1 pages could not be read" in said.err
+    assert re.search(r"\n  articles +33\n    train +\d+  \d+ rows of 16", said.err)
+    assert said.err.splitlines()[-1].split() == ["output", str(tmp_path / "out")]
+
+
+def test_what_goes_in_comes_out_in_order_and_an_end_of_text_only_ends_articles(place, plain):
+    manifest, encoder = read_manifest(plain), Encoder(place.folder / "tokenizer")
+    texts, ends = {}, 0
+    for split in ("train", "validation"):
+        table = open_split(plain, manifest, split)
+        ids = [token for row in table["input_ids"].to_pylist() for token in row]
+        ends += ids.count(encoder.end_of_text_id)
+        texts[split] = encoder.decode(ids)
+        for page_id, row in zip(table["page_id"].to_pylist(), table["input_ids"].to_pylist(), strict=True):
+            piece = encoder.decode(row).split("<|endoftext|>")[0]
+            assert page_id == 52 or piece.strip() in prose(page_id)
+    assert ends <= manifest.counts.train_articles + manifest.counts.validation_articles
+    assert sum(text.count("It ends with <|endoftext|> in the middle") for text in texts.values()) == 1
+    assert (
+        manifest.counts.tokens
+        == CHUNK * (manifest.rows("train") + manifest.rows("validation")) + manifest.counts.tail_tokens
+    )
+
+
+def test_datasets_loads_both_splits_memory_mapped(plain, tmp_path):
+    both = datasets.load_from_disk(str(plain))
+    by_card = datasets.load_dataset(str(plain), cache_dir=str(tmp_path))
+    assert list(both) == list(by_card) == ["train", "validation"]
+    for split in both:
+        loaded = datasets.load_from_disk(str(plain / split))
+        assert len(loaded) == read_manifest(plain).rows(split) > 0
+        assert loaded.features["input_ids"].length == CHUNK
+        assert loaded.cache_files == both[split].cache_files != []
+        assert loaded["input_ids"][:] == both[split]["input_ids"][:] == by_card[split]["input_ids"][:]
+
+
+def test_a_split_without_rows_is_a_dataset_without_rows(place, tmp_path):
+    given = place.arguments(tmp_path / "out", "--validation-fraction", "0")
+    assert run(main, "pipeline", given) == 0
+    assert datasets.load_from_disk(str(tmp_path / "out")).num_rows["validation"] == 0
+    assert list(datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path))) == ["train"]
+
+
+def test_shards_without_the_file_for_both_splits_as_earlier_versions_made_them_are_whole(plain, tmp_path):
+    old = shutil.copytree(plain, tmp_path / "old")
+    manifest = read_manifest(old)
+    files = [entry for entry in manifest.files if entry.path != "dataset_dict.json"]
+    assert len(files) == len(manifest.files) - 1
+    (old / "dataset_dict.json").unlink()
+    (old / "manifest.json").write_bytes(manifest_bytes(manifest.model_copy(update={"files": files})))
+    assert run(verify, "verify", [str(old)]) == 0
+
+
+def test_without_dead_letters_their_file_is_one_empty_line_which_readers_of_json_lines_skip(place, tmp_path):
+    dump = make_dump(tmp_path / "y.xml", pages()[:-1])
+    assert run(main, "pipeline", place.arguments(tmp_path / "out", "--source", dump)) == 0
+    letters = tmp_path / "out" / "dead_letters.jsonl"
+    assert letters.read_bytes() == b"\n"  # of a file of 0 bytes DVC warns
+    assert pandas.read_json(letters, lines=True).empty
+
+
+def test_an_article_keeps_its_side_in_another_dump_chunking_and_chunk_length(place, plain, tmp_path):
+    other = make_dump(tmp_path / "y.xml.gz", [page for page in reversed(pages()) if page.id % 3])
+    more = ("--source", other, "--chunking", "document", "--chunk-tokens", "8")
+    assert run(main, "pipeline", place.arguments(tmp_path / "out", *more)) == 0
+    for folder in (plain, tmp_path / "out"):
+        sides = [
+            set(open_split(folder, read_manifest(folder), split)["page_id"].to_pylist())
+            for split in ("train", "validation")
+        ]
+        assert not sides[0] & sides[1]
+        if folder == plain:
+            before = sides
+    assert not before[0] & sides[1]
+    assert not before[1] & sides[0]
+
+
+def test_parquet_gives_what_its_texts_give(place, tmp_path):
+    table = {"id": [str(n) for n in range(10, 30)], "url": [""] * 20, "title": [f"T{n}" for n in range(10, 30)]}
+    pq.write_table(
+        pa.table({**table, "text": [prose(n) for n in range(10, 30)]}), tmp_path / "a.parquet", row_group_size=4
+    )
+    assert run(main, "pipeline", place.arguments(tmp_path / "out", "--source", tmp_path / "a.parquet")) == 0
+    counts = read_manifest(tmp_path / "out").counts
+    assert (counts.pages, counts.articles) == (20, 20)
+    assert counts.text_bytes == sum(len(prose(n)) for n in range(10, 30))
+
+
+def test_an_earlier_set_is_replaced_whole(place, plain, tmp_path):
+    shutil.copytree(plain, tmp_path / "out")
+    assert run(main, "pipeline", place.arguments(tmp_path / "out", "--unit-bytes", 10**6)) == 0
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.source.units == 1
+    assert {path.name for path in (tmp_path / "out" / "train").glob("*.arrow")} == {"data-00000-of-00001.arrow"}
+    assert list(problems(tmp_path / "out", manifest, hashes=True)) == []
+
+
+def test_fewer_articles_than_taken_are_told_with_the_flag_that_helps(place, tmp_path, capsys):
+    assert run(main, "pipeline", place.arguments(tmp_path / "out", "--take", "2,500")) == 0
+    assert "of the 500 validation articles" in (said := capsys.readouterr().err)
+    assert "--validation-fraction" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "named"),
+    [
+        (("--source", "nowhere-multistream.xml.bz2"), None, "nowhere"),
+        (("--tokenizer", "nowhere"), 1, "python -m pipeline.tokenizer"),
+        (("--take", "5"), 2, "--take"),
+        (("--take", "a,b"), 2, "--take"),
+        (("--take", "-1,3"), 2, "--take"),
+        (("--take", "0,0"), 2, "take"),
+        (("--chunking", "packed"), 2, "--chunking"),
+        (("--chunk-tokens", "0"), 2, "--chunk-tokens"),
+        (("--chunk-tokens", "many"), 2, "--chunk-tokens"),
+        (("--validation-fraction", "1.5"), 2, "--validation-fraction"),
+        (("--unit-bytes", "0"), 2, "--unit-bytes"),
+        (("--params", "nowhere.yaml"), 2, "nowhere.yaml"),
+        (("--chunk-token", "9"), 2, "--chunk-token"),
+        (("--direct_num_worker", "9"), 2, "--direct_num_worker"),
+        (("--direct_running_mode", "fast"), 2, "direct_running_mode"),
+        (("--runner", "Sprinter"), 2, "Sprinter"),
+        (("--runner=FlinkRunner", "--no-such-flag"), 2, "--no-such-flag"),
+        (("stray",), 2, "stray"),
+        (("--max-dead-fraction", "0.01"), 1, "shards.max_dead_fraction"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_that_names_it_and_leaves_nothing(place, tmp_path, capsys, more, status, named):
+    ended_with, line = ended(capsys, place, tmp_path / "out", *more)
+    assert ended_with == status or (status is None and ended_with in (1, 2))
+    assert named in line
+    if named == "shards.max_dead_fraction":  # all is done then, and another fraction may finish it
+        assert "units are done and kept" in line
+        assert final_names(tmp_path / "out") == []
+    else:
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("chunk_tokens: 16", "chunk_tokens: sixteen", "shards.chunk_tokens"),
+        ("chunk_tokens: 16", "chunk_token: 16", "did you mean 'chunk_tokens'"),
+        ("take: null", "take: [1]", "split.take"),
+        ("unit_bytes: 700", "unit_bytes: 1.5", "source.unit_bytes"),
+        ("shards:", "shard:", "section 'shards' is missing"),
+    ],
+)
+def test_params_of_a_wrong_type_or_name_are_named(place, tmp_path, capsys, old, new, named):
+    (tmp_path / "p.yaml").write_text(PARAMS.replace(old, new))
+    status, line = ended(capsys, place, tmp_path / "out", "--params", tmp_path / "p.yaml")
+    assert status == 2
+    assert named in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(place, tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("mine")
+    status, line = ended(capsys, place, tmp_path)
+    assert status == 2
+    assert "--output" in line
+    assert tree(tmp_path) == {"thesis.txt": b"mine"}
+
+
+@pytest.mark.parametrize("cut", [0.4, 0.95])
+def test_a_truncated_dump_names_the_file_and_publishes_nothing(place, plain, tmp_path, capsys, cut):
+    dump = tmp_path / "t.xml.bz2"
+    whole = make_dump(tmp_path / "w.xml.bz2", pages()).read_bytes()
+    dump.write_bytes(whole[: int(len(whole) * cut)])
+    shutil.copytree(plain, tmp_path / "out")
+    status, line = ended(capsys, place, tmp_path / "out", "--source", dump)
+    assert status == 1
+    assert str(dump) in line
+    assert tree(tmp_path / "out") == tree(plain)  # what was finished before stays finished
+
+
+@pytest.mark.parametrize("mode", ["in_memory", "multi_threading"])
+def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(place, tmp_path, capsys, mode):
+    limit, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, limit[1]))
+        status, line = ended(capsys, place, tmp_path / "out", "--unit-bytes", 9999, "--direct_running_mode", mode)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert status == 1
+    assert ".arrow" in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounting a small file system takes root")
+def test_no_space_left_is_told_as_such_and_with_more_the_run_goes_on(place, plain, tmp_path, capsys):
+    (tmp_path / "small").mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", tmp_path / "small"], check=False)
+    if mounted.returncode:
+        pytest.skip("this root may not mount")
+    try:
+        status, line = ended(capsys, place, tmp_path / "small" / "out")
+        assert status == 1
+        assert "no space left on the device" in line
+        assert final_names(tmp_path / "small" / "out") == []
+        subprocess.run(["mount", "-o", "remount,size=1m", tmp_path / "small"], check=True)
+        assert run(main, "pipeline", place.arguments(tmp_path / "small" / "out")) == 0
+        assert tree(tmp_path / "small" / "out") == tree(plain)
+    finally:
+        subprocess.run(["umount", tmp_path / "small"], check=True)
+
+
+def test_verify_finds_every_change_and_tells_strangers(plain, tmp_path, capsys):
+    shutil.copytree(plain, tmp_path / "out")
+    (tmp_path / "out" / "notes.txt").write_text("x")
+    assert run(verify, "verify", [str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out.splitlines()[-1])["train_rows"] == read_manifest(plain).rows("train")
+    assert "notes.txt: is not named" in said.err
+    shards = sorted((tmp_path / "out" / "train").glob("*.arrow"), key=lambda path: -path.stat().st_size)
+    changed = bytearray(shards[0].read_bytes())
+    changed[-200] ^= 1
+    shards[0].write_bytes(changed)
+    shards[1].unlink()
+    (tmp_path / "out" / "validation" / "state.json").write_text("{}")
+    assert run(verify, "verify", [str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"{shards[0]}: has sha256" in said.err
+    assert f"{shards[1]}: is missing" in said.err
+    assert "state.json: has 2 bytes" in said.err
+    assert "problems found: 3" in said.err.splitlines()[-1]
+
+
+def test_verify_of_a_folder_without_manifest_says_how_to_make_one(tmp_path, capsys):
+    assert run(verify, "verify", [str(tmp_path)]) == 1
+    assert "python -m pipeline" in capsys.readouterr().err
+
+
+def test_help_teaches_without_waiting_for_beam():
+    script = "import sys\nfrom pipeline.__main__ import main\ntry: main(['--help'])\n"
+    script += "except SystemExit: print('apache_beam' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert "--take TRAIN,VALIDATION" in done.stdout
+    assert "Examples:" in done.stdout
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real dumps are not there (WIKILM_SHARED names their folder)")
+def test_the_english_sample_has_all_its_articles_in_shards(tmp_path, place):
+    dump = SHARED / "enwiki-20160501-sample-pages-articles-multistream.xml.bz2"
+    more = (
+        "--source",
+        dump,
+        "--unit-bytes",
+        "300000",
+        "--take",
+        "9,3",
+        "--chunking",
+        "document",
+        "--chunk-tokens",
+        "128",
+    )
+    assert run(main, "pipeline", place.arguments(tmp_path / "out", *more)) == 0
+    counts = read_manifest(tmp_path / "out").counts
+    assert (counts.pages, counts.articles, counts.redirects) == (206, 106, 99)
+    assert (counts.train_articles, counts.validation_articles) == (9, 3)
+    assert run(verify, "verify", [str(tmp_path / "out")]) == 0

@@ -1,0 +1,147 @@
+"""The dataset card is read by `datasets` and by the hub's library, says where the text is from, and trusts no name."""
+
+import datasets
+import pytest
+from huggingface_hub import DatasetCard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.output.card import card, size_category
+from tests.helpers.models import make_tokenizer
+from tests.helpers.shards import make_rows, make_shards
+from wikilm.shards.format import CARD, SPLITS
+from wikilm.shards.manifest import Counts, LimitsEntry, Manifest, ShardEntry, SiteEntry, SourceEntry, SplitEntry
+from wikilm.shards.manifest import TokenizerEntry as Tokenizer
+
+WIKI = "https://lv.wikipedia.org/wiki/Main"
+
+
+def manifest(
+    name: str = "lvwiki-20240101-pages-articles.xml.bz2",
+    language: str | None = "lv",
+    wiki: str = "Vikipēdija",
+    database: str = "lvwiki",
+    base: str = WIKI,
+    rows: int = 5,
+    take: list[int] | None = None,
+    reason: str = "namespace:1",
+) -> Manifest:
+    shard = ShardEntry(
+        path="train/a.arrow", bytes=1, sha256="0" * 64, split="train", unit=0, rows=rows, tokens=8 * rows
+    )
+    return Manifest(
+        version="0.1.0",
+        source=SourceEntry(name=name, kind="xml.bz2", bytes=1234567, checksum="sha256:abc", units=1, files=[]),
+        site=SiteEntry(language=language, name=wiki, database=database, base=base),
+        limits=LimitsEntry(unit_bytes=1000, max_page_bytes=5000, max_page_seconds=2.5),
+        tokenizer=Tokenizer(sha256="1" * 64, vocab_size=300, end_of_text_id=0, mask_id=1),
+        split=SplitEntry(seed=3, validation_fraction=0.1, take=take),
+        chunk_tokens=8,
+        chunking="pack",
+        counts=Counts(
+            pages=1234, articles=1000, redirects=30, left_out={reason: 204}, dead_letters=0, train_articles=900,
+            validation_articles=100, text_bytes=99, tokens=8 * rows, train_chunks=rows, validation_chunks=0,
+            tail_tokens=0,
+        ),
+        shards=[shard],
+        articles=[],
+        files=[],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [(24, 6), (24, 0), (0, 6)])
+def test_datasets_loads_the_splits_that_have_rows_by_the_card(tmp_path, rows):
+    make_tokenizer(tmp_path / "tokenizer")
+    made = [make_rows(tmp_path / "tokenizer", count, seed=count) for count in rows]
+    folder = tmp_path / "shards"
+    written = make_shards(folder, tmp_path / "tokenizer", *made)
+    (folder / CARD).write_text(card(written))
+    loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
+    splits = zip(SPLITS, made, strict=True)
+    assert {split: loaded[split]["input_ids"][:] for split in loaded} == {
+        split: some.tolist() for split, some in splits if len(some)
+    }
+
+
+def test_a_folder_without_rows_has_a_card_too():
+    assert "configs" not in DatasetCard(card(manifest(rows=0))).data.to_dict()
+
+
+def test_it_says_what_was_read_under_which_license_and_how_to_make_it_again():
+    text = card(manifest(take=[50, 20]))
+    front = DatasetCard(text).data.to_dict()
+    assert front["language"] == ["lv"]
+    assert front["license"] == ["cc-by-sa-4.0", "gfdl"]
+    assert front["size_categories"] == ["n<1K"]
+    assert front["task_categories"] == ["text-generation", "fill-mask"]
+    assert front["pretty_name"] == "Vikipēdija (lv, 2024-01-01), rows of 8 tokens"
+    for said in (
+        "CC BY-SA 4.0", "GFDL", "| date of the dump | 2024-01-01 |", "| pages | 1,234 |",
+        "| left out: namespace:1 | 204 |", "| bytes | 1,234,567 |", "sha256:abc", "wikilm 0.1.0",
+        "--unit-bytes 1000", "--max-page-seconds 2.5",
+        "--take 50,20", "--seed 3", "load_dataset", "load_from_disk", "pipeline.locate", "1" * 64,
+    ):  # fmt: skip
+        assert said in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "licenses"),
+    [
+        ({"name": "lvwiki-20230520-pages-articles.xml"}, ["cc-by-sa-3.0", "gfdl"]),
+        ({"name": "20231101.lv"}, ["cc-by-sa-4.0", "gfdl"]),
+        ({"name": "miniwiki-pages-articles-multistream.xml.bz2", "database": "miniwiki", "base": ""}, ["apache-2.0"]),
+        ({"base": ""}, ["unknown"]),
+        ({"base": "https://wikipedia.org.example.net/wiki/A"}, ["unknown"]),
+    ],
+)
+def test_the_license_is_that_of_the_source_or_unknown(changed, licenses):
+    assert DatasetCard(card(manifest(**changed))).data.to_dict()["license"] == licenses
+
+
+def test_it_is_the_same_text_for_the_same_manifest_whether_that_lists_the_card_or_not():
+    first = manifest()
+    listed = first.model_copy(update={"files": [first.shards[0]]})
+    assert card(first) == card(manifest()) == card(listed)
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=20) | st.none(), st.text(max_size=20))
+def test_no_name_breaks_the_front_matter_or_becomes_markup(name, wiki, language, reason):
+    plain = card(manifest())
+    text = card(manifest(name=name, wiki=wiki, language=language, reason=reason))
+    front = DatasetCard(text).data.to_dict()
+    known = {"language", "language_bcp47", "license", "pretty_name", "size_categories", "task_categories", "configs"}
+    assert set(front) <= known
+    assert "rows of 8 tokens" in front["pretty_name"]
+    assert front["configs"] == DatasetCard(plain).data.to_dict()["configs"]
+    assert text.count("\n---\n") == plain.count("\n---\n")
+    assert text.count("\n```") == plain.count("\n```")
+    assert text.count("\n#") == plain.count("\n#")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["<script>alert(1)</script>", "a | b", "[x](javascript:y)", "`rm`", "![](http://x)", "a\n---\n# b", '"\\'],
+)
+def test_hostile_names_are_shown_as_they_are(hostile):
+    text = card(manifest(name=hostile, wiki=hostile))
+    body = text.split("\n---\n", 1)[1]
+    (row,) = [line for line in body.splitlines() if line.startswith("| name |")]
+    assert row.replace("\\|", "").count("|") == 3
+    assert "<script" not in body.replace("\\<", "").split("```")[0]
+    assert "](" not in body.split("```")[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "category"),
+    [
+        (0, "n<1K"),
+        (999, "n<1K"),
+        (1000, "1K<n<10K"),
+        (123_456, "100K<n<1M"),
+        (10**11, "100B<n<1T"),
+        (10**12, "n>1T"),
+        (10**15, "n>1T"),
+    ],
+)
+def test_size_categories_are_those_of_the_hub(rows, category):
+    assert size_category(rows) == category

@@ -1,0 +1,186 @@
+"""Wikitext becomes prose: what a reader of the page would read stays, what surrounds it goes, in linear time."""
+
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.articles.site import Site
+from pipeline.prose.clean import clean_fast as clean
+from pipeline.prose.clean import clean_slowly
+
+SITE = Site("ltg", "Vikipedeja", "ltgwiki", ((0, ""), (6, "Fails"), (14, "Kategoreja"), (10, "Veidne")))
+
+CASES = {
+    # bold and italic, as MediaWiki pairs the quotes
+    "'''Bold''' and ''italic'' and '''''both'''''.": "Bold and italic and both.",
+    "L'''Arc''' de l''''Etoile'''": "LArc de l'Etoile",
+    "the dog's ''bone''s": "the dog's bones",
+    "l'''amour'' et x": "l'amour et x",  # one bold was an apostrophe and italic
+    # links
+    "[[dog]]s, [[Cat|cats]] and [[:Category:Ants]] of [[A_b]]": "dogs, cats and Ants of A b",
+    "[[Paris, Texas|]]": "Paris, Texas",
+    "[[Help:Contents|]]": "Contents",
+    "[[a|b\nc]]": "b c",
+    "[http://x.example label], [//y.example], [mailto:a@b me]": "label, me",
+    "[http://x.example unclosed": "http://x.example unclosed",
+    "array[1][2] and [sic]": "array[1][2] and [sic]",
+    "a [[unclosed link and more": "a unclosed link and more",
+    # files and categories, by the names of the wiki and by the canonical ones
+    "a[[Fails:x.png|thumb|A [[b]] caption {{c}}]] b": "a b",
+    "[[File:x.png]][[image:y.svg|10px]][[Kategoreja:Z]][[CATEGORY : Z]]a": "a",
+    "[[Hình:x.jpg|thumb|an alias that siteinfo does not list]]a": "a",
+    "[[File:x.png|thumb|never closed\nnext line": "next line",
+    "Foo [[Star Trek: The Film]]": "Foo Star Trek: The Film",
+    # other languages
+    "a\n[[de:Hund]]\n[[zh-yue:狗]] [[simple:Dog]]": "a",
+    "see [[de:Hund]] and [[:fr:Chien]]": "see de:Hund and fr:Chien",
+    # templates
+    "a {{b|c={{d|[[e]]}}\n|f}} g": "a g",
+    "a {{{1|b}}} c {{#if:x|y|z}} d": "a c d",
+    "{{{{a}}}} b": "b",
+    "a }} b {{ c": "a b c",
+    "{{lang|de|[[Hund]]}} {{lang-fr|chien}} {{langx|es|perro}}": "Hund chien perro",
+    "{{convert|100|km|mi}}, {{convert|6|ft|2|in|m|abbr=on}}, {{cvt|5|to|10|C|F}}": "100 km, 6 ft 2 in, 5 to 10 °C",
+    "{{nowrap|a {{nowrap|b}}}} {{formatnum:1234.5}} {{transl|ru|ISO|sobaka}} {{val|1.5|e=6|u=m}}":
+        "a b 1234.5 sobaka 1.5 × 10^6 m",
+    # tables, references and other extensions
+    "a\n{| class=x\n|-\n! b\n| c\n{|\n| d\n|}\n|}\ne": "a\ne",
+    "a\n:{|\n| c\n|}\ne": "a\ne",
+    "a <table><tr><td>b<table>c</table></td></tr></table> d": "a d",
+    "a\n{|\n| never closed\n\n== B ==\nc": "a\n\nB\nc",
+    "a<ref>b</ref>.<ref name=\"c\" /> <REF group='d'>{{e}} [[f]]</REF> g": "a. g",
+    "a<ref name=x>never closed": "anever closed",
+    "a <math>x^2</math> b <syntaxhighlight lang=c>d</syntaxhighlight><gallery>\nFile:x.png|y\n</gallery>": "a b",
+    "<references>\n<ref>a</ref>\n</references>": "",
+    # comments, nowiki, magic words, variants
+    "a<!-- b -->c\n<!-- d -->\ne<!-- f": "ac\ne",
+    "<nowiki>[[a]] ''b'' {{c}} &amp; <|endoftext|></nowiki>": "[[a]] ''b'' {{c}} & <|endoftext|>",
+    "<nowiki>* a</nowiki><nowiki/>": "* a",
+    "__NOTOC__a __БЕЗ_ОГЛАВЛЕНИЯ__ b __目次__ c __init__ __notoc__": "a b c __init__",
+    "-{zh-hans:汉; zh-hant:漢}- -{a}- -{T|title}- x -{{{b}}} y": "汉 a x - y",
+    # HTML and entities
+    "a<br/>b<br>c <span style='x'>d</span> H<sub>2</sub>O <b>e": "a\nb\nc d H2O e",
+    "a <span style=\"display:none\">b</span> c": "a c",
+    "&lt;b&gt; &amp;nbsp; &eacute;&#233;&#xe9; &apos; &zzz; AT&T": "<b> &nbsp; ééé ' &zzz; AT&T",
+    "a&#0;&#1;&#xFEFF;&#x110000;&#x2;0&#x3;": "a&#0;&#x110000;0",
+    "1 < 2, a <- b, <n> and <foo@example.org>": "1 < 2, a <- b, <n> and <foo@example.org>",
+    "<blockquote>a</blockquote>b": "a\nb",
+    # lines
+    "* a\n** b\n# c\n:: d\n; e": "a\nb\nc\nd\ne",
+    " a \n\n\n\nb\n----\nc": "a\n\nb\nc",
+    "a\r\nb\rc\x00\ufeff\x03d": "a\nb\ncd",
+    # headings
+    "== A ==\na\n=== ''B'' <!-- x --> ===\nb\n==C==<!-- y -->\nc": "A\na\nB\nb\nC\nc",
+    "a\n== Empty ==\n== B ==\nb\n=== Empty ===\n==== Empty ====\n== References ==\n{{reflist}}\n": "a\nB\nb",
+    "== A ==\n=== B ===\nb": "A\nB\nb",
+    "= a = b": "= a = b",
+    # holes
+    "Ant ({{IPA|x}}; born 1950) b": "Ant (born 1950) b",
+    "Ant ({{x}}) b, ( ) c (, ) d ({{a}}, {{b}}; {{c}}). e": "Ant b, c d. e",
+    "a, {{b}}, c; {{d}}. e {{f}} g {{h}}": "a, c. e g",
+    "f() and (a, ) remain": "f() and (a, ) remain",
+    "（{{a}}）漢、{{b}}、字": "漢、字",
+    "{{a}}, b": "b",
+    ": <math>x</math>.\na": "a",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wikitext", CASES)
+def test_a_reader_reads_the_prose(wikitext: str) -> None:
+    assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE) == CASES[wikitext]
+
+
+def test_names_of_namespaces_are_those_of_the_wiki_alone() -> None:
+    assert clean("[[Fails:x]]a [[Kategoreja:y]]", SITE) == "a"
+    assert clean("[[Fails:x]]a [[Kategoreja:y|z]]", Site()) == "Fails:xa z"
+    assert clean("[[File:x]]a", Site()) == "a"
+
+
+WORDS = st.sampled_from(
+    [
+        "a", "word", " ", "\n", "\n\n", "'", "''", "'''", "[[", "]]", "[", "]", "|", "{{", "}}", "{{{", "}}}",
+        "{|", "\n{|", "\n|}", "<ref>", "</ref>", "<b>", "</b>", "<div>", "</div>", "<table>", "</table>", "<br>",
+        "<nowiki>", "</nowiki>", "<!--", "-->", "<span style='display:none'>", "</span>", "File:", "Kategoreja:",
+        "x.png", "de:", ":", "*", "#", ";", "==", "=", "\n==", "==\n", "(", ")", ",", ".", "&amp;", "&#1;",
+        "&#91;", "&", "-{", "}-", "__TOC__", "_", "http://e.example", "lang", "convert", "<", ">", "/", "漢",
+        "\x01", "0", "\x02", "\x03", "\x04", "1", "\t", "\u00a0", "\u2028", "----",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.lists(WORDS, max_size=40).map("".join))
+def test_whatever_comes_in_what_comes_out_is_tidy(wikitext: str) -> None:
+    text = clean(wikitext, SITE)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]", text)
+    assert "\n\n\n" not in text
+    assert text == text.strip("\n")
+    assert not re.search(r"[ \t]$|  ", text, re.MULTILINE)
+    if "nowiki" not in wikitext and "&" not in wikitext:
+        assert not re.search(r"\[\[|\]\]|\{\{|\}\}|</?(?:b|div|span|ref|table|br)>|''|<!--", text)
+
+
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        ("a-{__TOC__{|", "a-|"),
+        ("a [<ref>b</ref> [c", "a c"),
+        ("b }<!-- --> } c", "b c"),
+        ("it'<ref>x</ref>'s", "it's"),
+        ("it'<b>'s", "it's"),
+        ("a]][[]]]] b", "a b"),  # an empty link, or a tag, shows nothing
+        ("a {<b>{</b> b", "a b"),
+        ("a ]<b>]</b> [x [[y|<b>]</b>]]] b", "a [x b"),
+        ("a ]{<ref/>{] b {]<ref/>]{ c", "a b c"),  # those that come together when others have gone
+        ("a {<b>[</b><b>[</b>{ b", "a b"),
+        ("a &#91;&lsqb;&#39;&apos;&lcub;&#123; b", "a [[''{{ b"),  # what an entity means is text
+    ],
+)
+def test_what_something_that_goes_has_kept_apart_does_not_become_markup(wikitext: str, text: str) -> None:
+    assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE) == text
+
+
+@settings(max_examples=100)
+@given(st.lists(st.text("abcdefgh', é漢", min_size=1, max_size=30).map(str.strip).filter(bool), min_size=1, max_size=5))
+def test_prose_without_markup_stays_as_it_is(lines: list[str]) -> None:
+    lines = [re.sub(r"[' ]{2,}", " ", line).strip() or "x" for line in lines]
+    assert clean("\n".join(lines), SITE) == "\n".join(lines)
+
+
+HOSTILE = [
+    "{{", "[[", "{{{", "\n{|", "<ref>", "<ref", "<b>", "<div>", "<table>", "<!--", "<nowiki>", "-{", "[[a|",
+    "[[File:", "{{lang|de|", "[http://x ", "[//", "<a ", "<a href='", "<b><i>", "<span style='display:none'>",
+    "''", "'''", "'''''x", "=", "= ", "*", ",", "(", "( ", " ", "&", "&#", "__", "__A", "]]", "}}", "(<ref/>",
+    "<ref/>, ", "[[a]]", "{{a}}", "<b>[[a|", "[[a|[http://x ", "</b><b>",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bait", HOSTILE)
+def test_time_is_about_linear_in_the_text_whatever_it_holds(bait: str) -> None:
+    """Ten times the text takes some ten times the time; what is quadratic takes a hundred times, and many seconds."""
+
+    def seconds(text: str) -> float:
+        start = time.process_time()
+        clean(text, SITE)
+        return time.process_time() - start
+
+    few = min(seconds(bait * 2000) for _ in range(3))
+    # CPU time, and the best of three: a machine that is busy with much else makes any one of them look long.
+    assert any(seconds(bait * 20_000) < max(2.0, 60 * few) for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("{{", "}}"), ("{{lang|de|", "}}"), ("[[a|", "]]"), ("<b><i>", "</i></b>"), ("<div>", "</div>"),
+     ("-{", "}-"), ("(", ")"), ("\n{|\n|", "\n|}"), ("<ref>", "</ref>"),
+     ("[http://a ", "]"), ("<table>", "</table>"), ("''", "''")],
+)  # fmt: skip
+def test_depth_is_no_danger(start: str, end: str) -> None:
+    begun = time.process_time()
+    text = clean("before\n" + start * 20_000 + "x" + end * 20_000 + "\nafter", SITE)
+    assert time.process_time() - begun < 60  # what is quadratic takes longer than anyone waits
+    assert text.startswith("before")
+    assert text.endswith("after")

@@ -1,0 +1,174 @@
+"""The few templates that stand for words in a sentence give those words; all others give nothing."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.articles.site import Site
+from pipeline.prose.clean import clean_fast as clean
+from pipeline.prose.template_words import SHAPES, WORDS
+from pipeline.prose.templates import expand, variant
+from tests.helpers import ROOT
+
+GIVEN = {
+    # units and numbers
+    "convert|100|km|mi": "100 km",
+    "convert | 1,300 | sqmi | km2 | abbr=on": "1,300 sq mi",
+    "Convert|5|-|10|C": "5–10 °C",
+    "convert|3|x|4|x|5|m": "3 × 4 × 5 m",
+    "convert|6|ft|2|in|m": "6 ft 2 in",
+    "convert|6|ft|2": "6 ft",
+    "convert|6": "6",
+    "convert|5|km|mi|disp=out": "5 km",  # shows the result alone, which is not computed
+    "convert|22|e6acre|km2": "22 × 10^6 acres",
+    "convert|2.1|Moilbbl/d|m3/d": "2.1 Mbbl/d",
+    "convert|1.2|PD/sqmi": "1.2/sq mi",
+    "convert|9.8|m/s2": "9.8 m/s²",
+    "convert|5|to|10|km2": "5 to 10 km²",
+    "convert|5|đến|10|km|mi": "5 đến 10 km",  # a word of the edition
+    "convert|1+1/2|in": "1 1/2 in",
+    "cvt|1//2|in": "1/2 in",
+    "formatnum:12345": "12345",
+    "formatnum|12345": "12345",
+    "val|3.5|0.2|e=-6|u=m/s": "3.5 ± 0.2 × 10^-6 m/s",
+    "val|1.23|(15)|ul=m|upl=s": "1.23(15) m/s",
+    "val|p=~|5|s=%": "~5%",
+    "e|24": " × 10^24",
+    "frac|1|2": "1/2",
+    "sfrac|3|1|2": "3 1/2",
+    "fraction|2": "1/2",
+    "sqrt|2": "√2",
+    "pi": "π",
+    "track gauge|1435mm|allk=on": "1435 mm",
+    "chem|H|2|O|link=water": "H2O",
+    "chem2|Na+": "Na+",
+    "CAD|84.390": "CAD 84.390",
+    "US$|5": "US$5",
+    # dates
+    "birth date|1879|3|14|df=yes": "1879-03-14",
+    "birth date and age|mf=yes|1879|3|14": "1879-03-14",
+    "death date and age|1955|4|18|1879|3|14": "1955-04-18",
+    "start date|1990": "1990",
+    "dts|14 March 1879": "14 March 1879",
+    "circa|1500": "c. 1500",
+    "c.|1500|1510": "c. 1500 – c. 1510",
+    "circa": "c.",
+    "as of|2010|alt=vào năm 2010": "vào năm 2010",
+    # languages and scripts
+    "lang|de|[[Hund|der Hund]]": "[[Hund|der Hund]]",
+    "lang|2=Hund|1=de": "Hund",
+    "lang-zh-hant|漢": "漢",
+    "langx|ru|собака|sobaka": "собака",
+    "rtl-lang|ar|الكيمياء": "الكيمياء",
+    "script/Hebrew|כלב": "כלב",
+    "script|Copt|ⲁ": "ⲁ",
+    "transl|ru|sobaka": "sobaka",
+    "transl|ru|ISO|sobaka": "sobaka",
+    "transliteration|sobaka": "sobaka",
+    "nihongo|headquarters|本部道場|honbu dōjō": "headquarters (本部道場, honbu dōjō)",
+    "Nihongo|''shoulder''|肩": "''shoulder'' (肩)",
+    "nihongo||肩|kata": "kata (肩)",
+    "nihongo||肩": "肩",
+    "IPA|/æ/": "/æ/",
+    "IPAslink|ʃ": "/ʃ/",
+    "ipablink|ʃ": "[ʃ]",
+    "angbr|a": "⟨a⟩",
+    # words as they are
+    "nowrap|1=a = b": "a = b",
+    "abbr|HQ|headquarters": "HQ",
+    "smallcaps|ad": "ad",
+    "flag|Azores": "Azores",
+    "sic|occ|ured": "occured [sic]",
+    "sic|occured|hide=y": "occured",
+    "sic": "[sic]",
+    "not a typo|te|h": "teh",
+    "ill|Felis|de|Katze|lt=a cat": "a cat",
+    "ill|Felis|de|Katze": "Felis",
+    "ill|de|Felis|Katze": "Felis",
+    "USS|Hornet|CV-12|6": "USS Hornet",
+    "IETF RFC|1866": "RFC 1866",
+    "code|lang=html|code=<p>&nbsp;": "&lt;p&gt;&amp;nbsp;",
+    "mono|exec(3)": "exec(3)",
+    "quote|We came in peace.|the plaque": "\nWe came in peace.\n",
+    "cquote|text=We came.|author=x": "\nWe came.\n",
+    # signs
+    "snd": " – ",
+    "mdashb": "—",
+    "nbsp": " ",
+    "'": "'",
+    "'s": "'s",
+    "!": "|",
+    "=": "&#61;",
+}
+
+
+@pytest.mark.parametrize("content", GIVEN)
+def test_known_templates_give_their_words(content: str) -> None:
+    assert expand(content) == GIVEN[content]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "|", "infobox|lang|de", "#if:a|b|c", "lang:de", "language|de", "lang-|x", "{{", ":a", "formatnum:",
+     # known, and without words
+     "convert", "lang|de|a=b", "lang|de|\x03", "angbr|\x03", "IPA|de|hʊnt", "as of|2019|lc=y", "e|x", "flag",
+     "CAD", "USS", "track gauge|sg", "quote", "nihongo", "dts"],
+)  # fmt: skip
+def test_all_others_give_nothing_so_that_the_hole_is_known(content: str) -> None:
+    assert expand(content) is None
+
+
+@given(st.sampled_from([*WORDS, "lang-de", "script/x", "formatnum:"]), st.text("|=[]{}a1 ./-+\n\x03"))
+def test_any_arguments_give_some_words_or_none_and_no_error(name: str, arguments: str) -> None:
+    words = expand(f"{name}|{arguments}")
+    assert words is None or 0 < len(words) <= len(name) + 5 * len(arguments) + 20
+
+
+def test_an_equals_sign_from_a_template_names_no_argument() -> None:
+    assert clean("{{math|x {{=}} 2}} {{=}} y", Site()) == "x = 2 = y"
+
+
+def test_a_template_that_gives_no_words_leaves_no_hole() -> None:
+    assert clean("Ant ({{lang|de}}, {{angbr|{{x}}}}) is {{convert}}.", Site()) == "Ant is."
+    assert clean("Ant\n{{quote|{{x}}}}\nbee", Site()) == "Ant\nbee"
+
+
+def test_a_quotation_is_a_paragraph() -> None:
+    assert clean("They said: {{quote|We ''came''.|who}} Then\nleft.", Site()) == "They said:\nWe came.\nThen\nleft."
+
+
+def documented() -> list[list[str]]:
+    """The rows of the table of templates: names, example, text."""
+    docs = (ROOT / "docs" / "clean-text.md").read_text(encoding="utf-8")
+    table = docs.split("\n## Templates")[1].split("\n## ")[0]
+    rows = [line.strip("|").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    return [[cell.replace("\\|", "|").strip() for cell in row] for row in rows]
+
+
+def test_the_docs_list_the_templates_that_are_known() -> None:
+    listed = [name for row in documented() for name in re.findall("`([^`]+)`", row[0])]
+    families = {"lang-xx": "lang-de", "script/xx": "script/hebrew"}
+    assert len(listed) == len(set(listed))
+    assert {name for name in listed if name not in families} == {*WORDS, "formatnum:"}
+    assert families.keys() <= set(listed)
+    assert len(families) == len(SHAPES)
+    for example in families.values():
+        assert any(re.fullmatch(shape, example) for shape in SHAPES)
+
+
+@pytest.mark.parametrize("row", documented(), ids=lambda row: row[1])
+def test_the_examples_of_the_docs_are_true(row: list[str]) -> None:
+    assert clean(row[1].strip("`"), Site()) == row[2].strip("`")
+
+
+def test_a_variant_is_that_of_the_wiki_or_the_first() -> None:
+    rule = "zh-hans:汉字; zh-hant:漢字;"
+    assert variant(rule, "zh-hant") == "漢字"
+    assert variant(rule, "zh") == "汉字"
+    assert variant("A|zh-cn:a;zh-tw:b", None) == "a"
+    assert variant("漢", "zh") == "漢"
+    assert variant("R|zh:a", None) == "zh:a"
+    assert variant("T|zh-cn:a", "zh-cn") == variant("H|a", None) == variant("-|a", None) == ""
+    assert variant("時間 10:30", None) == "時間 10:30"

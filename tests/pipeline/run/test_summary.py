@@ -1,0 +1,45 @@
+from pipeline.run.summary import Outcome, table
+from tests.pipeline.output.test_ledger import GOOD, shard
+from wikilm.shards.manifest import Counts, LimitsEntry, Manifest, SiteEntry, SourceEntry, SplitEntry, TokenizerEntry
+
+MANIFEST = Manifest(
+    version="0",
+    site=SiteEntry(language="en", name="X", database="x", base=""),
+    limits=LimitsEntry(unit_bytes=1, max_page_bytes=1, max_page_seconds=1.0),
+    articles=[],
+    source=SourceEntry(name="x.xml", kind="xml", bytes=9, checksum="sha256:0", units=12, files=[]),
+    tokenizer=TokenizerEntry(sha256="0" * 64, vocab_size=300, end_of_text_id=0, mask_id=1),
+    split=SplitEntry(seed=0, validation_fraction=0.1, take=None),
+    chunk_tokens=8,
+    chunking="pack",
+    counts=Counts(**GOOD).model_copy(update={"text_bytes": 500}),
+    shards=[shard("train", 0, 8), shard("validation", 0, 2)],
+    files=[],
+)
+
+
+def test_the_table_has_a_line_for_every_fate_of_a_page_and_for_every_split():
+    lines = table(Outcome(MANIFEST, 3, 50_000_000, 80, 20.0), 24.0, "data/shards").splitlines()
+    assert [line.rsplit("  ", 1)[0].strip() for line in lines[:3]] == ["pages", "redirects", "articles"]
+    words = [line.split() for line in lines]
+    assert ["train", "4", "8", "rows", "of", "8,", "64", "tokens"] in words
+    assert ["validation", "1", "2", "rows", "of", "8,", "16", "tokens"] in words
+    assert ["dead", "letters", "1"] in words
+    for reason, number in GOOD["left_out"].items():
+        assert ["left", "out:", reason, str(number)] in words
+    assert ["units", "12", "3", "of", "them", "kept", "from", "an", "earlier", "run"] in words
+    assert " ".join(words[-2]) == (
+        "seconds 24.0 20.0 of them to make the shards, at 2.50 MB/s of source and 4 tokens/s"
+    )
+    assert words[-1] == ["output", "data/shards"]
+
+
+def test_a_run_that_found_all_done_tells_no_rates():
+    lines = table(Outcome(MANIFEST, 12, 0, 0, 0.2), 4.0, "data/shards").splitlines()
+    assert lines[-2].split() == ["seconds", "4.0"]
+
+
+def test_the_numbers_end_in_one_column():
+    lines = table(Outcome(MANIFEST, 0, 0, 0, 0.0), 0.0, "x").splitlines()[:-1]
+    ends = {len(line[:40].rstrip()) for line in lines if not line[30:].strip()}
+    assert len(ends) == 1

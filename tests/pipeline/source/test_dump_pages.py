@@ -1,0 +1,68 @@
+"""Pages are found to the byte, whatever stands between and within them, and wherever the text is cut into pieces."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.source.dump_pages import HEAD_BYTES, PageSplitter, RawPage
+from wikilm.errors import RunError
+
+MAX = HEAD_BYTES + 100
+FRAGMENTS = st.sampled_from(
+    [
+        "<page>a</page>", "<page b='c'>", "<page>", "</page>", "<pages>", "</mediawiki>", "<", "</", " ", "\n", "junk",
+        "é", "<page>" + "x" * MAX + "</page>", "y" * HEAD_BYTES,
+    ]
+)  # fmt: skip
+
+
+def split(pieces: list[bytes]) -> tuple[list[RawPage], bool, bool]:
+    """The pages, whether the footer was met, and whether the text ended inside a page."""
+    splitter = PageSplitter("dump", across_streams=True, max_page_bytes=MAX)
+    found: list[RawPage] = []
+    try:
+        found.extend(splitter.split((0, piece) for piece in pieces))
+    except RunError:
+        return found, splitter.footer, True
+    return found, splitter.footer, False
+
+
+@given(st.lists(FRAGMENTS, max_size=12).map("".join), st.lists(st.integers(0, 6000), max_size=12))
+def test_what_is_found_does_not_depend_on_where_the_text_is_cut(text: str, cuts: list[int]) -> None:
+    data = text.encode()
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    whole = split([data])
+    assert split([data[start:stop] for start, stop in itertools.pairwise(edges)]) == whole
+    assert split([data[at : at + 5] for at in range(0, len(data), 5)]) == whole
+
+
+@given(st.lists(FRAGMENTS, max_size=12).map("".join))
+def test_every_page_is_found_where_it_stands_and_nothing_else_is_one(text: str) -> None:
+    data = text.encode()
+    found, _, _ = split([data])
+    for page in found:
+        assert data[page.offset :].startswith(page.xml)
+        assert page.is_page == page.xml.startswith((b"<page>", b"<page "))
+        assert page.error or (page.is_page and page.xml.endswith(b"</page>") and len(page.xml) <= MAX)
+    sound = [page.xml for page in found if not page.error]
+    assert sound.count(b"<page>a</page>") == data.count(b"<page>a</page>")
+    assert [page.offset for page in found] == sorted({page.offset for page in found})
+
+
+@pytest.mark.parametrize("limit", [HEAD_BYTES, 20_000])
+def test_no_more_than_the_limit_and_a_piece_is_held(limit: int) -> None:
+    splitter = PageSplitter("dump", across_streams=True, max_page_bytes=limit)
+    pieces = [b"<page>", *[b"x" * 1000] * 50, b"</page><page>", *[b"y" * 1000] * 50, b"</page>", b"<page></page>"]
+    held = []
+
+    def watched():
+        for piece in pieces:
+            held.append(len(splitter._buffer))
+            yield 0, piece
+
+    errors = [page.error for page in splitter.split(watched())]
+    assert errors[:2] == [f"the page is larger than source.max_page_bytes = {limit}"] * 2
+    assert len(errors) == 3
+    assert max(held) <= limit + 1000

@@ -1,0 +1,100 @@
+"""The model card is read by the hub's own library, names the license that the dataset card does, and trusts no name."""
+
+from typing import Any
+
+import pytest
+from huggingface_hub import DatasetCard, ModelCard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.output.card import card
+from tests.pipeline.output.test_card import manifest
+from train.card import model_card
+from wikilm.origin import text_license
+
+FIGURES: dict[str, Any] = {
+    "objective": "causal", "parameters": 1234567, "chunk_tokens": 8, "vocab_size": 300, "steps": 50,
+    "planned_steps": 50, "epochs": 5.0, "tokens": 400, "loss": 0.5, "mean_loss": 2.5, "validation_loss": 4.123456,
+    "perplexity": 61.772389, "lowest_validation_loss": 4.0, "lowest_validation_step": 25,
+    "settings": {
+        "layers": 2, "heads": 4, "width": 192, "optimizer": "muon", "learning_rate": 0.02, "schedule": "linear",
+        "batch_size": 16,
+    },
+}  # fmt: skip
+
+
+def made(objective: str = "causal", mask: str = "<|mask|>", **changed: Any) -> str:
+    return model_card(FIGURES | {"objective": objective}, manifest(**changed), mask)
+
+
+def front(text: str) -> dict[str, Any]:
+    return ModelCard(text).data.to_dict()
+
+
+@pytest.mark.parametrize(("objective", "task"), [("causal", "text-generation"), ("masked", "fill-mask")])
+def test_the_hub_reads_what_the_model_is_and_how_it_came_out(objective, task):
+    text = made(objective)
+    data = ModelCard(text).data
+    assert front(text) | {"model-index": None, "tags": None} == {
+        "language": ["lv"], "license": "cc-by-sa-4.0", "library_name": "transformers", "pipeline_tag": task,
+        "datasets": ["lvwiki-2024-01-01"], "metrics": ["perplexity", "loss"], "tags": None, "model-index": None,
+    }  # fmt: skip
+    assert f"{objective}-language-model" in data.tags
+    assert [(one.metric_type, one.metric_value) for one in data.eval_results] == [
+        ("perplexity", 61.77),
+        ("loss", 4.123),
+    ]
+    assert {(one.task_type, one.dataset_type, one.dataset_split) for one in data.eval_results} == {
+        (task, "lvwiki-2024-01-01", "validation")
+    }
+    assert "| validation loss | 4.1235 at the end |" in text
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"name": "lvwiki-20230520-pages-articles.xml"},
+        {"name": "miniwiki-pages-articles-multistream.xml.bz2", "database": "miniwiki", "base": ""},
+        {"base": ""},
+    ],
+)
+def test_its_license_is_that_of_the_dataset_card_in_the_same_words(changed):
+    shards = manifest(**changed)
+    dataset, model = card(shards), made(**changed)
+    assert front(model)["license"] == DatasetCard(dataset).data.to_dict()["license"][0]
+    notice = text_license(shards.source.name, shards.site.database, shards.site.base).notice
+    assert notice in dataset
+    assert notice in model
+
+
+def test_a_parquet_folder_of_the_hub_has_a_dataset_without_a_database():
+    assert front(made(name="20231101.lv", database=""))["datasets"] == ["20231101.lv"]
+
+
+@given(
+    st.text(max_size=60),
+    st.text(max_size=60),
+    st.text(max_size=20) | st.none(),
+    st.text(max_size=300),
+    st.text(max_size=20),
+)
+def test_no_name_breaks_the_metadata_or_becomes_markup(name, wiki, language, database, mask):
+    plain, text = made("masked"), made("masked", mask, name=name, wiki=wiki, language=language, database=database)
+    found = front(text)
+    assert set(found) - {"language", "language_bcp47"} == set(front(plain)) - {"language"}
+    assert found["license"] == "cc-by-sa-4.0"
+    assert len(found["datasets"][0]) <= 96
+    assert text.encode()
+    for sign in ("\n---\n", "\n```", "\n#", "\n| "):
+        assert text.count(sign) == plain.count(sign)
+
+
+@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", "a | b", "[x](javascript:y)", "`rm`", "a\n---\n# b"])
+def test_hostile_names_are_shown_as_they_are(hostile):
+    body = made(name=hostile, wiki=hostile).split("\n---\n", 1)[1]
+    (row,) = [line for line in body.splitlines() if line.startswith("| source |")]
+    assert row.replace("\\|", "").count("|") == 3
+    (heading,) = [line for line in body.splitlines() if line.startswith("# ")]
+    assert "<script" not in heading.replace("\\<", "")
+    assert "](" not in heading.replace("\\]", "")

@@ -1,0 +1,143 @@
+"""Tensors and state in: what was saved is found again; the half-written and the damaged are no checkpoint."""
+
+import errno
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from train.checkpoint import KEPT, Checkpoint, clear_unfinished, newest_checkpoint, remove_run, save_checkpoint
+from wikilm.files import new_folder
+
+
+def checkpoint(step: int) -> Checkpoint:
+    weights = torch.arange(12.0).reshape(3, 4) * step
+    return Checkpoint(step, {"w": weights, "transposed": weights.T}, {"w/momentum": weights}, {"step": step, "x": 0.1})
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_newest_checkpoint_comes_back_bit_by_bit(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, checkpoint(1))
+    save_checkpoint(tmp_path, checkpoint(2))
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert found.step == 2
+    assert found.state == {"step": 2, "x": 0.1}
+    assert torch.equal(found.model["transposed"], checkpoint(2).model["transposed"])
+    assert torch.equal(found.optimizer["w/momentum"], checkpoint(2).optimizer["w/momentum"])
+
+
+def test_only_the_newest_are_kept_and_nothing_else_lies_about(tmp_path: Path) -> None:
+    for step in range(1, 6):
+        save_checkpoint(tmp_path, checkpoint(step))
+    assert KEPT >= 2
+    assert names(tmp_path) == [f"step-{step:08d}" for step in range(6 - KEPT, 6)]
+    assert names(tmp_path / "step-00000005") == [
+        *("hashes.json", "model.safetensors", "optimizer.safetensors", "state.json")
+    ]
+
+
+def test_no_run_has_no_checkpoint(tmp_path: Path) -> None:
+    assert newest_checkpoint(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json", "hashes.json"])
+@pytest.mark.parametrize("harm", ["cut", "flip", "remove"])
+def test_a_damaged_checkpoint_is_passed_over_for_the_older_whole_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, harm: str
+) -> None:
+    save_checkpoint(tmp_path, checkpoint(1))
+    path = save_checkpoint(tmp_path, checkpoint(2)) / name
+    content = path.read_bytes()
+    path.unlink()
+    if harm == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif harm == "flip":
+        path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert found.step == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "step-00000002" in told
+    assert "passing it over" in told
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{}", '{"model.safetensors": 3}'])
+def test_hashes_that_are_no_hashes_are_damage(tmp_path: Path, content: str) -> None:
+    (save_checkpoint(tmp_path, checkpoint(1)) / "hashes.json").write_text(content)
+    assert newest_checkpoint(tmp_path) is None
+
+
+def test_what_a_killed_run_left_half_written_is_no_checkpoint_and_goes(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, checkpoint(1))
+    left = tmp_path / ".step-00000002.unfinished"
+    left.mkdir()
+    (left / "model.safetensors").write_bytes(b"half")
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert found.step == 1
+    clear_unfinished(tmp_path)
+    assert names(tmp_path) == ["step-00000001"]
+
+
+def test_a_full_device_is_named_and_older_checkpoints_stand(tmp_path: Path) -> None:
+    """A file size limit stands in for a full device: writing fails half-way in just the same place."""
+    save_checkpoint(tmp_path, checkpoint(1))
+    script = f"""
+import resource, signal, torch
+from pathlib import Path
+from train.checkpoint import Checkpoint, save_checkpoint
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    save_checkpoint(Path({str(tmp_path)!r}), Checkpoint(2, {{"w": torch.zeros(100_000)}}, {{}}, {{}}))
+except OSError as error:
+    print(error.errno, error.filename)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(errno.EFBIG), str(tmp_path / "step-00000002")]
+    assert names(tmp_path) == ["step-00000001"]
+    assert newest_checkpoint(tmp_path) is not None
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    with pytest.raises(IsADirectoryError), new_folder(target) as folder:
+        (folder / "a").parent.write_text("half")
+    assert names(tmp_path) == []
+    for content in ("first", "second"):
+        with new_folder(target) as folder:
+            (folder / "a").write_text(content)
+            assert not target.exists() or (target / "a").read_text() == "first"
+    assert (target / "a").read_text() == "second"
+    assert names(tmp_path) == ["model"]
+
+
+def test_a_finished_runs_state_goes_but_not_that_of_others(tmp_path: Path) -> None:
+    for run in ("aaa", "bbb"):
+        save_checkpoint(tmp_path / "runs" / run, checkpoint(1))
+    remove_run(tmp_path / "runs" / "aaa")
+    assert names(tmp_path / "runs") == ["bbb"]
+    remove_run(tmp_path / "runs" / "bbb")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_nothing_in_a_checkpoint_is_pickled(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, checkpoint(1))
+    for name in os.listdir(path):
+        content = (path / name).read_bytes()
+        if name.endswith(".json"):
+            json.loads(content)
+        else:
+            length = int.from_bytes(content[:8], "little")
+            assert set(json.loads(content[8 : 8 + length])) <= {"w", "transposed", "w/momentum", "__metadata__"}
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 10_000  # the other test's limit stayed in its process

@@ -1,0 +1,103 @@
+"""Settings in: models whose context is the chunk length and whose vocabulary is the tokenizer's."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoConfig
+from transformers.activations import ACT2FN, GELUTanh
+
+from tests.helpers import ROOT
+from train.model import build, is_embedding, parameter_counts
+from train.settings import OBJECTIVES, SETTINGS, Objective, PretrainSettings
+from wikilm.errors import UsageError
+from wikilm.params import section
+from wikilm.shards.manifest import TokenizerEntry
+
+TOKENIZER = TokenizerEntry(sha256="0" * 64, vocab_size=400, end_of_text_id=398, mask_id=399)
+SHAPE = {"layers": 2, "heads": 2, "width": 16}
+PARAMS = ROOT / "params.yaml"
+
+
+def make_settings(objective: Objective, **overrides: object) -> PretrainSettings:
+    """The laptop preset with other values."""
+    return section(PARAMS, f"pretrain.{objective}", SETTINGS[objective], overrides)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_context_and_vocabulary_come_from_shards_and_tokenizer(objective: Objective) -> None:
+    config = build(objective, make_settings(objective, **SHAPE), TOKENIZER, 24).config
+    assert config.max_position_embeddings == 24
+    assert config.vocab_size == 400
+    assert config.pad_token_id == 398
+    assert (config.num_hidden_layers, config.num_attention_heads, config.hidden_size) == (2, 2, 16)
+
+
+def test_dropout_is_what_the_settings_say_and_not_the_librarys_default() -> None:
+    gpt2 = build("causal", make_settings("causal", **SHAPE, dropout=0.0), TOKENIZER, 24).config
+    bert = build("masked", make_settings("masked", **SHAPE, dropout=0.0), TOKENIZER, 24).config
+    assert [gpt2.embd_pdrop, gpt2.attn_pdrop, gpt2.resid_pdrop] == [0.0] * 3
+    assert [bert.hidden_dropout_prob, bert.attention_probs_dropout_prob] == [0.0] * 2
+
+
+def test_gelu_is_the_tanh_approximation_as_one_kernel_and_the_same_as_gpt2s_own(tmp_path: Path) -> None:
+    for objective, key in (("causal", "activation_function"), ("masked", "hidden_act")):
+        model = build(objective, make_settings(objective, **SHAPE), TOKENIZER, 24)  # type: ignore[arg-type]
+        model.save_pretrained(tmp_path / objective)
+        assert getattr(AutoConfig.from_pretrained(tmp_path / objective), key) == "gelu_pytorch_tanh"
+        kernels = [module for module in model.modules() if isinstance(module, GELUTanh)]
+        assert kernels
+    values = torch.linspace(-6, 6, 1001)
+    assert torch.allclose(kernels[0](values), ACT2FN["gelu_new"](values), atol=1e-6)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_first_weights_are_a_function_of_the_seed(objective: Objective) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        model = build(objective, make_settings(objective, **SHAPE, seed=seed), TOKENIZER, 24)
+        return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+    assert torch.equal(weights(5), weights(5))
+    assert not torch.equal(weights(5), weights(6))
+
+
+def test_parameters_are_counted_once_where_head_and_embedding_are_tied() -> None:
+    model = build("causal", make_settings("causal", **SHAPE), TOKENIZER, 24)
+    width, blocks = 16, 2 * (12 * 16**2 + 13 * 16)
+    assert parameter_counts(model) == {
+        "parameters": 400 * width + 24 * width + blocks + 2 * width,
+        "non_embedding_parameters": blocks + 2 * width,
+    }
+
+
+@pytest.mark.parametrize(("objective", "tables"), [("causal", 2), ("masked", 3)])
+def test_embedding_tables_are_known_by_name(objective: Objective, tables: int) -> None:
+    model = build(objective, make_settings(objective, **SHAPE), TOKENIZER, 24)
+    assert sum(is_embedding(name) for name, _ in model.named_parameters()) == tables
+
+
+@pytest.mark.parametrize(
+    ("objective", "overrides", "reason"),
+    [
+        ("causal", {"width": 20, "heads": 3}, "width must be a multiple of heads, got width 20 and heads 3"),
+        ("causal", {"batch_size": 2, "gradient_accumulation": 3}, "gradient_accumulation cannot cut 2 rows"),
+        ("causal", {"schedule": "constant", "final_lr_fraction": 0.0}, "final_lr_fraction must be 1"),
+        ("causal", {"masked_fraction": 0.15}, "--masked-fraction: no such key"),
+        ("masked", {"masked_fraction": 0.0}, "greater than 0"),
+        ("masked", {"sample_prompt": "no blank", "sample_every_steps": 1}, r"sample_prompt must hold \[MASK\]"),
+        ("causal", {"epochs": "3"}, "--epochs"),
+        ("causal", {"optimizer": "sgd"}, "'muon' or 'adamw'"),
+    ],
+)
+def test_contradictions_are_refused_at_load(objective: Objective, overrides: dict[str, object], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        make_settings(objective, **overrides)
+
+
+def test_the_seed_preset_can_be_said() -> None:
+    said = {
+        **{"layers": 12, "heads": 12, "width": 768, "dropout": 0.1, "optimizer": "adamw", "learning_rate": 5e-5},
+        **{"weight_decay": 0.0, "clip_norm": 1.0, "schedule": "linear", "warmup_fraction": 0.0},
+        **{"final_lr_fraction": 0.0, "batch_size": 16, "epochs": 100, "validate_every_steps": 500},
+    }
+    assert make_settings("causal", **said).model_dump() | said == make_settings("causal", **said).model_dump()

@@ -1,0 +1,59 @@
+"""Durations and counts in: each figure by one formula, checked against numbers worked out by hand."""
+
+import time
+
+import pytest
+
+from tests.train.test_model import TOKENIZER, make_settings
+from train.model import build, parameter_counts
+from train.throughput import Stopwatch, flops_per_token, peak_flops, tokens_per_second, utilization
+
+
+@pytest.mark.parametrize(
+    ("device", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA GeForce RTX 4090", 165.2e12),
+        ("NVIDIA A10G", None),
+        ("Some CPU", None),
+    ],
+)
+def test_the_peak_is_that_of_the_device_or_unknown(device: str, peak: float | None) -> None:
+    assert peak_flops(device) == peak
+
+
+def test_gpt2_takes_about_6_flops_per_parameter_and_token_and_the_attention_on_top() -> None:
+    blocks, head = 12 * 12 * 768**2, 50257 * 768
+    flops = flops_per_token(blocks, head, layers=12, width=768, chunk_tokens=1024)
+    assert flops == 6 * (blocks + head) + 12 * 12 * 768 * 1024
+    assert flops / 6 == pytest.approx(142.4e6, rel=0.01)  # 124M, less positions, and 19M for attention at 1024
+
+
+def test_the_counted_parameters_are_those_that_the_formula_is_about() -> None:
+    model = build("causal", make_settings("causal", layers=3, heads=2, width=64), TOKENIZER, 24)
+    outside = parameter_counts(model)["non_embedding_parameters"]
+    assert outside == pytest.approx(3 * 12 * 64**2, rel=0.03)
+
+
+def test_tokens_per_second_is_zero_before_any_time_has_passed() -> None:
+    assert tokens_per_second(100, 0.0) == 0.0
+    assert tokens_per_second(100, 4.0) == 25.0
+
+
+def test_utilization_is_the_share_of_the_peak_and_unknown_without_one() -> None:
+    assert utilization(1e6, 4e8, 1e15) == pytest.approx(0.4)
+    assert utilization(1e6, 4e8, None) is None
+
+
+def test_the_stopwatch_adds_up_by_kind_and_counts_blocks_that_fail() -> None:
+    watch = Stopwatch()
+    for _ in range(2):
+        with watch.on("data"):
+            time.sleep(0.01)
+    with pytest.raises(TypeError), watch.on("train"):
+        time.sleep(0.01, "too much")  # type: ignore[call-arg]
+    assert watch.of("data") >= 0.02
+    assert watch.of("train") > 0
+    assert watch.of("data", "train", "save") == pytest.approx(watch.of("data") + watch.of("train"))

@@ -1,0 +1,149 @@
+"""params.yaml: what is right is loaded as it stands, and what is wrong names its key."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.flags import source_settings
+from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings, TokenizerSettings
+from tests.helpers import ROOT
+from wikilm.errors import UsageError
+from wikilm.params import Section, section
+from wikilm.sections import SECTIONS, settings_of
+
+SOURCE_FLAGS = ("unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds")
+SHARDS = "shards: {chunk_tokens: 128, chunking: pack, max_dead_fraction: 0.5}\n"
+
+
+class Inner(Section):
+    """A section within a section."""
+
+    layers: int
+
+
+class Outer(Section):
+    """A section that holds another."""
+
+    shape: Inner
+    learning_rate: float
+
+
+def load(tmp_path, text, key="shards", settings=ShardsSettings, overrides=None):
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return section(path, key, settings, overrides)
+
+
+def test_a_section_is_loaded_and_frozen(tmp_path):
+    settings = load(tmp_path, SHARDS)
+    assert settings == ShardsSettings(chunk_tokens=128, chunking="pack", max_dead_fraction=0.5)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.chunk_tokens = 64
+
+
+def test_without_a_params_file_the_laptop_preset_holds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for key in SECTIONS:
+        assert isinstance(section(None, key, settings_of(key)), settings_of(key))
+    assert section(None, "shards", ShardsSettings, {"chunk_tokens": 64}).chunk_tokens == 64
+    assert Path(section(None, "source", SourceSettings).path).is_file(), "the bundled corpus, wherever one is"
+    with pytest.raises(UsageError, match=r"^--chunk-tokens: should be greater"):
+        section(None, "shards", ShardsSettings, {"chunk_tokens": 2})
+    (tmp_path / "params.yaml").write_text(SHARDS.replace("128", "32"))
+    assert section(None, "shards", ShardsSettings).chunk_tokens == 32
+    with pytest.raises(UsageError, match="no such params file"):
+        section(tmp_path / "other.yaml", "shards", ShardsSettings)
+
+
+def test_a_source_elsewhere_is_taken_instead_of_the_path_that_dvc_hashes(tmp_path):
+    text = "source: {path: here.bz2, address: 'wikimedia:ltgwiki/latest', unit_bytes: 1}"
+    assert load(tmp_path, text, "source", SourceSettings).path == "wikimedia:ltgwiki/latest"
+    named = argparse.Namespace(params=tmp_path / "params.yaml", source="there.bz2", **dict.fromkeys(SOURCE_FLAGS))
+    assert source_settings(named).path == "there.bz2"
+    with pytest.raises(UsageError, match=r"source\.address: .*5"):
+        load(tmp_path, text.replace("'wikimedia:ltgwiki/latest'", "5"), "source", SourceSettings)
+
+
+def test_a_flag_wins_over_the_file(tmp_path):
+    assert load(tmp_path, SHARDS, overrides={"chunk_tokens": 64}).chunk_tokens == 64
+
+
+@pytest.mark.parametrize("number", ["5e-5", "5.0e-05", "0.00005"])
+def test_numbers_are_read_as_dvc_reads_them(tmp_path, number):
+    text = f"pretrain: {{causal: {{shape: {{layers: 2}}, learning_rate: {number}}}}}"
+    assert load(tmp_path, text, "pretrain.causal", Outer).learning_rate == 5e-5
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (SHARDS.replace("128", "'128'"), ["shards.chunk_tokens", "valid integer", "'128'"]),
+        (SHARDS.replace("128", "1.5"), ["shards.chunk_tokens", "valid integer", "1.5"]),
+        (SHARDS.replace("128", "0"), ["shards.chunk_tokens", "greater than or equal to 8", "0"]),
+        (SHARDS.replace("pack", "packed"), ["shards.chunking", "'pack' or 'document'", "'packed'"]),
+        (SHARDS.replace("chunking", "chunkign"), ["shards.chunkign", "no such key", "did you mean 'chunking'?"]),
+        (SHARDS.replace("chunking: pack, ", ""), ["shards.chunking", "is missing"]),
+        ("other: 1", ["section 'shards' is missing"]),
+        ("shards: 3", ["section 'shards'", "3"]),
+        ("shards: [", ["not valid YAML"]),
+        ("- a", ["must hold sections"]),
+        ("shards: {chunking: pack}\nshards: {chunking: pack}", ["not valid YAML", "duplicate key"]),
+    ],
+)
+def test_what_is_wrong_names_its_key_in_one_line(tmp_path, text, parts):
+    with pytest.raises(UsageError) as error:
+        load(tmp_path, text)
+    message = str(error.value)
+    assert message.startswith(str(tmp_path / "params.yaml"))
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_a_wrong_key_within_a_nested_section_is_named_whole(tmp_path):
+    with pytest.raises(UsageError, match=r"pretrain\.causal\.shape\.layer: no such key; did you mean 'layers'"):
+        load(
+            tmp_path,
+            "pretrain: {causal: {shape: {layer: 2, layers: 2}, learning_rate: 1}}",
+            "pretrain.causal",
+            Outer,
+        )
+
+
+def test_a_wrong_flag_is_named_as_a_flag(tmp_path):
+    with pytest.raises(UsageError, match=r"^--chunk-tokens: should be greater than or equal to 8, got 2$"):
+        load(tmp_path, SHARDS, overrides={"chunk_tokens": 2})
+
+
+def test_a_missing_file_says_how_to_name_one(tmp_path):
+    with pytest.raises(UsageError, match="no such params file; name one with --params"):
+        section(tmp_path / "none.yaml", "shards", ShardsSettings)
+
+
+@pytest.mark.parametrize("text", ["tokenizer: {}", "tokenizer: {vocab_size: 4096, pretrained: gpt2}"])
+def test_a_tokenizer_is_trained_or_taken_not_both(tmp_path, text):
+    with pytest.raises(UsageError, match="set one of vocab_size"):
+        load(tmp_path, text, "tokenizer", TokenizerSettings)
+
+
+@pytest.mark.parametrize("take", ["[0, 0]", "[-1, 5]", "[1]", "[1, 2, 3]", "five"])
+def test_take_is_two_counts(tmp_path, take):
+    with pytest.raises(UsageError, match=r"split"):
+        load(tmp_path, f"split: {{seed: 0, validation_fraction: 0.1, take: {take}}}", "split", SplitSettings)
+
+
+def test_the_committed_params_are_valid():
+    for key in SECTIONS:
+        assert section(ROOT / "params.yaml", key, settings_of(key))
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_settings_or_a_usage_error(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    with pytest.raises(UsageError) as error:
+        section(path, "shards", ShardsSettings)
+    assert str(error.value).startswith(str(path))

@@ -1,0 +1,75 @@
+"""The contract between the pipeline, training and the probes: what a finished set of shards is, and how it is read.
+
+A folder of shards goes in, its manifest and memory-mapped rows come out. Needs pyarrow, numpy and pydantic; reads files
+of this machine only, and writes none.
+"""
+
+from wikilm.shards.format import (
+    ARTICLES,
+    CARD,
+    DATASET_DICT,
+    DEAD_LETTERS,
+    MANIFEST,
+    SPLITS,
+    articles_name,
+    articles_schema,
+    id_type,
+    schema,
+    shard_name,
+)
+from wikilm.shards.manifest import (
+    ARTICLE_REASONS,
+    EMPTY_TEXT,
+    FORMAT,
+    NOT_TAKEN,
+    Counts,
+    FileEntry,
+    LimitsEntry,
+    Manifest,
+    ShardEntry,
+    SiteEntry,
+    SourceEntry,
+    SourceFile,
+    SplitEntry,
+    TokenizerEntry,
+    imbalances,
+    manifest_bytes,
+    parse_manifest,
+)
+from wikilm.shards.reading import open_shard, open_split, problems, read_manifest, token_rows
+
+__all__ = [
+    "ARTICLES",
+    "ARTICLE_REASONS",
+    "CARD",
+    "DATASET_DICT",
+    "DEAD_LETTERS",
+    "EMPTY_TEXT",
+    "FORMAT",
+    "MANIFEST",
+    "NOT_TAKEN",
+    "SPLITS",
+    "Counts",
+    "FileEntry",
+    "LimitsEntry",
+    "Manifest",
+    "ShardEntry",
+    "SiteEntry",
+    "SourceEntry",
+    "SourceFile",
+    "SplitEntry",
+    "TokenizerEntry",
+    "articles_name",
+    "articles_schema",
+    "id_type",
+    "imbalances",
+    "manifest_bytes",
+    "open_shard",
+    "open_split",
+    "parse_manifest",
+    "problems",
+    "read_manifest",
+    "schema",
+    "shard_name",
+    "token_rows",
+]

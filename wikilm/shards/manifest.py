@@ -1,0 +1,233 @@
+"""What a finished set of shards holds: one frozen record for each file, and the manifest that lists them."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from wikilm.errors import RunError
+from wikilm.shards.format import SPLITS
+
+FORMAT = 3
+EMPTY_TEXT, NOT_TAKEN = "empty_text", "not_taken"
+ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN)  # why an article is in no shard; all other reasons are those of pages
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FileEntry(_Record):
+    """One file that the manifest vouches for."""
+
+    path: str = Field(description="relative to the manifest, with forward slashes")
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+    @field_validator("path")
+    @classmethod
+    def _stays_inside(cls, path: str) -> str:
+        # A manifest is input like any other: it must not make a reader open what lies outside its folder.
+        parts = PurePosixPath(path)
+        if parts.is_absolute() or ".." in parts.parts or "\\" in path or not path:
+            raise ValueError(f"path leaves the folder: {path!r}")
+        return path
+
+
+class ShardEntry(FileEntry):
+    """One shard: the rows of one work unit on one side of the split."""
+
+    split: Literal["train", "validation"]
+    unit: int = Field(ge=0, description="number of the work unit, in the order of the source")
+    rows: int = Field(ge=0)
+    tokens: int = Field(ge=0, description="rows x chunk_tokens")
+
+
+class SourceFile(_Record):
+    """One file of the source."""
+
+    name: str = Field(description="relative to the source's folder, with forward slashes")
+    bytes: int = Field(ge=0)
+    checksum: str = Field(
+        description="'sha256:…' of its bytes; of a remote file what its server or listing says: 'sha256:…', 'sha1:…', "
+        "'revision:…' (a commit of the hub), 'etag:…', 'modified:…' or 'ukey:…' (fsspec's)"
+    )
+
+
+class SourceEntry(_Record):
+    """What was read: enough to know it again."""
+
+    name: str = Field(description="of the file or folder, without its path, which differs between machines")
+    kind: Literal["multistream", "xml", "xml.bz2", "xml.gz", "parquet"]
+    bytes: int = Field(ge=0, description="size of all its files, as stored")
+    checksum: str = Field(description="of its file or commit; of several files the sha256 of what `sha256sum` prints")
+    units: int = Field(ge=0)
+    files: list[SourceFile] = Field(description="in the order in which they are read")
+
+
+class SiteEntry(_Record):
+    """Whose wiki it is, as far as the source says."""
+
+    language: str | None
+    name: str
+    database: str
+    base: str = Field(description="address of one of its pages, from which those of all others are made; may be empty")
+
+
+class LimitsEntry(_Record):
+    """How the source was cut, and which pages were too much: settings of section `source` that decide the bytes."""
+
+    unit_bytes: int
+    max_page_bytes: int
+    max_page_seconds: float
+
+
+class TokenizerEntry(_Record):
+    """Which tokenizer made the ids."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of its tokenizer.json")
+    vocab_size: int = Field(gt=0, description="number of entries, special ones included: every id is below it")
+    end_of_text_id: int = Field(ge=0)
+    mask_id: int = Field(ge=0)
+
+
+class Counts(_Record):
+    """The ledger: where every page, article and token went. Sums are asserted when it is written (see ledger.py)."""
+
+    pages: int = Field(ge=0, description="of the source: articles + redirects + pages left out by page reasons")
+    articles: int = Field(ge=0, description="pages of namespace 0 without <redirect>")
+    redirects: int = Field(ge=0, description="pages of namespace 0 with <redirect>")
+    left_out: dict[str, int] = Field(description="reason -> pages or articles that are in no shard, redirects aside")
+    dead_letters: int = Field(ge=0, description="articles that could not be read, parsed or cleaned")
+    train_articles: int = Field(ge=0)
+    validation_articles: int = Field(ge=0)
+    text_bytes: int = Field(ge=0, description="UTF-8 bytes of the clean text of the articles in the shards")
+    tokens: int = Field(ge=0, description="ids that the tokenizer gave for it, and end-of-text ids")
+    train_chunks: int = Field(ge=0)
+    validation_chunks: int = Field(ge=0)
+    tail_tokens: int = Field(ge=0, description="tokens less chunk_tokens x (train_chunks + validation_chunks)")
+
+
+class SplitEntry(_Record):
+    """How articles were split."""
+
+    seed: int
+    validation_fraction: float
+    take: list[int] | None
+
+
+class Manifest(_Record):
+    """All that a reader needs to trust a folder of shards."""
+
+    format: Literal[3] = 3
+    version: str = Field(description="of wikilm")
+    source: SourceEntry
+    site: SiteEntry
+    limits: LimitsEntry
+    tokenizer: TokenizerEntry
+    split: SplitEntry
+    chunk_tokens: int = Field(gt=0)
+    chunking: Literal["pack", "document"]
+    counts: Counts
+    shards: list[ShardEntry]
+    articles: list[FileEntry] = Field(description="which articles are in each shard: one file for each, in their order")
+    files: list[FileEntry] = Field(description="all else: what `datasets` reads, dead_letters.jsonl and README.md")
+
+    @property
+    def entries(self) -> list[FileEntry]:
+        """Every file that there must be, the manifest itself aside."""
+        return [*self.shards, *self.articles, *self.files]
+
+    def of(self, split: str) -> list[ShardEntry]:
+        """The shards of one split, in order."""
+        return [shard for shard in self.shards if shard.split == split]
+
+    def rows(self, split: str) -> int:
+        """Number of rows of one split."""
+        return sum(shard.rows for shard in self.of(split))
+
+
+class _Stored(Manifest):
+    """A manifest as it is stored: with the sha256 of itself, so that no bit of it can change unnoticed."""
+
+    sha256: str = Field(description="of these bytes as they are without this entry")
+
+
+class _AnyFormat(BaseModel):
+    """What every version's manifest has."""
+
+    format: int
+
+
+def parse_manifest(data: bytes, path: str) -> Manifest:
+    """The manifest that these bytes of `path` are.
+
+    Raises:
+        RunError: they do not hold what they must, or were changed since they were written.
+    """
+    _refuse_other_formats(path, data)
+    try:
+        stored = _Stored.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        detail = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+        raise RunError(f"{path}: not a manifest that this version reads: {detail}; make the shards again") from None
+    manifest = Manifest(**{name: getattr(stored, name) for name in Manifest.model_fields})
+    if manifest_bytes(manifest) != data:
+        raise RunError(f"{path}: damaged, or edited: its own sha256 is of something else; make the shards again")
+    return manifest
+
+
+def _refuse_other_formats(path: str, data: bytes) -> None:
+    try:
+        found = _AnyFormat.model_validate_json(data).format
+    except ValidationError:
+        return  # and let the whole check say what is wrong
+    if found != FORMAT:
+        which = "an earlier" if found < FORMAT else "a later"
+        raise RunError(
+            f"{path}: made by {which} version of wikilm (format {found}; this one reads {FORMAT}); make the shards"
+            " again with python -m pipeline"
+        )
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """The manifest as it is stored, its own sha256 last: the same bytes for the same content."""
+    content = manifest.model_dump()
+    return _json(content | {"sha256": hashlib.sha256(_json(content)).hexdigest()})
+
+
+def _json(content: dict[str, object]) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def imbalances(counts: Counts, chunk_tokens: int, shards: Sequence[ShardEntry]) -> Iterator[str]:
+    """Every equation of the ledger that does not hold, as one line."""
+    page_reasons = sum(n for reason, n in counts.left_out.items() if reason not in ARTICLE_REASONS)
+    article_reasons = sum(counts.left_out.get(reason, 0) for reason in ARTICLE_REASONS)
+    chunks = counts.train_chunks + counts.validation_chunks
+    rows = {split: sum(shard.rows for shard in shards if shard.split == split) for split in SPLITS}
+    equations = (
+        ("pages", counts.pages, "articles + redirects + left out", counts.articles + counts.redirects + page_reasons),
+        (
+            "articles",
+            counts.articles,
+            "train + validation + left out + dead letters",
+            counts.train_articles + counts.validation_articles + article_reasons + counts.dead_letters,
+        ),
+        ("tokens", counts.tokens, "tokens in chunks + tails", chunk_tokens * chunks + counts.tail_tokens),
+        ("train_chunks", counts.train_chunks, "rows in train shards", rows["train"]),
+        ("validation_chunks", counts.validation_chunks, "rows in validation shards", rows["validation"]),
+        (
+            "tokens in shards",
+            sum(shard.tokens for shard in shards),
+            "chunk_tokens x chunks",
+            chunk_tokens * chunks,
+        ),
+    )
+    for left, value, right, other in equations:
+        if value != other:
+            yield f"{left} = {value}, but {right} = {other}"

@@ -1,0 +1,87 @@
+"""Open the shards that a manifest lists, and refuse what does not match it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from wikilm.errors import RunError
+from wikilm.files import sha256_of
+from wikilm.shards.format import MANIFEST, schema
+from wikilm.shards.manifest import Manifest, ShardEntry, parse_manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `folder/manifest.json`.
+
+    Raises:
+        RunError: there is none (the folder is no finished set of shards), or it does not hold what it must.
+    """
+    path = folder / MANIFEST
+    try:
+        return parse_manifest(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        raise RunError(
+            f"{path}: no such file, so {folder} holds no finished shards; make them with python -m pipeline"
+        ) from None
+    except OSError as error:
+        raise RunError(f"{path}: cannot read it: {error.strerror or error}") from None
+
+
+def problems(folder: Path, manifest: Manifest, *, hashes: bool) -> Iterator[tuple[str, str]]:
+    """What in `folder` is not as the manifest says, as (path, problem); with `hashes`, every byte is read.
+
+    Without `hashes` only presence and size are compared, which is what a training run can afford at its start.
+    """
+    for entry in manifest.entries:
+        path = folder / entry.path
+        try:
+            size = path.stat().st_size
+        except OSError:
+            yield entry.path, "is missing"
+            continue
+        if size != entry.bytes:
+            yield entry.path, f"has {size} bytes instead of {entry.bytes}"
+        elif hashes and (digest := sha256_of(path)) != entry.sha256:
+            yield entry.path, f"has sha256 {digest} instead of {entry.sha256}"
+
+
+def open_shard(folder: Path, manifest: Manifest, entry: ShardEntry) -> pa.Table:
+    """The rows of one shard, memory-mapped; columns as in `schema`.
+
+    Raises:
+        RunError: it is missing, has another size than the manifest says, or holds other columns.
+    """
+    path = folder / entry.path
+    try:
+        with pa.memory_map(str(path)) as source:
+            size = source.size()
+            table = pa.ipc.open_stream(source).read_all()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RunError(f"{path}: cannot read this shard: {error}; run python -m pipeline.verify {folder}") from None
+    expected = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size)
+    if size != entry.bytes or table.num_rows != entry.rows or table.schema.remove_metadata() != expected:
+        raise RunError(f"{path}: not the shard that {MANIFEST} names; run python -m pipeline.verify {folder}")
+    return table.replace_schema_metadata(None)
+
+
+def open_split(folder: Path, manifest: Manifest, split: str) -> pa.Table:
+    """All rows of one split, memory-mapped, in the order of the manifest; columns as in `schema`.
+
+    Raises:
+        RunError: a shard of it cannot be opened (see `open_shard`).
+    """
+    tables = [open_shard(folder, manifest, entry) for entry in manifest.of(split)]
+    columns = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size)
+    return pa.concat_tables(tables) if tables else columns.empty_table()
+
+
+def token_rows(ids: pa.FixedSizeListArray) -> Any:
+    """A chunk of the column `input_ids` as a numpy array of uint16 or uint32 [rows, chunk_tokens], without a copy.
+
+    By DLPack, since pyarrow's own `flatten` and `to_numpy` import pandas and all compute functions.
+    """
+    tokens = ids.type.list_size
+    return np.from_dlpack(ids.values)[ids.offset * tokens : (ids.offset + len(ids)) * tokens].reshape(-1, tokens)
