@@ -10,7 +10,9 @@ OWN_ROOMS = ("flows", "helpers", "docs")  # whole flows, what tests share, and w
 
 
 def test_imports_go_in_one_direction() -> None:
-    done = subprocess.run(["lint-imports", "--no-cache", "--no-logo"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["lint-imports", "--no-cache", "--no-logo"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
