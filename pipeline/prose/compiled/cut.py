@@ -79,7 +79,7 @@ def name_slot(out, start, end, slots):
     """The length of a template's name, which goes to the first bar, and the row of a table where it has its place."""
     size, code = 0, 5381
     while start + size < end and out[start + size] != 124:
-        code = (code * 33 ^ out[start + size]) & 0xFFFFFFF
+        code = (code * 33 ^ int(out[start + size])) & 0xFFFFFFF
         size += 1
     return size, code % slots
 

@@ -54,7 +54,7 @@ def _name(source, at, size):
     """Letters and digits from a place on: (where they end, their key: 7 bits each; -1 if there are too many)."""
     key, end = 0, at
     while end < size and (_is_letter(source[end]) or 48 <= source[end] <= 57):
-        key = key << 7 | source[end] if end - at < MAX_NAME else key
+        key = key << 7 | int(source[end]) if end - at < MAX_NAME else key
         end += 1
     return end, key if end - at <= MAX_NAME else -1
 

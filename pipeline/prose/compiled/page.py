@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,8 +44,16 @@ class _Room(threading.local):
 _room = _Room()
 
 
+def has_compiler() -> bool:
+    """Whether numba compiles; with NUMBA_DISABLE_JIT=1 the steps are plain Python, for debugging."""
+    return not numba.config.DISABLE_JIT
+
+
 def cache_folder() -> Path:
-    """Where numba keeps what it compiles: in the package, or else in the user's cache."""
+    """Where numba keeps what it compiles: in the package, or else in the user's cache.
+
+    There is none with NUMBA_DISABLE_JIT=1.
+    """
     return Path(token_core.tokenize.stats.cache_path)
 
 

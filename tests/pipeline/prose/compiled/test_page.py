@@ -1,8 +1,5 @@
 """The compiled path gives the very bytes of the slow one, for real dumps, for nasty pages, and beside other threads."""
 
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -143,28 +140,6 @@ def test_threads_do_not_get_into_each_others_pages() -> None:
             assert found == expected
 
 
-@pytest.mark.parametrize(
-    ("numba", "way_out"),
-    [("None", "numba cannot be imported"), ("type(sys)('numba'); sys.modules['numba'].njit = fail", "NUMBA_CACHE_DIR")],
-)
-def test_without_numba_the_slow_path_says_so_once_and_gives_the_same(numba: str, way_out: str) -> None:
-    code = (
-        "import sys\ndef fail(**options): raise RuntimeError('no locator')\n"
-        f"sys.modules['numba'] = {numba}\n"
-        "from pipeline.prose.clean import clean_fast as clean\nfrom pipeline.articles.site import Site\n"
-        "for _ in range(2): sys.stdout.write(clean(\"'''a''' [[b|c]] {{d}}&amp; x\", Site()))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "a c & xa c & x"
-    assert done.stderr.count("\n") == 1
-    assert way_out in done.stderr
-
-
-def test_the_compiler_is_not_loaded_before_a_page_is_cleaned() -> None:
-    code = "import sys, pipeline.__main__, pipeline.flow, pipeline.prose.clean; sys.exit('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-
-
 @pytest.mark.parametrize("wikitext", ["{{a}} " * 10_000, "<li>[[a|b]]</li>\n" * 10_000])
 def test_a_page_that_takes_longer_than_it_may_is_given_up(wikitext: str) -> None:
     with pytest.raises(TooSlow, match=r"0\.001 s are allowed"):
@@ -175,43 +150,6 @@ def test_a_page_that_takes_longer_than_it_may_is_given_up(wikitext: str) -> None
 def test_the_limit_holds_for_what_the_compiled_path_leaves() -> None:
     with pytest.raises(TooSlow):
         clean("<li>[[a|b]]</li>\n" * 10_000, SITE, max_seconds=0.001)
-
-
-@pytest.mark.slow
-def test_of_several_processes_one_compiles_and_says_so_while_the_others_wait_for_it(tmp_path: Path) -> None:
-    code = (
-        "from pipeline.articles.site import Site\nfrom pipeline.prose.clean import clean_fast\n"
-        "from pipeline.prose.compiled import tokens\n"
-        "print(clean_fast('a', Site()), sum(tokens.tokenize.stats.cache_misses.values()))"
-    )
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", code]
-    started = [
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    ended = [process.communicate() for process in started]
-    assert sorted(out for out, _ in ended) == ["a 0\n", "a 0\n", "a 1\n"]
-    told = [said for _, said in ended]  # one that started late may find the work done, and says nothing
-    assert any("compiling the cleaner of wikitext, once on this machine" in said for said in told)
-    assert not any("Traceback" in said for said in told)
-    later = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert (later.stdout, later.stderr) == ("a 0\n", "")
-
-
-def test_a_small_source_is_cleaned_without_the_compiler_and_a_large_one_with_it() -> None:
-    code = (
-        "import sys\nfrom pipeline.prose import fast_path\nfrom pipeline.prose.clean import clean\n"
-        "from tests.pipeline.prose.compiled.test_page import ROOT, articles\n"
-        "site, texts = articles(ROOT / 'corpus' / 'miniwiki-pages-articles-multistream.xml.bz2')\n"
-        "before = [clean(text, site) for text in texts]\n"
-        "assert 'numba' not in sys.modules\n"
-        "fast_path.LOAD_AFTER = fast_path.COMPILE_AFTER = sum(map(len, texts)) * 3 // 2\n"
-        "assert [clean(text, site) for text in texts] == before\n"
-        "assert 'pipeline.prose.compiled.page' in sys.modules\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_page_too_slow_for_the_slow_path_is_left_to_the_compiled_one(monkeypatch: pytest.MonkeyPatch) -> None:
