@@ -12,14 +12,17 @@ import argparse
 import bz2
 import time
 from collections.abc import Callable, Sequence
+from unittest import mock
 
 import mwparserfromhell
 
 from pipeline.articles.article import Article
 from pipeline.articles.site import Site
-from pipeline.prose import clean as clean_text
+from pipeline.prose import clean as clean_module
+from pipeline.prose import lines as lines_module
 from pipeline.prose.clean import clean_fast as clean
 from pipeline.prose.clean import clean_slowly
+from pipeline.prose.deadline import Deadline
 from pipeline.settings import SourceSettings
 from pipeline.source.plan import open_source, read_unit
 
@@ -73,22 +76,21 @@ def _seconds(work: Callable[[str], object], texts: Sequence[str]) -> float:
 def _left(texts: Sequence[str], site: Site) -> tuple[float, float]:
     """The share of the text that the compiled path leaves to the slow one line by line, and that of pages it cuts."""
     lines, pages = 0, 0
-    slow_line, slow_cut = clean_text._line, clean_text.cut
+    slow_line, slow_cut = lines_module.take_marks, clean_module.cut
 
     def line(text: str) -> str | None:
         nonlocal lines
         lines += len(text)
         return slow_line(text)
 
-    def cut(*args: object) -> object:
+    def cut(text: str, site: Site, deadline: Deadline) -> tuple[str, list[str]]:
         nonlocal pages
         pages += 1
-        return slow_cut(*args)  # type: ignore[arg-type]
+        return slow_cut(text, site, deadline)
 
-    clean_text._line, clean_text.cut = line, cut  # type: ignore[assignment]
-    for text in texts:
-        clean(text, site)
-    clean_text._line, clean_text.cut = slow_line, slow_cut
+    with mock.patch.object(lines_module, "take_marks", line), mock.patch.object(clean_module, "cut", cut):
+        for text in texts:
+            clean(text, site)
     return lines / sum(map(len, texts)), pages / len(texts)
 
 

@@ -18,7 +18,7 @@ from pipeline.prose.cut import EXTENSIONS, cut
 from pipeline.prose.deadline import Deadline, TooSlow
 from pipeline.prose.fast_path import compiled, fast_path
 from pipeline.prose.holes import joined
-from pipeline.prose.lines import _tidy
+from pipeline.prose.lines import prose_lines
 from pipeline.prose.plain import plain
 from pipeline.prose.signs import CONTROL, CUT
 from pipeline.prose.tags import plain_tags
@@ -59,15 +59,15 @@ def clean_fast(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
 def _clean_by(fast: ModuleType, wikitext: str, site: Site, max_seconds: float) -> str:
     deadline = Deadline(max_seconds)
     text = wikitext.replace("\r\n", "\n").replace("\r", "\n") if "\r" in wikitext else wikitext
-    text, aside = fast.cut(text, site) or cut(CONTROL.sub("", text), site, deadline)
-    return joined(fast.lines(_plain(text), lambda line: _tidy([line], site, aside, deadline)))
+    text, aside = fast.cut_page(text, site) or cut(CONTROL.sub("", text), site, deadline)
+    return joined(fast.page_lines(_plain(text), lambda line: prose_lines([line], site, aside, deadline)))
 
 
 def clean_slowly(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
     """As `clean`, but without the compiled path: what that one is compared to."""
     deadline = Deadline(max_seconds)
     text, aside = cut(plain(wikitext), site, deadline)
-    return joined(_tidy(_plain(text).split("\n"), site, aside, deadline))
+    return joined(prose_lines(_plain(text).split("\n"), site, aside, deadline))
 
 
 def text_of(article: Article, site: Site, is_wikitext: bool, max_seconds: float = math.inf) -> str:

@@ -81,8 +81,8 @@ def _compiled() -> ModuleType | None:
     page = _loaded()
     if page is not None:
         with _failure_told(), _only_one(page.cache_folder()), _told():
-            text, _ = page.cut(EVERY_STEP, Site())
-            page.lines(text, lambda line: [(0, line)])
+            text, _ = page.cut_page(EVERY_STEP, Site())
+            page.page_lines(text, lambda line: [(0, line)])
     return page
 
 

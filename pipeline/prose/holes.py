@@ -26,7 +26,7 @@ _NO_SEPARATOR = {ord(char): None for char in " \t\xa0" + CUT}
 NO_SPACE_BEFORE = frozenset(".!?)]}。！？）»”")
 
 
-def tidy(text: str, aside: Sequence[str]) -> list[tuple[int, str]]:
+def tidy_lines(text: str, aside: Sequence[str]) -> list[tuple[int, str]]:
     """Close the holes, put back what was set aside, trim spaces; returns (level of the heading or 0, text) of lines.
 
     Args:
@@ -38,7 +38,7 @@ def tidy(text: str, aside: Sequence[str]) -> list[tuple[int, str]]:
         level = 0
         if line.startswith(HEADING):
             level, line = int(line[1]), line[2:]
-        shown = _line(line, aside)
+        shown = _tidy_line(line, aside)
         if shown or not (level or CUT in line):  # what is empty because of a cut was no blank line
             lines.append((level, shown))
     return lines
@@ -62,7 +62,7 @@ def joined(lines: Sequence[tuple[int, str]]) -> str:
     return "\n".join(_trim(_without_empty_sections(lines)))
 
 
-def _line(line: str, aside: Sequence[str]) -> str:
+def _tidy_line(line: str, aside: Sequence[str]) -> str:
     closed = _close_holes(line)
     if CUT in line and ASIDE_OPEN not in closed and not any(char.isalnum() for char in closed):
         return ""  # a lone full stop after a formula, say

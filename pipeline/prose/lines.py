@@ -11,7 +11,7 @@ from mwparserfromhell.nodes import ExternalLink, HTMLEntity, Tag, Text, Wikilink
 
 from pipeline.articles.site import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
-from pipeline.prose.holes import MARKS, tidy, without_pairs
+from pipeline.prose.holes import MARKS, tidy_lines, without_pairs
 from pipeline.prose.signs import CONTROL, CUT, HEADING
 from pipeline.prose.tags import BLOCKS, balanced
 
@@ -27,18 +27,18 @@ _AS_TEXT = str.maketrans(MARKS, "\x05\x06\x07\x08\x0e")
 _AS_MEANT = {placeholder: ord(mark) for mark, placeholder in zip(MARKS, _AS_TEXT.values(), strict=True)}
 
 
-def _tidy(lines: Sequence[str], site: Site, aside: Sequence[str], deadline: Deadline) -> list[tuple[int, str]]:
+def prose_lines(lines: Sequence[str], site: Site, aside: Sequence[str], deadline: Deadline) -> list[tuple[int, str]]:
     """The tidy lines that come of some lines of a page; often none, or more."""
     shown: list[str] = []
     for line in lines:
         deadline.check()
-        bare = _line(line)
+        bare = take_marks(line)
         if bare is not None:
-            shown.append(_shown(bare, site))
-    return tidy("\n".join(shown), aside) if shown else []
+            shown.append(show_line(bare, site))
+    return tidy_lines("\n".join(shown), aside) if shown else []
 
 
-def _line(line: str) -> str | None:
+def take_marks(line: str) -> str | None:
     """Take off what belongs to a whole line: heading, list and rule marks, bold and italic; None: nothing is left."""
     bare = line.strip(" \t" + CUT)
     if not bare:
@@ -81,7 +81,7 @@ def _without_quotes(line: str) -> str:
     return "".join(text) + line[runs[-1][1] :]
 
 
-def _shown(line: str, site: Site) -> str:
+def show_line(line: str, site: Site) -> str:
     """What a line shows, with the markup that is left in it read by mwparserfromhell."""
     if not _MARKUP.search(line):
         return without_pairs(line)

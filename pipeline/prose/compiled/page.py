@@ -15,11 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.articles.site import Site
-from pipeline.prose.compiled import cut as cut_core
-from pipeline.prose.compiled import holes as tidy_core
-from pipeline.prose.compiled import lines as line_core
-from pipeline.prose.compiled import marks as mark_core
-from pipeline.prose.compiled import tokens as token_core
+from pipeline.prose.compiled import cut, holes, lines, marks, tokens
 from pipeline.prose.cut import EXTENSIONS, drops_link, set_aside
 from pipeline.prose.holes import NO_SPACE_BEFORE, SEPARATORS
 from pipeline.prose.signs import CONTROL, CUT
@@ -28,6 +24,8 @@ from pipeline.prose.templates import expand, is_known, variant
 
 Codes = NDArray[np.uint32]
 Numbers = NDArray[np.int64]
+MODULES = (tokens, cut, marks, lines, holes)
+LINE_FEED = ord("\n")
 MAX_FRAMES = 4096
 IDLE_NAMES, IDLE_CHARS = 4096, 40  # room for names of templates that stand for no words
 _NO_INLINE = frozenset(["wbr"])  # has no end
@@ -37,7 +35,7 @@ class _Room(threading.local):
     """What a thread uses for page after page: compiled code lets others run beside it."""
 
     def __init__(self) -> None:
-        self.stack: Numbers = np.empty((MAX_FRAMES, cut_core.COLUMNS), np.int64)
+        self.stack: Numbers = np.empty((MAX_FRAMES, cut.COLUMNS), np.int64)
         self.idle: Numbers = np.zeros((IDLE_NAMES, 1 + IDLE_CHARS), np.int64)
 
 
@@ -54,13 +52,13 @@ def cache_folder() -> Path:
 
     There is none with NUMBA_DISABLE_JIT=1.
     """
-    return Path(token_core.tokenize.stats.cache_path)
+    return Path(tokens.tokenize.stats.cache_path)
 
 
 def is_compiled() -> bool:
     """Whether an earlier process has left its compiled code for this one."""
-    kept, modules = cache_folder(), (token_core, cut_core, mark_core, line_core, tidy_core)
-    return all(_is_kept(kept, Path(module.__file__ or "")) for module in modules)
+    kept = cache_folder()
+    return all(_is_kept(kept, Path(module.__file__ or "")) for module in MODULES)
 
 
 def _is_kept(kept: Path, source: Path) -> bool:
@@ -69,113 +67,142 @@ def _is_kept(kept: Path, source: Path) -> bool:
     return bool(made) and max(made) >= source.stat().st_mtime
 
 
-def cut(text: str, site: Site) -> tuple[str, list[str]] | None:
+def cut_page(text: str, site: Site) -> tuple[str, list[str]] | None:
     """As `prose.cut.cut`, but with control characters taken out; None: only that one can tell."""
-    codes = _codes(text)
-    tokens = np.empty((len(codes) // 2 + 2, token_core.COLUMNS), np.int64)
-    count, asks = _tokenize(codes, tokens)
-    if count == token_core.HAS_CONTROL:
+    codes = to_codes(text)
+    if tokens.has_control(codes, classes()):
         text = CONTROL.sub("", text)
-        codes = _codes(text)
-        count, asks = _tokenize(codes, tokens)
-    if count < 0:
+        codes = to_codes(text)
+    found = tokenize(codes)
+    if found is None:
         return None
+    rows, asks = found
     aside: list[str] = []
     for number in asks:
-        kind, start, _, first, last = tokens[number].tolist()
-        if kind == token_core.LINK:
-            tokens[number, token_core.FROM] = drops_link(text, start, site)
+        kind, start, _, first, last = rows[number].tolist()
+        if kind == tokens.LINK:
+            rows[number, tokens.FROM] = drops_link(text, start, site)
         else:
-            tokens[number, token_core.FROM] = len(aside)
+            rows[number, tokens.FROM] = len(aside)
             aside.append(set_aside(text[first:last]))
-    kept = _cut(codes, tokens[:count], site)
+    kept = _cut(codes, rows, site)
     return None if kept is None else (kept, aside)
 
 
-def _tokenize(codes: Codes, tokens: Numbers) -> tuple[int, list[int]]:
-    names, asks = _tag_names(), np.empty(len(tokens), np.int64)
-    finds = np.full((token_core.FIRST_NAME + len(names), 2), -1, np.int64)
+def tokenize(codes: Codes) -> tuple[Numbers, list[int]] | None:
+    """The tokens of a page, (tokens, COLUMNS), and the numbers of those that Python has to look at.
+
+    None: the name of a tag is written with letters that only Python knows how to compare.
+
+    Args:
+        codes: a page without control characters.
+    """
+    rows, names = np.empty((len(codes) // 2 + 2, tokens.COLUMNS), np.int64), _tag_names()
+    asks = np.empty(len(rows), np.int64)
+    finds = np.full((tokens.FIRST_NAME + len(names), 2), -1, np.int64)
     try:
-        count, asked = token_core.tokenize(codes, tokens, asks, finds, names, _classes())
+        count, asked = tokens.tokenize(codes, rows, asks, finds, names, classes())
     except ValueError:
-        return token_core.CANNOT_TELL, []
-    return int(count), asks[:asked].tolist()
+        return None
+    return rows[:count], asks[:asked].tolist()
 
 
-def _cut(codes: Codes, tokens: Numbers, site: Site) -> str | None:
-    out = np.empty(len(codes) + cut_core.MAX_CHARS, np.uint32)
-    state = np.zeros(cut_core.STATE_SIZE, np.int64)
+def _cut(codes: Codes, rows: Numbers, site: Site) -> str | None:
+    out = np.empty(len(codes) + cut.MAX_CHARS, np.uint32)
+    state = np.zeros(cut.STATE_SIZE, np.int64)
     stack, idle = _room.stack, _room.idle
-    while outcome := cut_core.cut(codes, tokens, out, state, stack, idle):
-        if outcome == cut_core.TOO_DEEP:
+    while outcome := cut.cut(codes, rows, out, state, stack, idle):
+        if outcome == cut.TOO_DEEP:
             return None
-        _, position, length, *_, first, last = state.tolist()
-        content = _shown(out[first:last])
-        if outcome == cut_core.EXPAND:
+        length = int(state[cut.LENGTH])
+        content = _without_gone(out[state[cut.FROM] : state[cut.TO]])
+        if outcome == cut.EXPAND:
             answer = expand(content)
             if answer is None:
                 _remember_idle(content, idle)
                 answer = CUT
         else:
             answer = variant(content, site.language) or CUT
-        answered = _codes(answer)
-        needed = length + len(answered) + len(codes) - position
+        answered = to_codes(answer)
+        needed = length + len(answered) + len(codes) - int(state[cut.POSITION])
         if needed > len(out):
             out = np.concatenate([out, np.empty(needed, np.uint32)])
         out[length : length + len(answered)] = answered
-        state[cut_core.LENGTH] += len(answered)
-    opened = stack[: state[cut_core.DEPTH]]
-    if len(opened) and np.any((opened[:, cut_core.KIND] == cut_core.TABLE) | (opened[:, cut_core.DROP] == 1)):
+        state[cut.LENGTH] += len(answered)
+    opened = stack[: state[cut.DEPTH]]
+    if len(opened) and np.any((opened[:, cut.KIND] == cut.TABLE) | (opened[:, cut.DROP] == 1)):
         return None  # never closed, and not to be shown
-    return _shown(out[: state[cut_core.LENGTH]])
+    return _without_gone(out[: state[cut.LENGTH]])
 
 
-def _shown(out: Codes) -> str:
-    """What is in this part of the output, without places that were kept for brackets of links that nothing closed."""
-    return _text(out[out != cut_core.GONE])
+def _without_gone(out: Codes) -> str:
+    """The text of this part of the output, without places that were kept for brackets of links that nothing closed."""
+    return to_text(out[out != cut.GONE])
 
 
-def lines(text: str, slow: Callable[[str], list[tuple[int, str]]]) -> list[tuple[int, str]]:
-    """The tidy lines of a page, as `prose.holes.tidy`: (level of the heading or 0, text).
+def page_lines(text: str, slow: Callable[[str], list[tuple[int, str]]]) -> list[tuple[int, str]]:
+    """The tidy lines of a page, as `prose.lines.prose_lines`: (level of the heading or 0, text).
 
     Args:
-        text: what `cut` has left, with its tags made plain.
+        text: what `cut_page` has left, with its tags made plain.
         slow: gives the lines for one that is not simple.
     """
-    codes, classes = _codes(text), _classes()
-    most = text.count("\n") + 1
-    places = np.empty((most, mark_core.COLUMNS), np.int64)
-    first, second = np.empty(len(codes) + most, np.uint32), np.empty(len(codes) + most, np.uint32)
-    places = places[: mark_core.take_marks(codes, first, places, classes)]
-    line_core.show_lines(first, places, second, classes, _entities(), _inline())
-    count, length = tidy_core.tidy_lines(second, places, first, classes)
-    levels = places[:count, mark_core.LEVEL].tolist()
-    found = list(zip(levels, _text(first[:length]).split("\n"), strict=False))
-    if mark_core.GIVE_UP not in levels:
+    codes, places = take_marks(to_codes(text))
+    codes, places = tidy_lines(show_lines(codes, places), places)
+    levels = places[:, marks.LEVEL].tolist()
+    found = list(zip(levels, to_text(codes).split("\n"), strict=False))
+    if marks.GIVE_UP not in levels:
         return found
     raw = text.split("\n")
     tidied: list[tuple[int, str]] = []
-    for line, number in zip(found, places[:count, mark_core.NUMBER].tolist(), strict=True):
-        if line[0] == mark_core.GIVE_UP:
+    for line, number in zip(found, places[:, marks.NUMBER].tolist(), strict=True):
+        if line[0] == marks.GIVE_UP:
             tidied.extend(slow(raw[number]))
         else:
             tidied.append(line)
     return tidied
 
 
-def _codes(text: str) -> Codes:
+def take_marks(codes: Codes) -> tuple[Codes, Numbers]:
+    """`prose.lines.take_marks` of each line of a page.
+
+    Returns:
+        The lines that stay, one after the other without line feeds, and their places, (lines, marks.COLUMNS).
+    """
+    out = np.empty(len(codes), np.uint32)
+    places = np.empty((np.count_nonzero(codes == LINE_FEED) + 1, marks.COLUMNS), np.int64)
+    return out, places[: marks.take_marks(codes, out, places, classes())]
+
+
+def show_lines(codes: Codes, places: Numbers) -> Codes:
+    """`prose.lines.show_line` of each line; changes the places to what they are in what is returned."""
+    out = np.empty(len(codes), np.uint32)
+    lines.show_lines(codes, places, out, classes(), _entities(), _inline())
+    return out
+
+
+def tidy_lines(codes: Codes, places: Numbers) -> tuple[Codes, Numbers]:
+    """`prose.holes.tidy_lines` of each line: those that stay, each with a line feed, and their places."""
+    out = np.empty(len(codes) + len(places), np.uint32)
+    count, length = holes.tidy_lines(codes, places, out, classes())
+    return out[:length], places[:count]
+
+
+def to_codes(text: str) -> Codes:
+    """The code points of a text, lone surrogates, too."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _text(codes: Codes) -> str:
+def to_text(codes: Codes) -> str:
+    """The text of these code points."""
     return codes.tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def _remember_idle(content: str, idle: Numbers) -> None:
     """Let the compiled code cut templates of that name by itself from now on; each slot knows one name, the last."""
-    name = _codes(content.partition("|")[0])
-    if 0 < len(name) <= IDLE_CHARS and not is_known(_text(name)):
-        _, slot = cut_core.name_slot(name, 0, len(name), IDLE_NAMES)
+    name = to_codes(content.partition("|")[0])
+    if 0 < len(name) <= IDLE_CHARS and not is_known(to_text(name)):
+        _, slot = cut.name_slot(name, 0, len(name), IDLE_NAMES)
         idle[slot, 0] = len(name)
         idle[slot, 1 : 1 + len(name)] = name
 
@@ -185,7 +212,7 @@ def _tag_names() -> Numbers:
     names = ["table", "nowiki", *sorted(EXTENSIONS)]
     rows = np.zeros((len(names), 1 + max(map(len, names))), np.int64)
     for row, name in enumerate(names):
-        rows[row, : len(name)] = _codes(name)
+        rows[row, : len(name)] = to_codes(name)
     return rows
 
 
@@ -206,24 +233,24 @@ def _entities() -> Numbers:
 
 @cache
 def _inline() -> Numbers:
-    return np.array(sorted(_key(n) for n in INLINE - _NO_INLINE if len(n) <= line_core.MAX_NAME), np.int64)
+    return np.array(sorted(_key(n) for n in INLINE - _NO_INLINE if len(n) <= lines.MAX_NAME), np.int64)
 
 
 @cache
-def _classes() -> NDArray[np.uint8]:
+def classes() -> NDArray[np.uint8]:
     """The classes of the code points below 65536, as bits."""
-    classes = np.zeros(65536, np.uint8)
+    bits = np.zeros(65536, np.uint8)
 
     def mark(bit: int, chars: Sequence[str]) -> None:
-        classes[[ord(char) for char in chars]] |= bit
+        bits[[ord(char) for char in chars]] |= bit
 
     all_chars = [chr(code) for code in range(65536)]
     spaces = [char for char in all_chars if char.isspace()]
-    mark(token_core.SPACE, spaces)
-    mark(token_core.CONTROL, [char for char in all_chars if CONTROL.match(char)])
-    mark(token_core.STARTS, "<{}[]-")
-    mark(line_core.MARK, "[]{}<&:")
-    mark(tidy_core.FILL, [*spaces, CUT, *SEPARATORS])
-    mark(tidy_core.WORD, [char for char in all_chars if char.isalnum()])
-    mark(tidy_core.CLOSES, list(NO_SPACE_BEFORE))
-    return classes
+    mark(tokens.SPACE, spaces)
+    mark(tokens.CONTROL, [char for char in all_chars if CONTROL.match(char)])
+    mark(tokens.STARTS, "<{}[]-")
+    mark(lines.MARK, "[]{}<&:")
+    mark(holes.FILL, [*spaces, CUT, *SEPARATORS])
+    mark(holes.WORD, [char for char in all_chars if char.isalnum()])
+    mark(holes.CLOSES, list(NO_SPACE_BEFORE))
+    return bits

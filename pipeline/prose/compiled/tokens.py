@@ -16,7 +16,6 @@ CLOSES_COMMENT, CLOSES_TAG, FIRST_NAME = range(3)  # rows of `finds`; then one f
 TABLE_ROW, NOWIKI_ROW = range(2)  # rows of `names`; the others are extensions
 NEVER = 1 << 62
 SPACE, CONTROL, STARTS = 1, 2, 4  # bits of `classes`, the classes of the code points below 65536
-HAS_CONTROL, CANNOT_TELL = -1, -2
 _FOLDED = (0x130, 0x131, 0x17F, 0x212A)  # what `re.IGNORECASE` takes for i, s or k
 
 _inner = njit(boundscheck=True)
@@ -192,8 +191,9 @@ def _pair(text, at, token):
     return True
 
 
-@_inner
-def _has_control(text, classes):
+@_compiled
+def has_control(text, classes):
+    """Whether a page holds a control character, which the other steps do not expect."""
     found = False
     for char in text:
         found |= (char < 32 or 126 < char < 65536) and classes[char] & CONTROL != 0
@@ -202,7 +202,7 @@ def _has_control(text, classes):
 
 @_compiled
 def tokenize(text, tokens, asks, finds, names, classes):
-    """Fill `tokens`; returns how many there are, or one of the two reasons not to, and how many Python has to look at.
+    """Fill `tokens`; returns how many there are, and how many of them Python has to look at.
 
     Args:
         text: uint32, (size).
@@ -211,9 +211,10 @@ def tokenize(text, tokens, asks, finds, names, classes):
         finds: int64, -1, (FIRST_NAME + rows of names, 2): the next match of each, to be linear in all.
         names: int64, (rows, longest + 1): lower-case ASCII letters, filled up with 0.
         classes: uint8, (65536).
+
+    Raises:
+        ValueError: only Python can tell where an element ends.
     """
-    if _has_control(text, classes):
-        return HAS_CONTROL, 0
     count, asked, at, size = 0, 0, 0, len(text)
     line_start = True
     while at < size:

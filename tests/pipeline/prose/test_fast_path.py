@@ -102,3 +102,18 @@ def test_a_small_source_is_cleaned_without_the_compiler_and_a_large_one_with_it(
     )
     done = python(code)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_compiled_ahead_is_all_that_any_page_needs() -> None:
+    code = (
+        "from pipeline.prose.clean import clean_fast\nfrom pipeline.prose.fast_path import compiled\n"
+        "from tests.pipeline.prose.compiled.test_page import ROOT, articles\n"
+        "page = compiled()\n"
+        "steps = [f for m in page.MODULES for f in vars(m).values() if hasattr(f, 'signatures') and f.signatures]\n"
+        "before = [len(f.signatures) for f in steps]\n"
+        "site, texts = articles(ROOT / 'corpus' / 'miniwiki-pages-articles-multistream.xml.bz2')\n"
+        "for text in texts: clean_fast(text, site)\n"
+        "assert len(steps) >= 6 and [len(f.signatures) for f in steps] == before\n"
+    )
+    done = python(code)
+    assert done.returncode == 0, done.stderr

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pipeline.articles.article import Article
 from pipeline.articles.site import Site
@@ -17,37 +16,7 @@ from pipeline.prose.deadline import TooSlow
 from pipeline.settings import SourceSettings
 from pipeline.source.plan import open_source, read_unit
 from tests.helpers import ROOT, SHARED
-
-SITE = Site("ltg", "Vikipedeja", "ltgwiki", ((0, ""), (6, "Fails"), (14, "Kategoreja"), (10, "Veidne")))
-PIECES = [
-    # what a line is made of
-    "a", "word", " ", "  ", "\n", "\n\n", "'", "''", "'''", "'''''", "(", ")", "（", "）", ",", ".", "、",
-    "。", "!", "?", "»", '"', "0", "1", "\t", "\u00a0", "\u2028", "\u3000", "漢", "é", "😀", "ſ", "K", "_",
-    "-", "--", "----", "~~~~", "x=1",
-    # links and addresses
-    "[[", "]]", "[", "]", "|", "[[a|b]]", "[[a]]", "[[a|", "[[A_b]]", "[[#x]]", "[[:fr:x]]", "File:",
-    "Kategoreja:", "Image:é.jpg]]", "é.jpg|", "de:", "zh:", ":", "//", "http://e.example",
-    "[http://e.example", " label]", "https://x", "mailto:", "news:", "ftp://",
-    # templates, tables, variants
-    "{", "}", "{{", "}}", "{{{", "}}}", "{{x}}", "{{x|", "lang", "convert|", "{{lang|de|", "{{nbsp}}",
-    "{|", "\n{|", "\n|}", "|-", "\n|", "-{", "}-", "-{zh-hans:a; zh-hant:b}-",
-    # tags and comments
-    "<", "</", ">", "/", "<ref>", "</ref>", "<ref name=x/>", "<REF group=a>", "</ReF >", "<b>", "</b>",
-    "<i>", "</i>", "<sub>", "</sub>", "<small>", "</small>", "<wbr>", "</wbr>", "<code>", "</code>",
-    "<noinclude>", "</noinclude>", "<div>", "</div>", "<li>", "</li>", "<table>", "</table>", "<br>",
-    "<hr/>", "<span>", "<span style='display:none'>", "</span>", "<a href='x'>", "<nowiki>", "</nowiki>",
-    "<nowiki/>", "<!--", "-->", "__TOC__",
-    # entities
-    "&", "&amp;", "&nbsp;", "&thetasym;", "&lt;", "&eacute;", "&fnof;", "&zzz;", "&#1;", "&#91;",
-    "&#x41;", "&#0065;",
-    # marks for lines, and control characters
-    "*", "#", ";", "==", "=", "\n==", "==\n", "\n* ", "\n: ", "\n:{|", "\r\n", "\r", "\x01", "\x02",
-    "\x03", "\x04", "\x0b", "\x85", "\ufeff",
-]  # fmt: skip
-# Some pieces often: a page of all of them has hardly a line that is simple.
-PAGES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).flatmap(
-    lambda few: st.lists(st.sampled_from(few), max_size=40).map("".join)
-) | st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
+from tests.helpers.wikitext import PAGES, SITE
 
 
 def articles(path: Path) -> tuple[Site, list[str]]:
@@ -73,13 +42,13 @@ def test_few_lines_of_the_bundled_corpus_are_left_to_the_slow_path(monkeypatch: 
     site, texts = articles(ROOT / "corpus" / "miniwiki-pages-articles-multistream.xml.bz2")
     slowly = [clean_slowly(text, site) for text in texts]
     left: list[str] = []
-    slow_line = prose_lines._line
+    slow_line = prose_lines.take_marks
 
     def counted(line: str) -> str | None:
         left.append(line)
         return slow_line(line)
 
-    monkeypatch.setattr(prose_lines, "_line", counted)
+    monkeypatch.setattr(prose_lines, "take_marks", counted)
     assert [clean(text, site) for text in texts] == slowly
     assert sum(map(len, left)) < 0.02 * sum(map(len, texts))
 
