@@ -12,12 +12,15 @@ from numba import njit
 DONE, EXPAND, CHOOSE, TOO_DEEP = range(4)
 # Places in `state`: of the next token; where text goes on; length of `out`, in code points and in pieces; frames open,
 # and those of braces; closing braces that are left to match; what part of `out` is asked about.
-TOKEN, POSITION, LENGTH, PIECES, DEPTH, OPEN_BRACES, RUN, FROM, TO, STATE_SIZE = range(10)
+TOKEN, POSITION, LENGTH, PIECES, DEPTH, BRACE_FRAMES, RUN, ASK_FROM, ASK_TO, STATE_SIZE = range(10)
+KIND, START, END, FROM = range(4)  # columns of `tokens`, see tokens.py
 # Columns of `stack`, as `prose.cut._Frame`; kinds of frames have the numbers of the tokens that open them.
-KIND, PLACE, START, OPEN, DROP, COLUMNS = range(6)
+FRAME_KIND, PLACE, FRAME_START, OPEN, DROP, FRAME_COLUMNS = range(6)
 HOLE, PLAIN, NOWIKI, BRACES, END_BRACES, LINK, END_LINK, VARIANT, END_VARIANT, TABLE, END_TABLE = range(11)
 GONE = 0xFFFFFFFF  # keeps the place of brackets that are written when their link is closed
-CUT, ASIDE_OPEN, ASIDE_CLOSE = 3, 1, 2
+ASIDE_OPEN, ASIDE_CLOSE, CUT = 1, 2, 3  # see prose/signs.py
+LINE_FEED, SPACE, HYPHEN, ZERO = map(ord, "\n -0")
+OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, BAR, CLOSE_BRACE = map(ord, "[]{|}")
 MAX_CHARS, MAX_LINK_PIECES = 1000, 40
 
 _inner = njit(boundscheck=True)
@@ -43,7 +46,7 @@ def _copy(text, start, end, out, state):
 @_inner
 def _push(state, stack, kind, braces, drop):
     frame = stack[state[DEPTH]]
-    frame[KIND], frame[PLACE], frame[START] = kind, state[PIECES], state[LENGTH]
+    frame[FRAME_KIND], frame[PLACE], frame[FRAME_START] = kind, state[PIECES], state[LENGTH]
     frame[OPEN], frame[DROP] = braces, drop
     state[DEPTH] += 1
     state[PIECES] += 1
@@ -51,26 +54,26 @@ def _push(state, stack, kind, braces, drop):
 
 @_inner
 def _is_top(state, stack, kind):
-    return state[DEPTH] > 0 and stack[state[DEPTH] - 1, KIND] == kind
+    return state[DEPTH] > 0 and stack[state[DEPTH] - 1, FRAME_KIND] == kind
 
 
 @_inner
 def _replace(out, state, frame):
     """Put one CUT for all that came since the frame was opened."""
-    state[LENGTH] = frame[START]
+    state[LENGTH] = frame[FRAME_START]
     _put(out, state, CUT)
     state[PIECES] = frame[PLACE] + 1
 
 
 @_inner
 def _is_short(out, state, frame, start):
-    """Whether the content of a frame is to be looked at; if so, FROM and TO are its place."""
+    """Whether the content of a frame is to be looked at; if so, ASK_FROM and ASK_TO are its place."""
     if state[PIECES] - (frame[PLACE] + 1) > MAX_CHARS or state[LENGTH] - start > 3 * MAX_CHARS + 2:
         return False
     chars = 0
     for at in range(start, state[LENGTH]):
         chars += out[at] != GONE
-    state[FROM], state[TO] = start, state[LENGTH]
+    state[ASK_FROM], state[ASK_TO] = start, state[LENGTH]
     return chars <= MAX_CHARS
 
 
@@ -78,7 +81,7 @@ def _is_short(out, state, frame, start):
 def name_slot(out, start, end, slots):
     """The length of a template's name, which goes to the first bar, and the row of a table where it has its place."""
     size, code = 0, 5381
-    while start + size < end and out[start + size] != 124:
+    while start + size < end and out[start + size] != BAR:
         code = (code * 33 ^ int(out[start + size])) & 0xFFFFFFF
         size += 1
     return size, code % slots
@@ -99,11 +102,11 @@ def _is_idle(out, start, end, idle):
 @_inner
 def _close_braces(out, state, stack, idle):
     """Match the closing braces that are left; True: Python has to read a template first."""
-    while state[RUN] >= 2 and state[OPEN_BRACES]:
-        while stack[state[DEPTH] - 1, KIND] != BRACES:
+    while state[RUN] >= 2 and state[BRACE_FRAMES]:
+        while stack[state[DEPTH] - 1, FRAME_KIND] != BRACES:
             state[DEPTH] -= 1
         frame = stack[state[DEPTH] - 1]
-        start, end = frame[START], state[LENGTH]
+        start, end = frame[FRAME_START], state[LENGTH]
         taken = 3 if min(state[RUN], frame[OPEN]) >= 3 else 2
         asks = taken == 2 and _is_short(out, state, frame, start) and not _is_idle(out, start, end, idle)
         state[PIECES] = frame[PLACE] + 2
@@ -112,7 +115,7 @@ def _close_braces(out, state, stack, idle):
         frame[OPEN] -= taken
         if frame[OPEN] < 2:
             state[DEPTH] -= 1
-            state[OPEN_BRACES] -= 1
+            state[BRACE_FRAMES] -= 1
         if asks:
             return True
         _put(out, state, CUT)
@@ -125,7 +128,7 @@ def _close_link(out, state, stack):
     while _is_top(state, stack, VARIANT):
         state[DEPTH] -= 1
     if not _is_top(state, stack, LINK):
-        _put(out, state, 93)
+        _put(out, state, CLOSE_BRACKET)
         state[PIECES] += 1
         return
     state[DEPTH] -= 1
@@ -133,28 +136,28 @@ def _close_link(out, state, stack):
     if frame[DROP]:
         _replace(out, state, frame)
         return
-    start = frame[START]
-    out[start] = out[start + 1] = 91
-    _put(out, state, 93)
-    _put(out, state, 93)
+    start = frame[FRAME_START]
+    out[start] = out[start + 1] = OPEN_BRACKET
+    _put(out, state, CLOSE_BRACKET)
+    _put(out, state, CLOSE_BRACKET)
     state[PIECES] += 1
     if state[PIECES] - frame[PLACE] < MAX_LINK_PIECES:
         for at in range(start, state[LENGTH]):
-            if out[at] == 10:
-                out[at] = 32
+            if out[at] == LINE_FEED:
+                out[at] = SPACE
 
 
 @_inner
 def _close_variant(out, state, stack):
     """True: Python has to choose first."""
     if not _is_top(state, stack, VARIANT):
-        _put(out, state, 125)
-        _put(out, state, 45)
+        _put(out, state, CLOSE_BRACE)
+        _put(out, state, HYPHEN)
         state[PIECES] += 1
         return False
     state[DEPTH] -= 1
     frame = stack[state[DEPTH]]
-    asks = _is_short(out, state, frame, frame[START] + 2)
+    asks = _is_short(out, state, frame, frame[FRAME_START] + 2)
     _replace(out, state, frame)
     if asks:
         state[LENGTH] -= 1
@@ -177,36 +180,36 @@ def _put_aside(out, state, number):
         digits += 1
     _put(out, state, ASIDE_OPEN)
     for digit in range(digits - 1, -1, -1):
-        _put(out, state, 48 + number // 10**digit % 10)
+        _put(out, state, ZERO + number // 10**digit % 10)
     _put(out, state, ASIDE_CLOSE)
     state[PIECES] += 1
 
 
 @_inner
 def _open(token, out, state, stack):
-    kind, start, end = token[0], token[1], token[2]
-    _push(state, stack, kind, end - start if kind == BRACES else 0, token[3] if kind == LINK else 0)
+    kind, start, end = token[KIND], token[START], token[END]
+    _push(state, stack, kind, end - start if kind == BRACES else 0, token[FROM] if kind == LINK else 0)
     if kind == BRACES:
-        state[OPEN_BRACES] += 1
+        state[BRACE_FRAMES] += 1
     elif kind == LINK:
         _put(out, state, GONE)
         _put(out, state, GONE)
     elif kind == VARIANT:
-        _put(out, state, 45)
-        _put(out, state, 123)
+        _put(out, state, HYPHEN)
+        _put(out, state, OPEN_BRACE)
 
 
 @_inner
 def _take(token, text, out, state, stack):
     """Take one token; DONE, or why not."""
-    kind, start, end = token[0], token[1], token[2]
+    kind, start, end = token[KIND], token[START], token[END]
     if kind == HOLE:
         _put(out, state, CUT)
         state[PIECES] += 1
     elif kind == PLAIN:
         _copy(text, start, end, out, state)
     elif kind == NOWIKI:
-        _put_aside(out, state, token[3])
+        _put_aside(out, state, token[FROM])
     elif kind == END_BRACES:
         state[RUN] = end - start
     elif kind == END_LINK:
@@ -233,7 +236,7 @@ def cut(text, tokens, out, state, stack, idle):
         tokens: see tokens.py; a LINK's fourth column says whether it is dropped, that of NOWIKI its number.
         out: at least as long as the text.
         state: STATE_SIZE numbers, 0 at first.
-        stack: room for frames, (most, COLUMNS).
+        stack: room for frames, (most, FRAME_COLUMNS).
         idle: names of templates that stand for no words, each in its slot: its length, then its code points.
     """
     while state[TOKEN] < len(tokens) or state[RUN]:
@@ -242,9 +245,9 @@ def cut(text, tokens, out, state, stack, idle):
                 return EXPAND
             continue
         token = tokens[state[TOKEN]]
-        if token[1] > state[POSITION]:
-            _copy(text, state[POSITION], token[1], out, state)
-        state[POSITION] = token[2]
+        if token[START] > state[POSITION]:
+            _copy(text, state[POSITION], token[START], out, state)
+        state[POSITION] = token[END]
         state[TOKEN] += 1
         outcome = _take(token, text, out, state, stack)
         if outcome != DONE:

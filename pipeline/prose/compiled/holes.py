@@ -7,10 +7,15 @@ Arrays: `source` and `out` uint32, `classes` uint8, `lines` int64. Every index i
 
 from numba import njit
 
-SPACE, FILL, WORD, CLOSES = 1, 16, 32, 128  # bits of `classes`, see page.py; CLOSES: no space is before it
-CUT, ASIDE, GIVE_UP = 3, 1, -1
-_OPENING, _CLOSING = (40, 0xFF08), (41, 0xFF09)
-_PAIRED = (91, 93, 123, 125, 39)
+CLASSED = 1 << 16  # code points below have a class
+IS_SPACE, IS_FILL, IS_WORD, IS_CLOSING = 1, 16, 32, 64  # bits of `classes`, see page.py; IS_CLOSING: no space before it
+ASIDE_OPEN, CUT = 1, 3  # see prose/signs.py
+GIVE_UP = -1
+LEVEL, START, END = range(3)  # columns of `lines`, see marks.py
+TAB, LINE_FEED, SPACE, NO_BREAK_SPACE, OPEN_BRACKET, CLOSE_BRACKET = map(ord, "\t\n \u00a0[]")
+_OPENING, _CLOSING = tuple(map(ord, "(（")), tuple(map(ord, ")）"))
+_STOPS = tuple(map(ord, ".。"))
+MARKS = tuple(map(ord, "[]{}'"))
 
 _inner = njit(boundscheck=True)
 _compiled = njit(cache=True, nogil=True, boundscheck=True)  # kept between runs, inner functions and all
@@ -18,12 +23,12 @@ _compiled = njit(cache=True, nogil=True, boundscheck=True)  # kept between runs,
 
 @_inner
 def _is(char, bit, classes):
-    return char < 65536 and classes[char] & bit != 0
+    return char < CLASSED and classes[char] & bit != 0
 
 
 @_inner
 def _fill_end(line, at, size, classes):
-    while at < size and _is(line[at], FILL, classes):
+    while at < size and _is(line[at], IS_FILL, classes):
         at += 1
     return at
 
@@ -59,7 +64,7 @@ def _empty_brackets(line, size, classes):
 def _start(line, size, classes):
     """Where a line starts if a cut has left nothing but separators and full stops at its start."""
     at = 0
-    while at < size and (_is(line[at], FILL, classes) or line[at] == 46 or line[at] == 0x3002):
+    while at < size and (_is(line[at], IS_FILL, classes) or line[at] in _STOPS):
         at += 1
     return at if _has_cut(line, 0, at) else 0
 
@@ -67,10 +72,10 @@ def _start(line, size, classes):
 @_inner
 def _put(out, length, char):
     """Append to a line: of spaces and tabs in a row one space."""
-    if char == 32 or char == 9:
-        if length and out[length - 1] == 32:
+    if char in (SPACE, TAB):
+        if length and out[length - 1] == SPACE:
             return length
-        char = 32
+        char = SPACE
     out[length] = char
     return length + 1
 
@@ -78,17 +83,17 @@ def _put(out, length, char):
 @_inner
 def _hole(line, start, end, size, out, length, classes):
     """Append what is left of a run of spaces, separators and cuts: the first separator, and a space for spaces."""
-    if end < size and _is(line[end], CLOSES, classes):
+    if end < size and _is(line[end], IS_CLOSING, classes):
         return length
     for at in range(start, end):
         char = line[at]
-        if char != 32 and char != 9 and char != 0xA0 and char != CUT:
+        if char != SPACE and char != TAB and char != NO_BREAK_SPACE and char != CUT:
             length = _put(out, length, char)
             break
     if end < size:
         for at in range(start, end):
-            if _is(line[at], SPACE, classes):
-                return _put(out, length, 32)
+            if _is(line[at], IS_SPACE, classes):
+                return _put(out, length, SPACE)
     return length
 
 
@@ -98,8 +103,8 @@ def _close_holes(line, size, out, classes):
     at, length = _start(line, size, classes), 0
     while at < size:
         char = line[at]
-        lone = at + 1 < size and char != CUT and not _is(line[at + 1], FILL, classes)
-        if lone or not _is(char, FILL, classes):
+        lone = at + 1 < size and char != CUT and not _is(line[at + 1], IS_FILL, classes)
+        if lone or not _is(char, IS_FILL, classes):
             length = _put(out, length, char)
             at += 1
             continue
@@ -109,9 +114,9 @@ def _close_holes(line, size, out, classes):
         if not _has_cut(line, at, end):
             for kept in range(at, end):
                 length = _put(out, length, line[kept])
-        elif before == after and before in _PAIRED:
+        elif before == after and before in MARKS:
             return GIVE_UP  # what a cut keeps apart, and may be markup if joined
-        elif not (before in _OPENING or before == 91 or after in _CLOSING or after == 93):
+        elif not (before in _OPENING or before == OPEN_BRACKET or after in _CLOSING or after == CLOSE_BRACKET):
             length = _hole(line, at, end, size, out, length, classes)
         at = end
     return length
@@ -125,11 +130,11 @@ def _tidy(line, size, out, classes):
     for at in range(size):
         char = line[at]
         cut |= char == CUT
-        aside |= char == ASIDE
-        brackets |= char == 40 or char == 0xFF08
-        far |= char >= 65536  # has no class
-        kinds |= classes[char] if char < 65536 else 0
-    words = kinds & WORD != 0
+        aside |= char == ASIDE_OPEN
+        brackets |= char in _OPENING
+        far |= char >= CLASSED  # has no class
+        kinds |= classes[char] if char < CLASSED else 0
+    words = kinds & IS_WORD != 0
     if aside or (cut and far and not words):
         return GIVE_UP, GIVE_UP
     had_cut = cut
@@ -149,9 +154,9 @@ def _tidy(line, size, out, classes):
     if had_cut and not words:
         length = 0
     start = 0
-    while start < length and _is(out[start], SPACE, classes):
+    while start < length and _is(out[start], IS_SPACE, classes):
         start += 1
-    while start < length and _is(out[length - 1], SPACE, classes):
+    while start < length and _is(out[length - 1], IS_SPACE, classes):
         length -= 1
     return start, length
 
@@ -166,11 +171,11 @@ def tidy_lines(source, lines, out, classes):
         source: all lines.
         lines: (lines, at least 3), their levels, starts and ends.
         out: as long as the source and one more for each line.
-        classes: (65536).
+        classes: (CLASSED).
     """
     count = length = 0
     for number in range(len(lines)):
-        level, begin, end = lines[number, 0], lines[number, 1], lines[number, 2]
+        level, begin, end = lines[number, LEVEL], lines[number, START], lines[number, END]
         size = end - begin if level != GIVE_UP else 0
         line = source[begin : begin + size]
         had_cut = _has_cut(line, 0, size)
@@ -182,9 +187,9 @@ def tidy_lines(source, lines, out, classes):
         for at in range(start, stop if start else 0):
             out[length + at - start] = out[length + at]
         length += stop - start
-        out[length] = 10
+        out[length] = LINE_FEED
         length += 1
         lines[count] = lines[number]
-        lines[count, 0] = level
+        lines[count, LEVEL] = level
         count += 1
     return count, length

@@ -10,30 +10,50 @@ Whatever else there is makes `_show` give up on a line, and Python reads it. Arr
 import numpy as np
 from numba import njit
 
-SPACE, MARK = 1, 8  # bits of `classes`, see page.py; MARK: one of [ ] { } < & :
-CUT, GIVE_UP = 3, -1
+CLASSED = 1 << 16  # code points below have a class
+IS_SPACE, IS_MARK = 1, 8  # bits of `classes`, see page.py; IS_MARK: one of [ ] { } < & :
+ASIDE_OPEN, CUT = 1, 3  # see prose/signs.py
+GIVE_UP = -1
+LEVEL, START, END = range(3)  # columns of `lines`, see marks.py
+ASCII = 128  # code points below
+LOWER_CASE = 32  # the bit that makes an ASCII letter small
+SPACE, QUOTE, HASH, AMPERSAND, APOSTROPHE, ASTERISK, HYPHEN, SLASH = map(ord, " \"#&'*-/")
+COLON, SEMICOLON, LESS, EQUALS, GREATER, UNDERSCORE = map(ord, ":;<=>_")
+OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, BAR, CLOSE_BRACE = map(ord, "[]{|}")
+ZERO, NINE, UPPER_A, UPPER_Z, LOWER_A, LOWER_Z = map(ord, "09AZaz")
 # Places in `state`: in `source` and `out`; whether a link's text and an address's label are open, and where the text
 # starts; how many tags are open; up to where no entity is in an address.
-AT, LENGTH, IN_LINK, IN_LABEL, LINK_TEXT, DEPTH, NO_ENTITY, STATE_SIZE = range(8)
+AT, WRITTEN, IN_LINK, IN_LABEL, LINK_TEXT, OPEN_TAGS, NO_ENTITY, _STATE_SIZE = range(8)
 MAX_DEPTH, MAX_NAME = 15, 8
-_NOT_IN_TITLE = (91, 123, 125, 60, 62)  # [ { } < >
-_URI_END = (32, 91, 93, 60, 62, 34)  # space [ ] < > "
-_HTTP = (104 << 21) | (116 << 14) | (116 << 7) | 112  # as `_name`
-_HTTPS = (_HTTP << 7) | 115
-_SCHEME_STARTS = (98, 103, 109, 110, 115, 116, 117, 120)  # bitcoin geo m.. news s.. tel urn xmpp: need no slashes
+MARKS = tuple(map(ord, "[]{}'"))
+_LINE_MARKS = tuple(map(ord, "=*#:;"))
+_NOT_IN_TITLE = tuple(map(ord, "[{}<>"))
+_URI_END = tuple(map(ord, ' []<>"'))
+_SCHEME_STARTS = tuple(map(ord, "bgmnstux"))  # bitcoin geo m.. news s.. tel urn xmpp: need no slashes
 
 _inner = njit(boundscheck=True)
 _compiled = njit(cache=True, nogil=True, boundscheck=True)  # kept between runs, inner functions and all
 
 
+def name_key(name: str) -> int:
+    """A name as a number, 7 bits for each of its characters: what `_name` reads from a line."""
+    found = 0
+    for char in name:
+        found = found << 7 | ord(char)
+    return found
+
+
+_HTTP, _HTTPS = name_key("http"), name_key("https")
+
+
 @_inner
 def _is_space(char, classes):
-    return char < 65536 and classes[char] & SPACE != 0
+    return char < CLASSED and classes[char] & IS_SPACE != 0
 
 
 @_inner
 def _is_letter(char):
-    return 65 <= char <= 90 or 97 <= char <= 122
+    return UPPER_A <= char <= UPPER_Z or LOWER_A <= char <= LOWER_Z
 
 
 @_inner
@@ -51,9 +71,9 @@ def _search(keys, key):
 
 @_inner
 def _name(source, at, size):
-    """Letters and digits from a place on: (where they end, their key: 7 bits each; -1 if there are too many)."""
+    """Letters and digits from a place on: (where they end, their `name_key`; -1 if there are too many)."""
     key, end = 0, at
-    while end < size and (_is_letter(source[end]) or 48 <= source[end] <= 57):
+    while end < size and (_is_letter(source[end]) or ZERO <= source[end] <= NINE):
         key = key << 7 | int(source[end]) if end - at < MAX_NAME else key
         end += 1
     return end, key if end - at <= MAX_NAME else -1
@@ -61,18 +81,18 @@ def _name(source, at, size):
 
 @_inner
 def _put(out, state, char):
-    out[state[LENGTH]] = char
-    state[LENGTH] += 1
+    out[state[WRITTEN]] = char
+    state[WRITTEN] += 1
 
 
 @_inner
 def _entity(source, size, out, state, entities):
     at = state[AT]
-    if at + 1 < size and source[at + 1] == 35:
+    if at + 1 < size and source[at + 1] == HASH:
         return False
     end, key = _name(source, at + 1, size)
-    if end == at + 1 or end == size or source[end] != 59:
-        _put(out, state, 38)
+    if end == at + 1 or end == size or source[end] != SEMICOLON:
+        _put(out, state, AMPERSAND)
         state[AT] += 1
         return True
     place = _search(entities[0], key)
@@ -87,34 +107,34 @@ def _entity(source, size, out, state, entities):
 def _tag(source, size, state, opened, inline):
     """Take a tag that shows nothing; those that are open must close in the reverse order, inside what they are in."""
     at = state[AT] + 1
-    closes = at < size and source[at] == 47
+    closes = at < size and source[at] == SLASH
     end, key = _name(source, at + 1 if closes else at, size)
-    if end >= size or source[end] != 62 or _search(inline, key) < 0:
+    if end >= size or source[end] != GREATER or _search(inline, key) < 0:
         return False
     state[AT] = end + 1
     inside = state[IN_LINK] + state[IN_LABEL]
-    depth = state[DEPTH]
+    depth = state[OPEN_TAGS]
     if closes:
-        state[DEPTH] -= 1
+        state[OPEN_TAGS] -= 1
         return depth > 0 and opened[depth - 1, 0] == key and opened[depth - 1, 1] == inside
     if depth == MAX_DEPTH:
         return False
     opened[depth, 0], opened[depth, 1] = key, inside
-    state[DEPTH] += 1
+    state[OPEN_TAGS] += 1
     return True
 
 
 @_inner
 def _may_be_address(source, start, end):
     """Whether a link's title starts as an address does."""
-    if source[start] == 47:
+    if source[start] == SLASH:
         return True
     at = start
     while at < end and _is_letter(source[at]):
         at += 1
-    if at == end or source[at] != 58:
+    if at == end or source[at] != COLON:
         return False
-    return at == start or source[start] | 32 in _SCHEME_STARTS or (at + 1 < end and source[at + 1] == 47)
+    return at == start or source[start] | LOWER_CASE in _SCHEME_STARTS or (at + 1 < end and source[at + 1] == SLASH)
 
 
 @_inner
@@ -122,29 +142,34 @@ def _link(source, size, out, state, classes):
     """Take a link's title: all of a link without a text, which shows it, else up to the bar."""
     start = state[AT] + 2
     end, blank, plain = start, True, True
-    while end < size and source[end] != 124 and source[end] != 93:
+    while end < size and source[end] != BAR and source[end] != CLOSE_BRACKET:
         char = source[end]
         if char in _NOT_IN_TITLE:
             return False
         blank = blank and _is_space(char, classes)
-        plain = plain and char != 58 and char != 38
+        plain = plain and char != COLON and char != AMPERSAND
         end += 1
     if end == size or blank or state[IN_LINK] or state[IN_LABEL] or _may_be_address(source, start, end):
         return False
-    if source[end] == 124:
+    if source[end] == BAR:
         state[IN_LINK], state[LINK_TEXT], state[AT] = 1, end + 1, end + 1
         return True
-    if not plain or end + 1 == size or source[end + 1] != 93 or (end + 2 < size and source[end + 2] == 93):
+    if (
+        not plain
+        or end + 1 == size
+        or source[end + 1] != CLOSE_BRACKET
+        or (end + 2 < size and source[end + 2] == CLOSE_BRACKET)
+    ):
         return False
     state[AT] = end + 2
     while _is_space(source[start], classes):
         start += 1
     while _is_space(source[end - 1], classes):
         end -= 1
-    while start < end and source[start] == 35:
+    while start < end and source[start] == HASH:
         start += 1
     for at in range(start, end):
-        _put(out, state, 32 if source[at] == 95 else source[at])
+        _put(out, state, SPACE if source[at] == UNDERSCORE else source[at])
     return True
 
 
@@ -153,23 +178,23 @@ def _address(source, size, out, state):
     """Take a bracket: text, or an address up to its label, or all of one without a label."""
     at = state[AT]
     end, scheme = _name(source, at + 1, size)
-    slashes = end + 2 < size and source[end] == 58 and source[end + 1] == 47 and source[end + 2] == 47
+    slashes = end + 2 < size and source[end] == COLON and source[end + 1] == SLASH and source[end + 2] == SLASH
     if not slashes:
-        if end < size and (source[end] == 58 or (end == at + 1 and source[end] == 47)):
+        if end < size and (source[end] == COLON or (end == at + 1 and source[end] == SLASH)):
             return False
-        _put(out, state, 91)
+        _put(out, state, OPEN_BRACKET)
         state[AT] += 1
         return True
     if scheme not in (_HTTP, _HTTPS):
         return False
     start = end = end + 3
-    while end < size and source[end] != 32 and source[end] != 93:
-        if source[end] in _URI_END or source[end] == 123:
+    while end < size and source[end] != SPACE and source[end] != CLOSE_BRACKET:
+        if source[end] in _URI_END or source[end] == OPEN_BRACE:
             return False
         end += 1
     if end in (size, start):
         return False
-    if source[end] == 32:
+    if source[end] == SPACE:
         state[IN_LABEL] = 2
     else:
         _put(out, state, CUT)
@@ -180,8 +205,8 @@ def _address(source, size, out, state):
 @_inner
 def _closing_bracket(source, size, out, state, opened, classes):
     at = state[AT]
-    double = at + 1 < size and source[at + 1] == 93
-    if state[DEPTH] and state[IN_LINK] + state[IN_LABEL] and opened[state[DEPTH] - 1, 1]:
+    double = at + 1 < size and source[at + 1] == CLOSE_BRACKET
+    if state[OPEN_TAGS] and state[IN_LINK] + state[IN_LABEL] and opened[state[OPEN_TAGS] - 1, 1]:
         return False  # a tag that goes on beyond what it is in
     if state[IN_LINK]:
         first = state[LINK_TEXT]
@@ -189,12 +214,12 @@ def _closing_bracket(source, size, out, state, opened, classes):
             first += 1
         state[IN_LINK] = 0
         state[AT] += 2
-        return double and first < at and not (at + 2 < size and source[at + 2] == 93)
+        return double and first < at and not (at + 2 < size and source[at + 2] == CLOSE_BRACKET)
     state[AT] += 1
     if state[IN_LABEL]:
         state[IN_LABEL] = 0
         return not double
-    _put(out, state, 93)
+    _put(out, state, CLOSE_BRACKET)
     return not double
 
 
@@ -205,11 +230,11 @@ def _colon(source, size, out, state, classes):
     if at > 0 and at >= state[NO_ENTITY] and _is_letter(source[at - 1]):
         end = at + 1
         while end < size and source[end] not in _URI_END:
-            if source[end] == 38:
+            if source[end] == AMPERSAND:
                 return False
             end += 1
         state[NO_ENTITY] = end
-    _put(out, state, 58)
+    _put(out, state, COLON)
     state[AT] += 1
     return at > 0
 
@@ -220,13 +245,13 @@ def _has_markup(source, size):
     markup, stray = 0, False
     for at in range(size):
         char = source[at]
-        if char == 91 or char == 60 or char == 38:
+        if char in (OPEN_BRACKET, LESS, AMPERSAND):
             markup = 1
-        elif char == 123 or char == 125:
-            stray = stray or (at + 1 < size and (source[at + 1] == char or source[at + 1] == 124))
-        elif char == 93 and not markup:
-            stray = stray or (at + 1 < size and source[at + 1] == 93)
-        elif char == 1:
+        elif char in (OPEN_BRACE, CLOSE_BRACE):
+            stray = stray or (at + 1 < size and (source[at + 1] == char or source[at + 1] == BAR))
+        elif char == CLOSE_BRACKET and not markup:
+            stray = stray or (at + 1 < size and source[at + 1] == CLOSE_BRACKET)
+        elif char == ASIDE_OPEN:
             return GIVE_UP
     return GIVE_UP if stray else markup
 
@@ -237,7 +262,7 @@ def _has_pair(out, size):
     found = False
     for at in range(1, size):
         char = out[at]
-        found |= char == out[at - 1] and (char == 39 or char == 91 or char == 93 or char == 123 or char == 125)
+        found |= char == out[at - 1] and char in MARKS
     return found
 
 
@@ -250,35 +275,33 @@ def _show(source, size, out, state, opened, classes, entities, inline):
             out[at] = source[at]
         return size if markup == 0 else GIVE_UP
     state[:] = 0
-    if source[0] in (61, 42, 35, 58, 59) or (
-        source[0] == 45 and size > 3 and source[1] == source[2] == source[3] == 45
-    ):
+    if source[0] in _LINE_MARKS or (source[0] == HYPHEN and size > 3 and source[1] == source[2] == source[3] == HYPHEN):
         return GIVE_UP  # a mark for whole lines
     while state[AT] < size:
         at = state[AT]
         char = source[at]
         known = True
-        if char >= 128 or not classes[char] & MARK or char == 123 or char == 125:
+        if char >= ASCII or not classes[char] & IS_MARK or char in (OPEN_BRACE, CLOSE_BRACE):
             _put(out, state, char)
             state[AT] += 1
-        elif char == 91:
-            if at + 1 < size and source[at + 1] == 91:
+        elif char == OPEN_BRACKET:
+            if at + 1 < size and source[at + 1] == OPEN_BRACKET:
                 known = _link(source, size, out, state, classes)
             else:
                 known = not state[IN_LINK] and not state[IN_LABEL] and _address(source, size, out, state)
-        elif char == 93:
+        elif char == CLOSE_BRACKET:
             known = _closing_bracket(source, size, out, state, opened, classes)
-        elif char == 60:
+        elif char == LESS:
             known = _tag(source, size, state, opened, inline)
-        elif char == 38:
+        elif char == AMPERSAND:
             known = _entity(source, size, out, state, entities)
         else:
             known = _colon(source, size, out, state, classes)
         if not known:
             return GIVE_UP
-    if state[IN_LINK] or state[IN_LABEL] or state[DEPTH] or _has_pair(out, state[LENGTH]):
+    if state[IN_LINK] or state[IN_LABEL] or state[OPEN_TAGS] or _has_pair(out, state[WRITTEN]):
         return GIVE_UP
-    return state[LENGTH]
+    return state[WRITTEN]
 
 
 @_compiled
@@ -289,20 +312,20 @@ def show_lines(source, lines, out, classes, entities, inline):
         source: all lines.
         lines: (lines, at least 3), their levels, starts and ends.
         out: as long as the source.
-        classes: (65536).
-        entities: (2, entities), sorted: the key of each (see `_name`), and its code point.
-        inline: sorted keys of tags that show nothing.
+        classes: (CLASSED).
+        entities: (2, entities), sorted: the `name_key` of each, and its code point.
+        inline: sorted `name_key`s of tags that show nothing.
     """
-    state, opened = np.zeros(STATE_SIZE, np.int64), np.zeros((MAX_DEPTH, 2), np.int64)
+    state, opened = np.zeros(_STATE_SIZE, np.int64), np.zeros((MAX_DEPTH, 2), np.int64)
     length = 0
     for line in lines:
-        if line[0] == GIVE_UP:
+        if line[LEVEL] == GIVE_UP:
             continue
-        size = line[2] - line[1]
+        size = line[END] - line[START]
         written = out[length : length + size]
-        shown = _show(source[line[1] : line[2]], size, written, state, opened, classes, entities, inline)
+        shown = _show(source[line[START] : line[END]], size, written, state, opened, classes, entities, inline)
         if shown == GIVE_UP:
-            line[0] = GIVE_UP
+            line[LEVEL] = GIVE_UP
             continue
-        line[1], line[2] = length, length + shown
+        line[START], line[END] = length, length + shown
         length += shown

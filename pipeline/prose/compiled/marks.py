@@ -8,8 +8,14 @@ Arrays: `text` and `out` uint32, `classes` uint8, all others int64. Every index 
 import numpy as np
 from numba import njit
 
-SPACE, CUT, GIVE_UP = 1, 3, -1  # SPACE: a bit of `classes`, see page.py
-LEVEL, START, END, NUMBER, COLUMNS = range(5)  # columns of `lines`; NUMBER: of the line in the text
+CLASSED = 1 << 16  # code points below have a class
+IS_SPACE = 1  # a bit of `classes`, see page.py
+CUT = 3  # see prose/signs.py
+GIVE_UP = -1
+TAB, LINE_FEED, SPACE, HASH, APOSTROPHE, ASTERISK, HYPHEN = map(ord, "\t\n #'*-")
+COLON, SEMICOLON, EQUALS, BAR = map(ord, ":;=|")
+_LIST_MARKS = (ASTERISK, HASH, COLON, SEMICOLON)
+LEVEL, START, END, NUMBER, LINE_COLUMNS = range(5)  # columns of `lines`; NUMBER: of the line in the text
 MAX_RUNS = 400
 
 _inner = njit(boundscheck=True)
@@ -18,12 +24,12 @@ _compiled = njit(cache=True, nogil=True, boundscheck=True)  # kept between runs,
 
 @_inner
 def _is_blank(char):
-    return char == 32 or char == 9 or char == CUT
+    return char in (SPACE, TAB, CUT)
 
 
 @_inner
 def _is_space(char, classes):
-    return char < 65536 and classes[char] & SPACE != 0
+    return char < CLASSED and classes[char] & IS_SPACE != 0
 
 
 @_inner
@@ -46,8 +52,8 @@ def _after(text, start, end, chars):
 @_inner
 def _heading(text, start, end, classes):
     """The level of a heading, and the place of its words."""
-    lead, trail = _after(text, start, end, (61,)) - start, 0
-    while trail < end - start and text[end - 1 - trail] == 61:
+    lead, trail = _after(text, start, end, (EQUALS,)) - start, 0
+    while trail < end - start and text[end - 1 - trail] == EQUALS:
         trail += 1
     level = min(lead, trail, 6, (end - start - 1) // 2)
     start, end = start + level, end - level
@@ -67,16 +73,16 @@ def _words(text, start, end, classes):
             if text[at] == CUT:
                 return GIVE_UP, start, end
         return 0, start, start
-    if text[first] == 61 and text[last - 1] == 61 and last - first > 2:
+    if text[first] == EQUALS and text[last - 1] == EQUALS and last - first > 2:
         return _heading(text, first, last, classes)
-    if text[first] == 124:
+    if text[first] == BAR:
         return GIVE_UP, start, end
-    if last - first > 3 and text[first] == text[first + 1] == text[first + 2] == text[first + 3] == 45:
-        start, end = _after(text, first, last, (45,)), last
+    if last - first > 3 and text[first] == text[first + 1] == text[first + 2] == text[first + 3] == HYPHEN:
+        start, end = _after(text, first, last, (HYPHEN,)), last
         if start == end:
             return GIVE_UP, start, end
-    if text[start] in (42, 35, 58, 59):
-        start = _after(text, start, end, (42, 35, 58, 59))
+    if text[start] in _LIST_MARKS:
+        start = _after(text, start, end, _LIST_MARKS)
         first, last = _stripped(text, start, end)
         if first == last:
             return GIVE_UP, start, end
@@ -89,10 +95,10 @@ def _quotes(text, start, end, runs, classes):
     count, at, bold, italic = 0, start, 0, 0
     chosen, rank = -1, 0  # of the bolds, the one that is an apostrophe and italic if both are left open
     while at < end:
-        if text[at] != 39 or at + 1 == end or text[at + 1] != 39:
+        if text[at] != APOSTROPHE or at + 1 == end or text[at + 1] != APOSTROPHE:
             at += 1
             continue
-        after = _after(text, at, end, (39,))
+        after = _after(text, at, end, (APOSTROPHE,))
         if count == MAX_RUNS:
             return GIVE_UP
         mark = 3 if after - at == 4 else min(after - at, 5)
@@ -119,15 +125,15 @@ def take_marks(text, out, lines, classes):
     Args:
         text: a page.
         out: at least as long.
-        lines: (line feeds of the text + 1, COLUMNS). A line's level is that of a heading, else 0, or GIVE_UP.
-        classes: (65536).
+        lines: (line feeds of the text + 1, LINE_COLUMNS). A line's level is that of a heading, else 0, or GIVE_UP.
+        classes: (CLASSED).
     """
     runs = np.zeros((MAX_RUNS, 3), np.int64)
     count, number, length, start, size = 0, -1, 0, 0, len(text)
     while start <= size:
         number += 1
         stop = start
-        while stop < size and text[stop] != 10:
+        while stop < size and text[stop] != LINE_FEED:
             stop += 1
         level, first, last = _words(text, start, stop, classes)
         start = stop + 1
@@ -145,7 +151,7 @@ def take_marks(text, out, lines, classes):
             if run < found:
                 first = runs[run, 1]
                 if runs[run, 2]:
-                    out[length] = 39
+                    out[length] = APOSTROPHE
                     length += 1
         line[END] = length
     return count

@@ -25,7 +25,6 @@ from pipeline.prose.templates import expand, is_known, variant
 Codes = NDArray[np.uint32]
 Numbers = NDArray[np.int64]
 MODULES = (tokens, cut, marks, lines, holes)
-LINE_FEED = ord("\n")
 MAX_FRAMES = 4096
 IDLE_NAMES, IDLE_CHARS = 4096, 40  # room for names of templates that stand for no words
 _NO_INLINE = frozenset(["wbr"])  # has no end
@@ -35,7 +34,7 @@ class _Room(threading.local):
     """What a thread uses for page after page: compiled code lets others run beside it."""
 
     def __init__(self) -> None:
-        self.stack: Numbers = np.empty((MAX_FRAMES, cut.COLUMNS), np.int64)
+        self.stack: Numbers = np.empty((MAX_FRAMES, cut.FRAME_COLUMNS), np.int64)
         self.idle: Numbers = np.zeros((IDLE_NAMES, 1 + IDLE_CHARS), np.int64)
 
 
@@ -90,14 +89,14 @@ def cut_page(text: str, site: Site) -> tuple[str, list[str]] | None:
 
 
 def tokenize(codes: Codes) -> tuple[Numbers, list[int]] | None:
-    """The tokens of a page, (tokens, COLUMNS), and the numbers of those that Python has to look at.
+    """The tokens of a page, (tokens, TOKEN_COLUMNS), and the numbers of those that Python has to look at.
 
     None: the name of a tag is written with letters that only Python knows how to compare.
 
     Args:
         codes: a page without control characters.
     """
-    rows, names = np.empty((len(codes) // 2 + 2, tokens.COLUMNS), np.int64), _tag_names()
+    rows, names = np.empty((len(codes) // 2 + 2, tokens.TOKEN_COLUMNS), np.int64), _tag_names()
     asks = np.empty(len(rows), np.int64)
     finds = np.full((tokens.FIRST_NAME + len(names), 2), -1, np.int64)
     try:
@@ -114,8 +113,8 @@ def _cut(codes: Codes, rows: Numbers, site: Site) -> str | None:
     while outcome := cut.cut(codes, rows, out, state, stack, idle):
         if outcome == cut.TOO_DEEP:
             return None
-        length = int(state[cut.LENGTH])
-        content = _without_gone(out[state[cut.FROM] : state[cut.TO]])
+        _, position, length, *_, first, last = state.tolist()
+        content = _without_gone(out[first:last])
         if outcome == cut.EXPAND:
             answer = expand(content)
             if answer is None:
@@ -124,13 +123,13 @@ def _cut(codes: Codes, rows: Numbers, site: Site) -> str | None:
         else:
             answer = variant(content, site.language) or CUT
         answered = to_codes(answer)
-        needed = length + len(answered) + len(codes) - int(state[cut.POSITION])
+        needed = length + len(answered) + len(codes) - position
         if needed > len(out):
             out = np.concatenate([out, np.empty(needed, np.uint32)])
         out[length : length + len(answered)] = answered
         state[cut.LENGTH] += len(answered)
     opened = stack[: state[cut.DEPTH]]
-    if len(opened) and np.any((opened[:, cut.KIND] == cut.TABLE) | (opened[:, cut.DROP] == 1)):
+    if len(opened) and np.any((opened[:, cut.FRAME_KIND] == cut.TABLE) | (opened[:, cut.DROP] == 1)):
         return None  # never closed, and not to be shown
     return _without_gone(out[: state[cut.LENGTH]])
 
@@ -167,10 +166,10 @@ def take_marks(codes: Codes) -> tuple[Codes, Numbers]:
     """`prose.lines.take_marks` of each line of a page.
 
     Returns:
-        The lines that stay, one after the other without line feeds, and their places, (lines, marks.COLUMNS).
+        The lines that stay, one after the other without line feeds, and their places, (lines, marks.LINE_COLUMNS).
     """
     out = np.empty(len(codes), np.uint32)
-    places = np.empty((np.count_nonzero(codes == LINE_FEED) + 1, marks.COLUMNS), np.int64)
+    places = np.empty((np.count_nonzero(codes == marks.LINE_FEED) + 1, marks.LINE_COLUMNS), np.int64)
     return out, places[: marks.take_marks(codes, out, places, classes())]
 
 
@@ -216,41 +215,33 @@ def _tag_names() -> Numbers:
     return rows
 
 
-def _key(name: str) -> int:
-    """See `lines._name`."""
-    key = 0
-    for char in name:
-        key = key << 7 | ord(char)
-    return key
-
-
 @cache
 def _entities() -> Numbers:
     """Those that mwparserfromhell knows: the names of HTML 4."""
-    known = sorted((_key(name), code) for name, code in html.entities.name2codepoint.items())
+    known = sorted((lines.name_key(name), code) for name, code in html.entities.name2codepoint.items())
     return np.array(known, np.int64).T.copy()
 
 
 @cache
 def _inline() -> Numbers:
-    return np.array(sorted(_key(n) for n in INLINE - _NO_INLINE if len(n) <= lines.MAX_NAME), np.int64)
+    return np.array(sorted(lines.name_key(n) for n in INLINE - _NO_INLINE if len(n) <= lines.MAX_NAME), np.int64)
 
 
 @cache
 def classes() -> NDArray[np.uint8]:
-    """The classes of the code points below 65536, as bits."""
-    bits = np.zeros(65536, np.uint8)
+    """The classes of the code points below CLASSED, as bits."""
+    bits = np.zeros(tokens.CLASSED, np.uint8)
 
     def mark(bit: int, chars: Sequence[str]) -> None:
         bits[[ord(char) for char in chars]] |= bit
 
-    all_chars = [chr(code) for code in range(65536)]
+    all_chars = [chr(code) for code in range(tokens.CLASSED)]
     spaces = [char for char in all_chars if char.isspace()]
-    mark(tokens.SPACE, spaces)
-    mark(tokens.CONTROL, [char for char in all_chars if CONTROL.match(char)])
-    mark(tokens.STARTS, "<{}[]-")
-    mark(lines.MARK, "[]{}<&:")
-    mark(holes.FILL, [*spaces, CUT, *SEPARATORS])
-    mark(holes.WORD, [char for char in all_chars if char.isalnum()])
-    mark(holes.CLOSES, list(NO_SPACE_BEFORE))
+    mark(tokens.IS_SPACE, spaces)
+    mark(tokens.IS_CONTROL, [char for char in all_chars if CONTROL.match(char)])
+    mark(tokens.IS_START, "<{}[]-")
+    mark(lines.IS_MARK, "[]{}<&:")
+    mark(holes.IS_FILL, [*spaces, CUT, *SEPARATORS])
+    mark(holes.IS_WORD, [char for char in all_chars if char.isalnum()])
+    mark(holes.IS_CLOSING, list(NO_SPACE_BEFORE))
     return bits

@@ -20,7 +20,7 @@ LINES = st.lists(st.tuples(st.sampled_from([0, 0, 1, 2, 6]), TORN), max_size=6)
 def tidied(lines: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
     """The number, the level and the text of each line that stays."""
     ends = np.cumsum([len(text) for _, text in lines], dtype=np.int64).tolist()
-    places = np.empty((len(lines), marks.COLUMNS), np.int64)
+    places = np.empty((len(lines), marks.LINE_COLUMNS), np.int64)
     for number, ((level, text), end) in enumerate(zip(lines, ends, strict=True)):
         places[number] = level, end - len(text), end, number
     codes, places = page.tidy_lines(page.to_codes("".join(text for _, text in lines)).copy(), places)
