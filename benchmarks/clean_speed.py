@@ -1,11 +1,11 @@
-"""Dumps in, megabytes of wikitext cleaned in a second of CPU time out: compiled path, slow path and a peer in one run.
+"""Measure how many megabytes of wikitext are cleaned per second of CPU: compiled path, reference path and a peer.
 
     python -m benchmarks.clean_speed enwiki-...-multistream.xml.bz2 ltgwiki-...-multistream.xml.bz2
 
-All in one process and one run, so that the ratios hold on any machine. The peer is mwparserfromhell's `strip_code`,
+All in one process, so that the ratios hold on any machine. The peer is mwparserfromhell's `strip_code`,
 which does less: it keeps tables, captions and what is left of templates. XML: megabytes of the unpacked dump from file
 to clean text, by the compiled path. Left: the share of the wikitext in lines, and of the pages, that the compiled path
-leaves to the slow one.
+leaves to the reference.
 """
 
 import argparse
@@ -20,14 +20,14 @@ from pipeline.articles.article import Article
 from pipeline.articles.site import Site
 from pipeline.prose import clean as clean_module
 from pipeline.prose import lines as lines_module
-from pipeline.prose.clean import clean_fast as clean
-from pipeline.prose.clean import clean_slowly
+from pipeline.prose.clean import clean_by_reference
+from pipeline.prose.clean import clean_compiled as clean
 from pipeline.prose.deadline import Deadline
 from pipeline.settings import SourceSettings
 from pipeline.source.plan import open_source, read_unit
 
 UNIT_BYTES = 10_000_000
-TIMES = 3  # the best counts: what else the machine does only adds
+TIMES = 3  # the best counts, since other work on the machine only adds
 
 
 def main() -> None:
@@ -35,8 +35,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dumps", nargs="+", help="multistream dumps (.xml.bz2) with their indexes beside them")
     args = parser.parse_args()
-    print("| dump | wikitext MB | compiled MB/s | slow MB/s | strip_code MB/s | left of text | of pages | XML MB/s |")
-    print("|---|---|---|---|---|---|---|---|")
+    columns = ["dump", "wikitext MB", "compiled MB/s", "reference MB/s", "strip_code MB/s", "left of text", "of pages"]
+    print(f"| {' | '.join([*columns, 'XML MB/s'])} |\n|{'---|' * (len(columns) + 1)}")
     for path in args.dumps:
         print(_row(path), flush=True)
 
@@ -46,13 +46,13 @@ def _row(path: str) -> str:
     clean(texts[0], site)  # compiles, where that has not been done yet
     megabytes = sum(len(text.encode()) for text in texts) / 1e6
     fast = min(_seconds(lambda text: clean(text, site), texts) for _ in range(TIMES))
-    slow = _seconds(lambda text: clean_slowly(text, site), texts)
+    reference = _seconds(lambda text: clean_by_reference(text, site), texts)
     peer = _seconds(lambda text: mwparserfromhell.parse(text).strip_code(), texts)
     with bz2.open(path) as file:
         xml = sum(len(piece) for piece in iter(lambda: file.read(1 << 20), b"")) / 1e6
     text_left, pages_left = _left(texts, site)
     return (
-        f"| {path.rsplit('/', 1)[-1]} | {megabytes:.1f} | {megabytes / fast:.1f} | {megabytes / slow:.1f} |"
+        f"| {path.rsplit('/', 1)[-1]} | {megabytes:.1f} | {megabytes / fast:.1f} | {megabytes / reference:.1f} |"
         f" {megabytes / peer:.1f} | {text_left:.2%} | {pages_left:.2%} | {xml / (reading + fast):.1f} |"
     )
 
@@ -74,19 +74,19 @@ def _seconds(work: Callable[[str], object], texts: Sequence[str]) -> float:
 
 
 def _left(texts: Sequence[str], site: Site) -> tuple[float, float]:
-    """The share of the text that the compiled path leaves to the slow one line by line, and that of pages it cuts."""
+    """The share of the text that the compiled path leaves to the reference line by line, and the share of pages."""
     lines, pages = 0, 0
-    slow_line, slow_cut = lines_module.take_marks, clean_module.cut
+    take_marks, cut_page = lines_module.take_marks, clean_module.cut
 
     def line(text: str) -> str | None:
         nonlocal lines
         lines += len(text)
-        return slow_line(text)
+        return take_marks(text)
 
     def cut(text: str, site: Site, deadline: Deadline) -> tuple[str, list[str]]:
         nonlocal pages
         pages += 1
-        return slow_cut(text, site, deadline)
+        return cut_page(text, site, deadline)
 
     with mock.patch.object(lines_module, "take_marks", line), mock.patch.object(clean_module, "cut", cut):
         for text in texts:

@@ -1,16 +1,16 @@
-"""Dumps in, a table of what cleaning leaves over, tears open and loses out: exit status 1 when it is too much.
+"""Measure what cleaning leaves over, tears open and loses in dumps; exit status 1 if it is too much.
 
     python -m benchmarks.clean_text enwiki-...-multistream.xml.bz2 ltgwiki-...-multistream.xml.bz2
 
-Three figures for each dump, counted in the clean text of all its articles:
+The table has three figures for each dump, counted in the clean text of all its articles:
 
-- **leftovers** per MB: wikitext that is no prose (quotes of bold and italic, brackets, braces, pipes, tags, comments,
-  entities, magic words, names of files and categories in the language of the edition). Apart from them are counted
-  those that the author wants to be read: in `<nowiki>` or `{{code}}`, or written with entities, as `&lt;b&gt;` is.
-- **holes** per MB: what is no typography, such as "( )", "(, ", " ,", " .", doubled spaces, or "in and" where something
-  stood between the two. Apart from them are counted those that the author typed so: the hole, with CONTEXT characters
-  on each side of it (or a reference, template or comment after it), stands in the wikitext, once link brackets,
-  quotes, tags and entities are taken out of that.
+- **leftovers** per MB: wikitext that is not prose (quotes of bold and italic, brackets, braces, pipes, tags, comments,
+  entities, magic words, names of files and categories in the language of the edition). Counted apart are those that
+  the author wants to be read: in `<nowiki>` or `{{code}}`, or written with entities, as `&lt;b&gt;` is.
+- **holes** per MB: what looks torn, such as "( )", "(, ", " ,", " .", doubled spaces, or "in and" where something stood
+  between the two. Counted apart are those that the author typed so: the hole, with CONTEXT characters on each side of
+  it (or a reference, template or comment after it), stands in the wikitext, once link brackets, quotes, tags and
+  entities are taken out of that.
 - **words** of prose that are kept: the share of the words of the prose paragraphs of `mwparserfromhell.strip_code` that
   are also in the clean text of the same page, as multisets. A prose paragraph is a line of its output with at least
   MIN_WORDS words, an end of a sentence, and no bracket, brace, bar or tag that it has left in. References, tables,
@@ -103,7 +103,7 @@ class Page:
 
     @property
     def badness(self) -> float:
-        """By what the worst pages are told: leftovers, holes, and words lost, each by its limit."""
+        """How bad the page is: leftovers, holes, and words lost, each in units of its limit."""
         return self.leftovers.total() / 5 + self.holes.total() / 20 + (self.words - self.words_kept) / 50
 
 
@@ -242,7 +242,7 @@ def measure_dump(path: str, every: int, worst: int, with_gaps: bool) -> Total:
 
 
 def show(total: Total) -> None:
-    """Print the worst pages of a dump, and what it could not be cleaned of."""
+    """Print the worst pages of a dump, and the articles that could not be cleaned."""
     for page in total.worst:
         if page.badness:
             lost = f", {page.words - page.words_kept} words lost: {' '.join(page.lost)}" if page.lost else ""

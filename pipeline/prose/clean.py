@@ -1,11 +1,12 @@
 """Turn wikitext into prose: headings on lines of their own, paragraphs with their line breaks, one blank line between.
 
-Four steps, each linear in the length of the text: what is no prose is cut (cut.py), marks that belong to lines are
-taken off, mwparserfromhell reads what markup is left (lines.py), and the holes that cuts left are closed (holes.py).
+There are four steps, each linear in the length of the text: cut what is not prose (cut.py); take the marks of headings,
+lists and quotes off the lines, and have mwparserfromhell read what markup is left (lines.py); close the holes that cuts
+leave (holes.py).
 
-There are two paths through them. The slow one is these modules: it says what is right. The fast one (compiled/) does
-the same for what is common, and hands what is rare, a page or a line, to the slow one. Both give the same bytes, which
-the tests hold for real dumps and for whatever hypothesis thinks of, so that a process may take either (fast_path.py).
+There are two paths through them. The reference path is these modules, which define what is right. The compiled path
+(compiled/) does the same for what is common, and leaves what is rare, a page or a line, to the reference. Both give the
+same bytes, so a process may take either (fast_path.py).
 """
 
 import math
@@ -29,42 +30,46 @@ _MAGIC_WORD = re.compile(
 
 
 def clean(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
-    """Turn wikitext into prose. A pure function, in time about linear in the text, whatever it holds.
+    """Turn wikitext into prose: a pure function, in time about linear in the length of any text.
 
     Args:
         wikitext: one page.
         site: whose names of namespaces count.
-        max_seconds: of this thread's CPU time that the slow path may take, about.
+        max_seconds: CPU time of this thread that the reference path may take, about.
 
     Raises:
         TooSlow: it took longer.
+        CompilerError: the compiled path would pay, and numba fails; no fault of this page.
     """
     fast = fast_path(len(wikitext))
     if fast is None:
         try:
-            return clean_slowly(wikitext, site, max_seconds)
-        except TooSlow:  # which the compiled path may not be: what comes out must not depend on when it is there
+            return clean_by_reference(wikitext, site, max_seconds)
+        except TooSlow:  # the compiled path may be in time, and a text must not depend on when it is there
             fast = compiled()
             if fast is None:
                 raise
-    return _clean_by(fast, wikitext, site, max_seconds)
+    return _clean_with(fast, wikitext, site, max_seconds)
 
 
-def clean_fast(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
-    """As `clean`, but by the compiled path where it can be had, however long it takes to compile."""
+def clean_compiled(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
+    """As `clean`, but by the compiled path if there is a compiler, however long it takes to compile."""
     fast = compiled()
-    return clean_slowly(wikitext, site, max_seconds) if fast is None else _clean_by(fast, wikitext, site, max_seconds)
+    if fast is None:
+        return clean_by_reference(wikitext, site, max_seconds)
+    return _clean_with(fast, wikitext, site, max_seconds)
 
 
-def _clean_by(fast: ModuleType, wikitext: str, site: Site, max_seconds: float) -> str:
+def _clean_with(fast: ModuleType, wikitext: str, site: Site, max_seconds: float) -> str:
+    """As `clean`, but by the compiled path; its limit holds for what that leaves to the reference."""
     deadline = Deadline(max_seconds)
     text = wikitext.replace("\r\n", "\n").replace("\r", "\n") if "\r" in wikitext else wikitext
     text, aside = fast.cut_page(text, site) or cut(CONTROL.sub("", text), site, deadline)
     return joined(fast.page_lines(_plain(text), lambda line: prose_lines([line], site, aside, deadline)))
 
 
-def clean_slowly(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
-    """As `clean`, but without the compiled path: what that one is compared to."""
+def clean_by_reference(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
+    """As `clean`, but by the reference path alone."""
     deadline = Deadline(max_seconds)
     text, aside = cut(plain(wikitext), site, deadline)
     return joined(prose_lines(_plain(text).split("\n"), site, aside, deadline))

@@ -1,8 +1,8 @@
-"""Wikitext in, the same out without what is no prose: templates, tables, references, comments, files, categories.
+"""Cut what is not prose out of wikitext: templates, tables, references, comments, files, categories.
 
-One pass over the text with a stack, as MediaWiki's own preprocessor does it, in time linear in its length whatever it
-holds. What is cut leaves the character CUT, so that later steps know where a hole may be. What `<nowiki>` protects
-is set aside under a number between two control characters, which cannot be in the text otherwise.
+This takes one pass over the text with a stack, as in MediaWiki's own preprocessor, so its time is linear in the length
+of any text. A cut leaves the character CUT, so that later steps know where a hole may be. What `<nowiki>` protects is
+set aside under a number between two control characters, which cannot be in the text otherwise.
 """
 
 import html
@@ -48,7 +48,7 @@ class _Kind(Enum):
 
 @dataclass(slots=True)
 class _Frame:
-    """Something opened and not yet closed. What follows it in the output starts at `place + 1`."""
+    """Something opened and not yet closed. What follows it starts at `place + 1` of the output."""
 
     kind: _Kind
     place: int
@@ -92,7 +92,7 @@ class _Cutter:
         return "".join(self.out)
 
     def _token(self, match: re.Match[str]) -> int:
-        """Take one token; returns where to go on."""
+        """Take one token; returns where the text after it starts."""
         mark = match[0]
         if mark == "<!--":
             found = self._find("-->", match.end())
@@ -140,7 +140,7 @@ class _Cutter:
         return self.finders[pattern].after(position)
 
     def _tag(self, match: re.Match[str]) -> int:
-        """An extension tag goes with its content, `<nowiki>` sets it aside, other tags are left to the parser."""
+        """Cut an extension tag with its content, set aside that of `<nowiki>`, and leave other tags to the parser."""
         name = match["tag"].lower()
         if name == "table":
             ends = self._find(">", match.end())
@@ -203,14 +203,14 @@ class _Cutter:
         self._replace(frame.place, CUT if content is None else variant(content, self.site.language) or CUT)
 
     def _close_table(self) -> None:
-        # No link goes on beyond a table's end.
+        # A link ends at the latest with the table that it is in.
         while self.stack and self.stack[-1].kind in (_Kind.LINK, _Kind.VARIANT):
             self.stack.pop()
         if self.stack and self.stack[-1].kind is _Kind.TABLE:
             self._replace(self.stack.pop().place, CUT)
 
     def _unwind(self) -> None:
-        """What was never closed: a table ends with its section, a file with its line, the rest is text."""
+        """End what was never closed: a table with its section, a file with its line; the rest is text."""
         done = 0
         for frame in self.stack:
             if frame.place < done or not (frame.kind is _Kind.TABLE or frame.drop):
@@ -239,7 +239,7 @@ def drops_link(text: str, position: int, site: Site) -> bool:
 
 
 def set_aside(content: str) -> str:
-    """What `<nowiki>` with this content shows."""
+    """The text that `<nowiki>` with this content shows."""
     return CONTROL.sub("", html.unescape(content))
 
 
@@ -249,11 +249,14 @@ def cut(text: str, site: Site, deadline: Deadline) -> tuple[str, list[str]]:
     Args:
         text: wikitext without control characters other than line feed and tab.
         site: whose names of namespaces count.
-        deadline: asked at every token.
+        deadline: checked at every token.
 
     Returns:
         The rest, with CUT where something was, and what `<nowiki>` held: the n-th belongs in the place of
         ASIDE_OPEN, n, ASIDE_CLOSE.
+
+    Raises:
+        TooSlow: there is no time left.
     """
     cutter = _Cutter(text, site, deadline)
     return cutter.run(), cutter.aside

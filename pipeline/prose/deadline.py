@@ -1,30 +1,30 @@
-"""A limit in seconds in, TooSlow out once a thread has computed for longer: for work that asks every now and then."""
+"""Limit the CPU time that a thread spends on a page."""
 
 import math
 import time
 
 
 class TooSlow(ValueError):
-    """A page took longer to clean than it may."""
+    """Cleaning a page takes more CPU time than it may."""
 
 
 class Deadline:
-    """How long the thread that has made this may compute; its own CPU time counts, whatever else the machine does."""
+    """A limit in seconds of the CPU time of the thread that makes this; what else the machine does does not count."""
 
-    EVERY = 64  # asked so many times, the clock is read once
+    EVERY = 64  # checks for each look at the clock
 
     def __init__(self, seconds: float = math.inf) -> None:
-        self._seconds, self._asked = seconds, 0
+        self._seconds, self._checks = seconds, 0
         self._start = time.thread_time() if seconds < math.inf else 0.0
 
     def check(self) -> None:
-        """Ask whether there is time left.
+        """Check that there is time left; it is cheap enough to call for every token.
 
         Raises:
             TooSlow: there is none.
         """
-        self._asked += 1
-        if self._seconds < math.inf and self._asked % self.EVERY == 0:
+        self._checks += 1
+        if self._seconds < math.inf and self._checks % self.EVERY == 0:
             taken = time.thread_time() - self._start
             if taken > self._seconds:
                 raise TooSlow(f"it took {taken:.1f} s of computing and was not done; {self._seconds:g} s are allowed")

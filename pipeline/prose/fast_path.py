@@ -1,7 +1,7 @@
-"""Decide when the compiled cleaner of wikitext is worth its compilation, and compile it once on a machine.
+"""Decide when the compiled path of cleaning pays, and compile it once per machine.
 
-To compile takes 25 s of CPU on a server and 45 on a laptop. The slow path cleans 100 MB of wikitext in that time and
-gives the same bytes. So single pages and small sources go the slow way, and only who has a lot to clean compiles.
+Compiling takes 25 s of CPU on a server and 45 on a laptop. In that time the reference path cleans 100 MB of wikitext,
+to the same bytes. So single pages and small sources take the reference path, and only a large source compiles.
 """
 
 import contextlib
@@ -19,20 +19,20 @@ from types import ModuleType
 from pipeline.articles.site import Site
 from wikilm.errors import RunError, reason
 
-LOAD_AFTER = 4_000_000  # characters that are cleaned in the time in which numba loads what has been compiled
-COMPILE_AFTER = 64_000_000  # and in that of compiling, which the rest of the source must save again
-LARGE_SOURCE = 15_000_000  # stored bytes, bz2, of about as much
-QUIET_SECONDS, EACH_SECONDS = 2.0, 5.0  # of compiling before it is told of, and between two lines of it
-EVERY_STEP = "'''a''' [[b|c]] {{d}}&amp; x\n== e =="  # a page for which each compiled function is called
+LOAD_AFTER = 4_000_000  # characters that the reference path cleans while numba loads what is compiled
+COMPILE_AFTER = 64_000_000  # and while numba compiles, which the rest of the source must make up for
+LARGE_SOURCE = 15_000_000  # bytes of bz2 that hold about COMPILE_AFTER characters
+QUIET_SECONDS, EACH_SECONDS = 2.0, 5.0  # of compiling before the first line about it, and between two lines
+_WARM_UP = "'''a''' [[b|c]] {{d}}&amp; x\n== e =="  # a page that calls each compiled function
 
 
 class CompilerError(RunError):
-    """Numba fails to load or compile the cleaner: no page is at fault, and every page would meet the same."""
+    """Numba cannot load or compile the cleaner: no page is at fault, and every page would meet the same error."""
 
 
 @dataclass
 class _Seen:
-    """How much this process has cleaned without the compiled path."""
+    """How many characters this process has cleaned by the reference path."""
 
     characters: int = 0
 
@@ -42,7 +42,10 @@ _turn = threading.RLock()
 
 
 def fast_path(characters: int) -> ModuleType | None:
-    """The compiled path if it pays by now for this process, which has so many characters more to clean, else None.
+    """The compiled path if it pays for this process by now, else None.
+
+    Args:
+        characters: of the page that comes next.
 
     Raises:
         CompilerError: see `compiled`.
@@ -57,7 +60,7 @@ def fast_path(characters: int) -> ModuleType | None:
 
 
 def prepare(is_wikitext: bool, stored_bytes: int) -> None:
-    """Compile ahead for a source so large that it pays, so that its workers find it done.
+    """Compile for a source large enough, before its workers start, so that they find it done.
 
     Raises:
         CompilerError: see `compiled`.
@@ -67,10 +70,10 @@ def prepare(is_wikitext: bool, stored_bytes: int) -> None:
 
 
 def compiled() -> ModuleType | None:
-    """The compiled path, compiled now if need be; None, and a note, on a machine without a compiler.
+    """The compiled path, compiled now if need be; None, with a note on stderr, where there is no compiler.
 
     Raises:
-        CompilerError: there is one, and it fails.
+        CompilerError: there is a compiler, and it fails.
     """
     with _turn:
         return _compiled()
@@ -80,8 +83,8 @@ def compiled() -> ModuleType | None:
 def _compiled() -> ModuleType | None:
     page = _loaded()
     if page is not None:
-        with _failure_told(), _only_one(page.cache_folder()), _told():
-            text, _ = page.cut_page(EVERY_STEP, Site())
+        with _as_compiler_error(), _one_process(page.cache_folder()), _progress_shown():
+            text, _ = page.cut_page(_WARM_UP, Site())
             page.page_lines(text, lambda line: [(0, line)])
     return page
 
@@ -94,7 +97,7 @@ def _is_compiled() -> bool:
 
 @cache
 def _loaded() -> ModuleType | None:
-    """The compiled path, not yet compiled; None, and a note, where the reference path takes its place."""
+    """The compiled path, not yet compiled; None, with a note on stderr, where there is no compiler."""
     page = _load()
     if isinstance(page, ModuleType):
         return page
@@ -108,7 +111,7 @@ def _load() -> ModuleType | str:
         importlib.import_module("numba")
     except Exception as error:  # it is not there, or not made for this version of Python or numpy
         return f"numba cannot be imported ({reason(error)})"
-    with _failure_told():
+    with _as_compiler_error():
         try:
             page = importlib.import_module("pipeline.prose.compiled.page")
         except RuntimeError:  # what numba raises where it can write neither beside the modules nor in the user's cache
@@ -117,8 +120,8 @@ def _load() -> ModuleType | str:
 
 
 @contextlib.contextmanager
-def _failure_told() -> Iterator[None]:
-    """Make an error within one that is told from those of a page."""
+def _as_compiler_error() -> Iterator[None]:
+    """Turn an error into a CompilerError."""
     try:
         yield
     except MemoryError:
@@ -130,18 +133,18 @@ def _failure_told() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Have other processes wait meanwhile, which then load what this one has compiled."""
+def _one_process(folder: Path) -> Iterator[None]:
+    """Make other processes wait, which then load what this one compiles."""
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # a folder without locks: each compiles for itself, as numba allows
+        with contextlib.suppress(OSError):  # a folder without locks: each process compiles for itself, as numba allows
             lock = stack.enter_context((folder / ".compiling").open("ab"))
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Say on stderr that it is being compiled, and for how long, from when it is clear that it is."""
+def _progress_shown() -> Iterator[None]:
+    """Print a line on stderr every few seconds, once it is clear that numba compiles and does not just load."""
     done, terminal, start = threading.Event(), sys.stderr, time.monotonic()
 
     def tell() -> None:

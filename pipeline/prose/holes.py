@@ -1,4 +1,4 @@
-"""Text with marks where something was cut in, tidy text out: no holes, no headings with nothing under them."""
+"""Close the holes that cuts leave in lines, and drop headings with nothing under them."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CUT, HEADING
 
 SEPARATORS = ",;:،؛、，；："
 _FILL = rf"[\s{CUT}{SEPARATORS}]"
-# Possessive, and never starting in the middle of a run: linear in the length of a line.
+# Possessive quantifiers, and no match that starts inside a run: linear in the length of a line.
 _EMPTY_BRACKETS = re.compile(rf"[(（]{_FILL}++[)）]")
 _AFTER_OPENING = re.compile(rf"([(（\[]){_FILL}++")
 _BEFORE_CLOSING = re.compile(rf"(?<!{_FILL}){_FILL}++(?=[)）\]])")
@@ -27,11 +27,14 @@ NO_SPACE_BEFORE = frozenset(".!?)]}。！？）»”")
 
 
 def tidy_lines(text: str, aside: Sequence[str]) -> list[tuple[int, str]]:
-    """Close the holes, put back what was set aside, trim spaces; returns (level of the heading or 0, text) of lines.
+    """Close the holes, put back what was set aside, and trim spaces.
 
     Args:
         text: lines; those of headings start with HEADING and their level; CUT stands where something was cut.
         aside: see `prose.cut.cut`.
+
+    Returns:
+        (level of the heading or 0, text) of each line that is left.
     """
     lines: list[tuple[int, str]] = []
     for line in text.split("\n"):
@@ -71,7 +74,7 @@ def _tidy_line(line: str, aside: Sequence[str]) -> str:
 
 
 def _close_holes(line: str) -> str:
-    """Take out what a cut has left without sense: empty brackets, separators with nothing between, doubled spaces."""
+    """Take out what makes no sense without what was cut: empty brackets, doubled separators and spaces."""
     for _ in range(4):  # brackets in brackets
         emptied = _EMPTY_BRACKETS.sub(CUT, line)
         if emptied == line:

@@ -1,4 +1,4 @@
-"""Turn the lines of a page that markup has been cut from into prose."""
+"""Turn lines into prose, once what is not prose is cut out of their page."""
 
 import html.entities
 import re
@@ -16,19 +16,25 @@ from pipeline.prose.signs import CONTROL, CUT, HEADING
 from pipeline.prose.tags import BLOCKS, balanced
 
 _MARKUP = re.compile(r"[\[<&]")
-
 _QUOTES = re.compile("'{2,}")
-
 _NAMED_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31};)")
-
 # What an entity means is text, also where it would be markup if it stood there: control characters keep its place.
 _AS_TEXT = str.maketrans(MARKS, "\x05\x06\x07\x08\x0e")
-
 _AS_MEANT = {placeholder: ord(mark) for mark, placeholder in zip(MARKS, _AS_TEXT.values(), strict=True)}
 
 
 def prose_lines(lines: Sequence[str], site: Site, aside: Sequence[str], deadline: Deadline) -> list[tuple[int, str]]:
-    """The tidy lines that come of some lines of a page; often none, or more."""
+    """Turn lines into tidy lines of prose: (level of the heading or 0, text). One line may give none, or several.
+
+    Args:
+        lines: what `prose.cut.cut` has left, with its tags made plain and balanced (prose/tags.py).
+        site: whose names of namespaces count.
+        aside: see `prose.cut.cut`.
+        deadline: checked at every line.
+
+    Raises:
+        TooSlow: there is no time left.
+    """
     shown: list[str] = []
     for line in lines:
         deadline.check()
@@ -39,7 +45,10 @@ def prose_lines(lines: Sequence[str], site: Site, aside: Sequence[str], deadline
 
 
 def take_marks(line: str) -> str | None:
-    """Take off what belongs to a whole line: heading, list and rule marks, bold and italic; None: nothing is left."""
+    """Take off a line the marks of headings, lists and rules, of bold and italic; None: nothing is left.
+
+    A heading starts with HEADING and its level.
+    """
     bare = line.strip(" \t" + CUT)
     if not bare:
         return None if CUT in line else ""
@@ -62,8 +71,9 @@ def take_marks(line: str) -> str | None:
 def _without_quotes(line: str) -> str:
     """Take out the quotes that mean bold and italic, and keep those that are apostrophes.
 
-    As MediaWiki's `doQuotes`: a run of 4 is an apostrophe and bold, of more than 5 apostrophes and both; where both
-    bold and italic are left open, one bold was an apostrophe and italic. Never more than one apostrophe is kept.
+    As in MediaWiki's `Parser::doQuotes`, a run of 4 is an apostrophe and bold, and one of more than 5 is apostrophes
+    and both; where both bold and italic are left open, one bold was an apostrophe and italic. Of the apostrophes of a
+    run, one is kept.
     """
     runs = [match.span() for match in _QUOTES.finditer(line)]
     if not runs:
@@ -82,7 +92,7 @@ def _without_quotes(line: str) -> str:
 
 
 def show_line(line: str, site: Site) -> str:
-    """What a line shows, with the markup that is left in it read by mwparserfromhell."""
+    """The text that a line shows; mwparserfromhell reads the markup that is left in it."""
     if not _MARKUP.search(line):
         return without_pairs(line)
     pieces: list[str] = []

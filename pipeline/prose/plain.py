@@ -1,4 +1,4 @@
-"""Plain texts in, the same texts out without what no text should hold: carriage returns and control characters."""
+"""Normalize line ends and remove control characters, in one text or in a column of them."""
 
 from typing import Any
 
@@ -13,23 +13,26 @@ PIECE = 1 << 18  # bytes that are looked at in one go: their masks stay in the p
 _TAB, _LINE_FEED, _SPACE = 9, 10, 32
 
 # First byte, and the least and the largest that may follow: U+0080 to U+009F, U+FEFF (and others), U+007F by itself.
-TWO_BYTES = ((0xC2, 0x80, 0x9F), (0xEF, 0xBB, 0xBB), (0x7F, 0x00, 0xFF))
+_TWO_BYTES = ((0xC2, 0x80, 0x9F), (0xEF, 0xBB, 0xBB), (0x7F, 0x00, 0xFF))
 
 
 def plain(text: str) -> str:
-    """A text as it is but for line ends and control characters."""
+    """A text with line feeds for all line ends, and without control characters (signs.CONTROL)."""
     return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def plain_texts(texts: Any) -> Any:
-    """`plain` of each text; at the speed of memory, since only those that hold such a character are touched.
+    """`plain` of each text, at the speed of memory, since only texts that may change are decoded.
 
     Args:
         texts: pyarrow string array without nulls.
+
+    Returns:
+        A string array of the same length; the same array if nothing changes.
     """
     offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
     data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
-    found = suspicious(data)
+    found = _suspicious(data)
     if not len(found):
         return texts
     rows = np.unique(np.searchsorted(offsets - offsets[0], found, side="right") - 1)
@@ -38,11 +41,11 @@ def plain_texts(texts: Any) -> Any:
     return pc.replace_with_mask(texts, mask, pa.array([plain(texts[int(row)].as_py()) for row in rows], pa.string()))
 
 
-def suspicious(data: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Where in some UTF-8 a character may begin that is a carriage return or one of `prose.cut.CONTROL`.
+def _suspicious(data: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Where in UTF-8 a character may begin that is a carriage return or one of signs.CONTROL.
 
     Args:
-        data: uint8 [bytes].
+        data: uint8, (bytes).
     """
     found = []
     room, masks = np.empty(PIECE, np.uint8), np.empty(PIECE, np.bool_)  # made once, as the pieces come and go
@@ -54,7 +57,7 @@ def suspicious(data: NDArray[np.uint8]) -> NDArray[np.int64]:
         np.subtract(piece, _LINE_FEED + 1, out=shifted)  # so that what is less has become large
         if np.less(shifted, _SPACE - _LINE_FEED - 1, out=mask).any():
             found.append(start + np.flatnonzero(mask))
-        for first, least, most in TWO_BYTES:
+        for first, least, most in _TWO_BYTES:
             if np.equal(piece, first, out=mask).any():
                 at = start + np.flatnonzero(mask)
                 second = data[np.minimum(at + 1, len(data) - 1)]
@@ -62,13 +65,13 @@ def suspicious(data: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
-def is_empty(texts: Any) -> NDArray[np.bool_]:
-    """Which texts are nothing but white space, as `str.strip` sees it.
+def blank_texts(texts: Any) -> NDArray[np.bool_]:
+    """Which texts are empty or white space alone, as `str.strip` sees it: bool, (texts).
 
     Args:
         texts: pyarrow string array without nulls.
     """
-    empty = np.array(pc.or_(pc.utf8_is_space(texts), pc.equal(pc.binary_length(texts), 0)), dtype=bool)
-    for row in np.flatnonzero(empty):
-        empty[row] = not texts[int(row)].as_py().strip()
-    return empty
+    blank = np.array(pc.or_(pc.utf8_is_space(texts), pc.equal(pc.binary_length(texts), 0)), dtype=bool)
+    for row in np.flatnonzero(blank):
+        blank[row] = not texts[int(row)].as_py().strip()
+    return blank

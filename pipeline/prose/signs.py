@@ -1,12 +1,9 @@
-"""The characters by which one cleaning step tells the next what it did."""
+"""Name the control characters by which one cleaning step marks for the next what it did."""
 
 import re
 
-CUT = "\x03"
-
-ASIDE_OPEN, ASIDE_CLOSE = "\x01", "\x02"
-
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
-
-
+ASIDE_OPEN, ASIDE_CLOSE = "\x01", "\x02"  # around the number of what `<nowiki>` protects
+CUT = "\x03"  # stands where something was cut
 HEADING = "\x04"  # starts a heading's line, followed by its level in one digit
+# What no text may hold: all control characters but tab and line feed, and the byte order mark.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")

@@ -1,7 +1,7 @@
-"""HTML tags in wikitext in, the same in a plain and balanced form out: what mwparserfromhell then reads in linear time.
+"""Write HTML tags in a plain and balanced form, which mwparserfromhell reads in linear time.
 
-The parser tries each opening anew when it finds no end, which takes quadratic time on a page that is broken, or meant
-to hurt. So every tag that it gets to see is a known one, has a partner on its line, and is at most MAX_DEPTH deep.
+The parser backtracks when an opening has no end, which takes quadratic time on a page that is broken or hostile. So
+every tag that it sees is a known one, has a partner on its line, and is nested at most MAX_DEPTH deep.
 """
 
 import re
@@ -30,7 +30,7 @@ def plain_tags(text: str, extensions: frozenset[str]) -> str:
 
     Args:
         text: wikitext.
-        extensions: names of more tags that mean something, and whose strays go.
+        extensions: names of extension tags; those without a partner, which `prose.cut.cut` leaves, are removed.
     """
     return _LESS_THAN.sub(lambda match: _plain_tag(match, extensions), text)
 
@@ -50,7 +50,7 @@ def _plain_tag(match: re.Match[str], extensions: frozenset[str]) -> str:
 
 
 def balanced(line: str) -> str:
-    """Take out of a line of plain tags those without a partner or too deep, and brackets of unclosed addresses."""
+    """Remove from a line plain tags without a partner or nested too deep, and brackets of unclosed addresses."""
     line = _OPEN_ADDRESS.sub("", line)
     pieces: list[str] = []
     opened: list[tuple[str, str, int]] = []  # (name, tag, its place in pieces)

@@ -1,6 +1,6 @@
-"""The arguments of a template that stands for words in; those words, as wikitext, out; "" where there are none.
+"""Find the words, as wikitext, that a known template makes of its arguments; "" where it makes none.
 
-Only what holds in every edition: the words are those of the author, no month, unit or currency is put into a language.
+Only what holds in every edition is here: the words are the author's, and no month, unit or currency is translated.
 """
 
 import html
@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-# Codes of `convert` that are not written as they are spoken of. Source: Template:Convert, list of units.
+# Codes of `convert` that are not shown as they are written. Source: Template:Convert, list of units.
 _UNITS = {
     "sqmi": "sq mi", "sqft": "sq ft", "sqkm": "km²", "sqm": "m²", "mi2": "sq mi", "ft2": "sq ft", "cuft": "cu ft",
     "ft3": "cu ft", "cumi": "cu mi", "C": "°C", "F": "°F", "C-change": "°C", "F-change": "°F", "K-change": "K",
@@ -29,9 +29,9 @@ class Arguments(NamedTuple):
     named: dict[str, str]
 
     def at(self, number: int) -> str:
-        """The argument of that number, from 1, given by place or by name; "" where there is none."""
-        by_place = self.positional[number] if number < len(self.positional) else ""
-        return _shown(self.named.get(str(number), by_place))
+        """The argument of that number, from 1, given by position or by name; "" where there is none."""
+        by_position = self.positional[number] if number < len(self.positional) else ""
+        return _shown(self.named.get(str(number), by_position))
 
     def text(self, *names: str) -> str:
         """The first of the named arguments that is given and not empty, or ""."""
@@ -39,7 +39,7 @@ class Arguments(NamedTuple):
 
 
 def _shown(argument: str) -> str:
-    """An argument without space around it; "" if all there was in it is cut (wikitext.CUT)."""
+    """An argument without space around it; "" if it holds nothing but cuts (signs.CUT)."""
     return argument.strip() if argument.strip(" \t\n\x03") else ""
 
 

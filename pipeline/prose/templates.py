@@ -1,7 +1,7 @@
-"""The inside of a template or a language-variant mark in, the words it puts into the running text out.
+"""Expand templates and marks of language variants into the words that they put into running text.
 
-Most templates are boxes and notes, and go. Some stand for words in the middle of a sentence, mean the same in every
-edition, and would leave a hole: their arguments already hold the words (template_words.py).
+Most templates are boxes and notes, and are cut. Some stand for words in the middle of a sentence and mean the same in
+every edition; their arguments hold the words (template_words.py).
 """
 
 import re
@@ -16,7 +16,7 @@ _VARIANT = re.compile(r"(?:[^;:]*=>)?[ \t\n]*([a-z]{2,4}(?:-[a-z]{2,8})*)[ \t]*:
 
 
 def expand(content: str) -> str | None:
-    """The words that `{{content}}` puts into the text, as wikitext; None: none, as for all templates not known."""
+    """The words that `{{content}}` puts into the text, as wikitext; None: it puts none there, or is not known."""
     name = content.partition("|")[0].strip().replace("_", " ")
     name, colon, value = name.partition(":")
     if colon:  # a parser function: its first argument follows the colon
@@ -27,7 +27,7 @@ def expand(content: str) -> str | None:
 
 
 def is_known(name: str) -> bool:
-    """Whether a template may put words into the text if this is all that stands before its first bar."""
+    """Whether a template of this name, which is all before its first bar, may put words into the text."""
     return ":" in name or _words_of(name.strip().replace("_", " ")) is not None
 
 
@@ -37,7 +37,10 @@ def _words_of(name: str) -> Callable[[Arguments], str] | None:
 
 
 def variant(content: str, language: str | None) -> str:
-    """What `-{content}-` shows: the text of the wiki's own language where there is a choice, else the first."""
+    """The text that `-{content}-` shows: of its choices the one in the language of the wiki, else the first.
+
+    Source: mediawiki.org, "Writing systems/Syntax".
+    """
     flags, bar, rule = content.partition("|")
     if not bar:
         flags, rule = "", content

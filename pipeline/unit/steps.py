@@ -20,7 +20,7 @@ from pipeline.output.publish import REPORTS, unit_file
 from pipeline.output.shard_file import ArrowFile, ShardFile
 from pipeline.prose.clean import text_of
 from pipeline.prose.deadline import TooSlow
-from pipeline.prose.plain import is_empty, plain_texts
+from pipeline.prose.plain import blank_texts, plain_texts
 from pipeline.settings import ShardsSettings, SplitSettings
 from pipeline.source.plan import Source, WorkUnit, read_unit
 from pipeline.storage.place import Place
@@ -49,7 +49,7 @@ def clean_texts(
         else:
             texts, dead = plain_texts(batch.content), ()
         alive = np.ones(len(texts), bool) if not dead else np.asarray(texts.is_valid())
-        empty = is_empty(texts.fill_null("x")) & alive
+        empty = blank_texts(texts.fill_null("x")) & alive
         kept = alive & ~empty
         articles = batch.articles
         if not kept.all():

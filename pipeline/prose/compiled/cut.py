@@ -1,14 +1,14 @@
-"""A page's tokens in (tokens.py), the page without what is no prose out: `prose.cut._Cutter`, compiled by numba.
+"""Cut what is not prose out of a page by its tokens (compiled twin of `prose.cut._Cutter`).
 
-`cut` runs until the page is done or a template or a choice of variants comes up that Python has to read (page.py).
-Arrays: `text` and `out` uint32, all others int64. Every index is checked, and `out` never grows by more than was read.
+`cut` returns when the page is done, or when Python has to read a template or a choice of variants (page.py).
+Arrays: `text` and `out` uint32, all others int64. `out` never grows by more than was read.
 """
 # mypy: allow-untyped-defs
 # numba infers the types from the arrays that are given.
 
 from numba import njit
 
-# What `cut` comes back with.
+# What `cut` returns.
 DONE, EXPAND, CHOOSE, TOO_DEEP = range(4)
 # Places in `state`: of the next token; where text goes on; length of `out`, in code points and in pieces; frames open,
 # and those of braces; closing braces that are left to match; what part of `out` is asked about.
@@ -17,7 +17,7 @@ KIND, START, END, FROM = range(4)  # columns of `tokens`, see tokens.py
 # Columns of `stack`, as `prose.cut._Frame`; kinds of frames have the numbers of the tokens that open them.
 FRAME_KIND, PLACE, FRAME_START, OPEN, DROP, FRAME_COLUMNS = range(6)
 HOLE, PLAIN, NOWIKI, BRACES, END_BRACES, LINK, END_LINK, VARIANT, END_VARIANT, TABLE, END_TABLE = range(11)
-GONE = 0xFFFFFFFF  # keeps the place of brackets that are written when their link is closed
+PLACEHOLDER = 0xFFFFFFFF  # of brackets, which are written once their link is closed
 ASIDE_OPEN, ASIDE_CLOSE, CUT = 1, 2, 3  # see prose/signs.py
 LINE_FEED, SPACE, HYPHEN, ZERO = map(ord, "\n -0")
 OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, BAR, CLOSE_BRACE = map(ord, "[]{|}")
@@ -72,7 +72,7 @@ def _is_short(out, state, frame, start):
         return False
     chars = 0
     for at in range(start, state[LENGTH]):
-        chars += out[at] != GONE
+        chars += out[at] != PLACEHOLDER
     state[ASK_FROM], state[ASK_TO] = start, state[LENGTH]
     return chars <= MAX_CHARS
 
@@ -192,8 +192,8 @@ def _open(token, out, state, stack):
     if kind == BRACES:
         state[BRACE_FRAMES] += 1
     elif kind == LINK:
-        _put(out, state, GONE)
-        _put(out, state, GONE)
+        _put(out, state, PLACEHOLDER)
+        _put(out, state, PLACEHOLDER)
     elif kind == VARIANT:
         _put(out, state, HYPHEN)
         _put(out, state, OPEN_BRACE)
@@ -227,9 +227,9 @@ def _take(token, text, out, state, stack):
 
 @_compiled
 def cut(text, tokens, out, state, stack, idle):
-    """Go on with a page until it is done or Python is asked; returns which.
+    """Go on with a page until it is done, or there is a question for Python; returns which (DONE, EXPAND and so on).
 
-    Where it is asked, the answer goes to the end of `out`.
+    The question is the part of `out` from ASK_FROM to ASK_TO; the caller appends the answer at LENGTH.
 
     Args:
         text: the page.

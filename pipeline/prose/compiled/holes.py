@@ -1,6 +1,6 @@
-"""What lines show in, the same without the holes that cuts have left out: `prose.holes._line`, compiled by numba.
+"""Close the holes that cuts leave in lines (compiled twin of `prose.holes.tidy_lines`).
 
-Arrays: `source` and `out` uint32, `classes` uint8, `lines` int64. Every index is checked; lines only get shorter.
+Arrays: `source` and `out` uint32, `classes` uint8, `lines` int64. Lines only get shorter.
 """
 # mypy: allow-untyped-defs
 # numba infers the types from the arrays that are given.

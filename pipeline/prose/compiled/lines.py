@@ -1,8 +1,8 @@
-"""Lines with their markup in, what they show out: `prose.lines._shown` for what is simple, compiled by numba.
+"""Find the text that lines of simple markup show (compiled twin of `prose.lines.show_line`).
 
-Known are links, labelled addresses, inline tags and named entities, well formed and not one in the other but for tags.
-Whatever else there is makes `_show` give up on a line, and Python reads it. Arrays: `source` and `out` uint32,
-`classes` uint8, all others int64. Every index is checked, and `out` never gets longer than the source.
+It knows links, addresses, inline tags and named entities that are well formed; only tags may stand inside of others.
+At anything else it gives up on the line, which is left to the reference. Arrays: `source` and `out` uint32, `classes`
+uint8, all others int64. `out` never gets longer than the source.
 """
 # mypy: allow-untyped-defs
 # numba infers the types from the arrays that are given.
@@ -306,7 +306,7 @@ def _show(source, size, out, state, opened, classes, entities, inline):
 
 @_compiled
 def show_lines(source, lines, out, classes, entities, inline):
-    """Write to `out` what each line shows, and move the line there, or give its level the value GIVE_UP.
+    """Write to `out` what each line shows, and set its place there, or set its level to GIVE_UP.
 
     Args:
         source: all lines.

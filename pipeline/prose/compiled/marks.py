@@ -1,6 +1,6 @@
-"""A page in, its lines without the marks for whole lines and for bold and italic out: `prose.lines._line`, by numba.
+"""Take the marks of headings, lists and quotes off the lines of a page (compiled twin of `prose.lines.take_marks`).
 
-Arrays: `text` and `out` uint32, `classes` uint8, all others int64. Every index is checked; lines only get shorter.
+Arrays: `text` and `out` uint32, `classes` uint8, all others int64. Lines only get shorter.
 """
 # mypy: allow-untyped-defs
 # numba infers the types from the arrays that are given.

@@ -1,7 +1,10 @@
-"""Wikitext in, lines of prose out, by the four compiled modules beside it: what is slow in prose/clean.py, made fast.
+"""Clean a page by the compiled steps: the one module that the rest of prose/ uses of this package.
 
-The compiled code runs over the code points of a whole page, and asks Python about what it does not know: templates
-that stand for words, names of namespaces, lines with rare markup. What comes out is the very same as of the slow path.
+A step runs over the code points of a whole page, and asks Python about what it does not know: templates that stand for
+words, names of namespaces, lines with rare markup. What comes out is the same as of the reference path.
+
+A compiled module has its own copy of each constant, and calls no function of another: numba keeps compiled code between
+runs, and notices a change only in the module of the function that it has kept. Every index is checked.
 """
 
 import html.entities
@@ -26,12 +29,12 @@ Codes = NDArray[np.uint32]
 Numbers = NDArray[np.int64]
 MODULES = (tokens, cut, marks, lines, holes)
 MAX_FRAMES = 4096
-IDLE_NAMES, IDLE_CHARS = 4096, 40  # room for names of templates that stand for no words
+IDLE_NAMES, IDLE_CHARS = 4096, 40  # names that are remembered of templates without words, and their longest
 _NO_INLINE = frozenset(["wbr"])  # has no end
 
 
 class _Room(threading.local):
-    """What a thread uses for page after page: compiled code lets others run beside it."""
+    """Arrays that a thread uses again for each page; compiled code runs without the global lock."""
 
     def __init__(self) -> None:
         self.stack: Numbers = np.empty((MAX_FRAMES, cut.FRAME_COLUMNS), np.int64)
@@ -47,15 +50,15 @@ def has_compiler() -> bool:
 
 
 def cache_folder() -> Path:
-    """Where numba keeps what it compiles: in the package, or else in the user's cache.
+    """The folder where numba keeps what it compiles: in the package, or else in the user's cache.
 
-    There is none with NUMBA_DISABLE_JIT=1.
+    Call it only if `has_compiler`.
     """
     return Path(tokens.tokenize.stats.cache_path)
 
 
 def is_compiled() -> bool:
-    """Whether an earlier process has left its compiled code for this one."""
+    """Whether an earlier process has left compiled code of all modules as they are now."""
     kept = cache_folder()
     return all(_is_kept(kept, Path(module.__file__ or "")) for module in MODULES)
 
@@ -67,7 +70,11 @@ def _is_kept(kept: Path, source: Path) -> bool:
 
 
 def cut_page(text: str, site: Site) -> tuple[str, list[str]] | None:
-    """As `prose.cut.cut`, but with control characters taken out; None: only that one can tell."""
+    """As `prose.cut.cut`, but removes control characters first; None: the page is left to the reference.
+
+    Returns:
+        The rest of the page, and what `<nowiki>` held.
+    """
     codes = to_codes(text)
     if tokens.has_control(codes, classes()):
         text = CONTROL.sub("", text)
@@ -91,7 +98,7 @@ def cut_page(text: str, site: Site) -> tuple[str, list[str]] | None:
 def tokenize(codes: Codes) -> tuple[Numbers, list[int]] | None:
     """The tokens of a page, (tokens, TOKEN_COLUMNS), and the numbers of those that Python has to look at.
 
-    None: the name of a tag is written with letters that only Python knows how to compare.
+    None: the page is left to the reference, since a tag is spelt with letters whose case only Python knows.
 
     Args:
         codes: a page without control characters.
@@ -114,7 +121,7 @@ def _cut(codes: Codes, rows: Numbers, site: Site) -> str | None:
         if outcome == cut.TOO_DEEP:
             return None
         _, position, length, *_, first, last = state.tolist()
-        content = _without_gone(out[first:last])
+        content = _without_placeholders(out[first:last])
         if outcome == cut.EXPAND:
             answer = expand(content)
             if answer is None:
@@ -131,20 +138,20 @@ def _cut(codes: Codes, rows: Numbers, site: Site) -> str | None:
     opened = stack[: state[cut.DEPTH]]
     if len(opened) and np.any((opened[:, cut.FRAME_KIND] == cut.TABLE) | (opened[:, cut.DROP] == 1)):
         return None  # never closed, and not to be shown
-    return _without_gone(out[: state[cut.LENGTH]])
+    return _without_placeholders(out[: state[cut.LENGTH]])
 
 
-def _without_gone(out: Codes) -> str:
-    """The text of this part of the output, without places that were kept for brackets of links that nothing closed."""
-    return to_text(out[out != cut.GONE])
+def _without_placeholders(out: Codes) -> str:
+    """The text of a part of the output, without the placeholders of links that nothing closed."""
+    return to_text(out[out != cut.PLACEHOLDER])
 
 
-def page_lines(text: str, slow: Callable[[str], list[tuple[int, str]]]) -> list[tuple[int, str]]:
+def page_lines(text: str, reference: Callable[[str], list[tuple[int, str]]]) -> list[tuple[int, str]]:
     """The tidy lines of a page, as `prose.lines.prose_lines`: (level of the heading or 0, text).
 
     Args:
         text: what `cut_page` has left, with its tags made plain.
-        slow: gives the lines for one that is not simple.
+        reference: the same for a line that is not simple.
     """
     codes, places = take_marks(to_codes(text))
     codes, places = tidy_lines(show_lines(codes, places), places)
@@ -156,7 +163,7 @@ def page_lines(text: str, slow: Callable[[str], list[tuple[int, str]]]) -> list[
     tidied: list[tuple[int, str]] = []
     for line, number in zip(found, places[:, marks.NUMBER].tolist(), strict=True):
         if line[0] == marks.GIVE_UP:
-            tidied.extend(slow(raw[number]))
+            tidied.extend(reference(raw[number]))
         else:
             tidied.append(line)
     return tidied
@@ -198,7 +205,7 @@ def to_text(codes: Codes) -> str:
 
 
 def _remember_idle(content: str, idle: Numbers) -> None:
-    """Let the compiled code cut templates of that name by itself from now on; each slot knows one name, the last."""
+    """Let the compiled code cut templates of this name without asking; each slot holds the last such name."""
     name = to_codes(content.partition("|")[0])
     if 0 < len(name) <= IDLE_CHARS and not is_known(to_text(name)):
         _, slot = cut.name_slot(name, 0, len(name), IDLE_NAMES)
@@ -217,7 +224,7 @@ def _tag_names() -> Numbers:
 
 @cache
 def _entities() -> Numbers:
-    """Those that mwparserfromhell knows: the names of HTML 4."""
+    """The entities of HTML 4, which mwparserfromhell knows: (2, entities), sorted `name_key`s and their code points."""
     known = sorted((lines.name_key(name), code) for name, code in html.entities.name2codepoint.items())
     return np.array(known, np.int64).T.copy()
 

@@ -1,7 +1,6 @@
-"""A page's code points in, its tokens out: the pattern `_TOKEN` of prose/cut.py and what it skips, compiled by numba.
+"""Find the tokens of a page (compiled twin of the pattern `_TOKEN` of prose/cut.py).
 
-A token of a comment or an extension tag reaches to where its content has ended. No function here calls one of another
-module: numba's cache notices a change only in the module of the function that it has kept. Every index is checked.
+The token of a comment or an extension tag reaches to the end of its content, which `prose.cut._Cutter` skips.
 """
 # mypy: allow-untyped-defs
 # numba infers the types from the arrays that are given.
@@ -214,7 +213,7 @@ def has_control(text, classes):
 
 @_compiled
 def tokenize(text, tokens, asks, finds, names, classes):
-    """Fill `tokens`; returns how many there are, and how many of them Python has to look at.
+    """Fill `tokens`; returns how many there are, and of how many Python has to fill in FROM.
 
     Args:
         text: uint32, (size).

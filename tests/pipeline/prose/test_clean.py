@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.articles.site import Site
-from pipeline.prose.clean import clean_fast as clean
-from pipeline.prose.clean import clean_slowly
+from pipeline.prose.clean import clean_by_reference
+from pipeline.prose.clean import clean_compiled as clean
 
 SITE = Site("ltg", "Vikipedeja", "ltgwiki", ((0, ""), (6, "Fails"), (14, "Kategoreja"), (10, "Veidne")))
 
@@ -90,7 +90,7 @@ CASES = {
 
 @pytest.mark.parametrize("wikitext", CASES)
 def test_a_reader_reads_the_prose(wikitext: str) -> None:
-    assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE) == CASES[wikitext]
+    assert clean(wikitext, SITE) == clean_by_reference(wikitext, SITE) == CASES[wikitext]
 
 
 def test_names_of_namespaces_are_those_of_the_wiki_alone() -> None:
@@ -140,7 +140,7 @@ def test_whatever_comes_in_what_comes_out_is_tidy(wikitext: str) -> None:
     ],
 )
 def test_what_something_that_goes_has_kept_apart_does_not_become_markup(wikitext: str, text: str) -> None:
-    assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE) == text
+    assert clean(wikitext, SITE) == clean_by_reference(wikitext, SITE) == text
 
 
 @settings(max_examples=100)

@@ -11,8 +11,8 @@ from tests.helpers import ROOT
 
 CLEAN = (
     "import sys\n{before}\n"
-    "from pipeline.articles.site import Site\nfrom pipeline.prose.clean import clean_fast\n"
-    "for _ in range(2): print(clean_fast(\"'''a''' [[b|c]] {{{{d}}}}&amp; x\", Site()))"
+    "from pipeline.articles.site import Site\nfrom pipeline.prose.clean import clean_compiled\n"
+    "for _ in range(2): print(clean_compiled(\"'''a''' [[b|c]] {{{{d}}}}&amp; x\", Site()))"
 )
 NO_FOLDER = "def fail(**options): raise RuntimeError('no locator')\nsys.modules['numba'] = type(sys)('numba')\n"
 NO_FOLDER += "sys.modules['numba'].njit = fail"
@@ -70,9 +70,9 @@ def test_the_compiler_is_not_loaded_before_a_page_is_cleaned() -> None:
 @pytest.mark.slow
 def test_of_several_processes_one_compiles_and_says_so_while_the_others_wait_for_it(tmp_path: Path) -> None:
     code = (
-        "from pipeline.articles.site import Site\nfrom pipeline.prose.clean import clean_fast\n"
+        "from pipeline.articles.site import Site\nfrom pipeline.prose.clean import clean_compiled\n"
         "from pipeline.prose.compiled import tokens\n"
-        "print(clean_fast('a', Site()), sum(tokens.tokenize.stats.cache_misses.values()))"
+        "print(clean_compiled('a', Site()), sum(tokens.tokenize.stats.cache_misses.values()))"
     )
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-c", code]
@@ -106,13 +106,13 @@ def test_a_small_source_is_cleaned_without_the_compiler_and_a_large_one_with_it(
 
 def test_what_is_compiled_ahead_is_all_that_any_page_needs() -> None:
     code = (
-        "from pipeline.prose.clean import clean_fast\nfrom pipeline.prose.fast_path import compiled\n"
+        "from pipeline.prose.clean import clean_compiled\nfrom pipeline.prose.fast_path import compiled\n"
         "from tests.pipeline.prose.compiled.test_page import ROOT, articles\n"
         "page = compiled()\n"
         "steps = [f for m in page.MODULES for f in vars(m).values() if hasattr(f, 'signatures') and f.signatures]\n"
         "before = [len(f.signatures) for f in steps]\n"
         "site, texts = articles(ROOT / 'corpus' / 'miniwiki-pages-articles-multistream.xml.bz2')\n"
-        "for text in texts: clean_fast(text, site)\n"
+        "for text in texts: clean_compiled(text, site)\n"
         "assert len(steps) >= 6 and [len(f.signatures) for f in steps] == before\n"
     )
     done = python(code)

@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.prose.plain import PIECE, is_empty, plain, plain_texts
+from pipeline.prose.plain import PIECE, blank_texts, plain, plain_texts
 from pipeline.prose.signs import CONTROL
 
 HARD = "\x00\x08\t\n\x0b\r\x1c\x1f \x7f\x80\x85\x9f\xa0é®\ufeff\ufeef\ufffe\u2003\u2028\u3000\u200b\U0001f600ab"
@@ -19,8 +19,8 @@ def test_columns_are_tidied_as_texts_are(some, first):
 
 
 @given(texts)
-def test_an_empty_text_is_one_without_anything_but_white_space(some):
-    assert is_empty(pa.array(some, pa.string())).tolist() == [not text.strip() for text in some]
+def test_a_blank_text_holds_nothing_but_white_space(some):
+    assert blank_texts(pa.array(some, pa.string())).tolist() == [not text.strip() for text in some]
 
 
 def test_every_character_that_is_taken_out_is_found_wherever_it_stands():
@@ -37,4 +37,4 @@ def test_every_character_that_is_taken_out_is_found_wherever_it_stands():
 def test_texts_without_such_characters_are_handed_on_uncopied():
     column = pa.array(["plain", "text\twith\nlines", "", "\u00a0é"])
     assert plain_texts(column) is column
-    assert np.array_equal(is_empty(column), [False, False, True, False])
+    assert np.array_equal(blank_texts(column), [False, False, True, False])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.articles.site import Site
-from pipeline.prose.clean import clean_fast as clean
+from pipeline.prose.clean import clean_compiled as clean
 from pipeline.prose.template_words import SHAPES, WORDS
 from pipeline.prose.templates import expand, variant
 from tests.helpers import ROOT

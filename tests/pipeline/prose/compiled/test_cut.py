@@ -23,21 +23,21 @@ NESTED = st.recursive(
 )
 
 
-def cut_slowly(text: str) -> tuple[str, list[str]]:
+def cut_by_reference(text: str) -> tuple[str, list[str]]:
     return reference.cut(CONTROL.sub("", text), SITE, Deadline(math.inf))
 
 
 @few_examples
 @given(NESTED)
 def test_what_is_well_formed_is_cut_as_the_reference_cuts_it(text: str) -> None:
-    assert page.cut_page(text, SITE) == cut_slowly(text)
+    assert page.cut_page(text, SITE) == cut_by_reference(text)
 
 
 @few_examples
 @given(PAGES)
 def test_what_is_not_well_formed_is_cut_as_the_reference_cuts_it_or_left_to_it(text: str) -> None:
     found = page.cut_page(text, SITE)
-    assert found is None or found == cut_slowly(text)
+    assert found is None or found == cut_by_reference(text)
 
 
 @given(
@@ -55,4 +55,4 @@ def test_a_template_has_one_slot_by_its_name_alone(name: str, arguments: str) ->
 
 def test_room_that_is_used_up_leaves_the_page_to_the_reference() -> None:
     assert page.cut_page("[[a|" * (page.MAX_FRAMES + 1), SITE) is None
-    assert page.cut_page("[[a|" * page.MAX_FRAMES, SITE) == cut_slowly("[[a|" * page.MAX_FRAMES)
+    assert page.cut_page("[[a|" * page.MAX_FRAMES, SITE) == cut_by_reference("[[a|" * page.MAX_FRAMES)

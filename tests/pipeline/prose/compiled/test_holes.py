@@ -28,7 +28,7 @@ def tidied(lines: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
     return list(zip(numbers, levels, page.to_text(codes).split("\n")[:-1], strict=True))
 
 
-def tidied_slowly(level: int, text: str) -> list[tuple[int, str]]:
+def tidied_by_reference(level: int, text: str) -> list[tuple[int, str]]:
     return reference.tidy_lines(f"{HEADING}{level}{text}" if level else text, [])
 
 
@@ -39,7 +39,7 @@ def test_holes_are_closed_as_the_reference_closes_them(lines: list[tuple[int, st
     for number, line in enumerate(lines):
         stays = found.get(number, [])
         if stays != [(holes.GIVE_UP, "")]:
-            assert stays == tidied_slowly(*line)
+            assert stays == tidied_by_reference(*line)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_holes_are_closed_as_the_reference_closes_them(lines: list[tuple[int, st
 )
 def test_what_is_common_is_not_left_to_the_reference(line: str, text: str) -> None:
     assert tidied([(0, line)]) == [(0, 0, text)]
-    assert tidied_slowly(0, line) == [(0, text)]
+    assert tidied_by_reference(0, line) == [(0, text)]
 
 
 @pytest.mark.parametrize("line", [f"[{CUT}[", f"'{CUT}'", f"😀{CUT}", "a \x010\x02"])

@@ -1,4 +1,4 @@
-"""The compiled path gives the very bytes of the slow one, for real dumps, for nasty pages, and beside other threads."""
+"""The compiled path gives the bytes of the reference, for real dumps, for nasty pages, and beside other threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,8 +10,8 @@ from pipeline.articles.article import Article
 from pipeline.articles.site import Site
 from pipeline.prose import clean as clean_text
 from pipeline.prose import lines as prose_lines
-from pipeline.prose.clean import clean_fast as clean
-from pipeline.prose.clean import clean_slowly
+from pipeline.prose.clean import clean_by_reference
+from pipeline.prose.clean import clean_compiled as clean
 from pipeline.prose.deadline import TooSlow
 from pipeline.settings import SourceSettings
 from pipeline.source.plan import open_source, read_unit
@@ -28,19 +28,19 @@ def articles(path: Path) -> tuple[Site, list[str]]:
 @settings(max_examples=600)
 @given(PAGES)
 def test_both_paths_give_the_same_text(wikitext: str) -> None:
-    assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE)
+    assert clean(wikitext, SITE) == clean_by_reference(wikitext, SITE)
 
 
 @pytest.mark.slow
 @settings(max_examples=50_000)
 @given(PAGES)
 def test_both_paths_give_the_same_text_however_often_it_is_tried(wikitext: str) -> None:
-    assert clean(wikitext, SITE) == clean_slowly(wikitext, SITE)
+    assert clean(wikitext, SITE) == clean_by_reference(wikitext, SITE)
 
 
-def test_few_lines_of_the_bundled_corpus_are_left_to_the_slow_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_lines_of_the_bundled_corpus_are_left_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     site, texts = articles(ROOT / "corpus" / "miniwiki-pages-articles-multistream.xml.bz2")
-    slowly = [clean_slowly(text, site) for text in texts]
+    expected = [clean_by_reference(text, site) for text in texts]
     left: list[str] = []
     slow_line = prose_lines.take_marks
 
@@ -49,7 +49,7 @@ def test_few_lines_of_the_bundled_corpus_are_left_to_the_slow_path(monkeypatch: 
         return slow_line(line)
 
     monkeypatch.setattr(prose_lines, "take_marks", counted)
-    assert [clean(text, site) for text in texts] == slowly
+    assert [clean(text, site) for text in texts] == expected
     assert sum(map(len, left)) < 0.02 * sum(map(len, texts))
 
 
@@ -60,7 +60,7 @@ def test_both_paths_give_the_same_text_of_real_dumps(name: str) -> None:
         pytest.skip(f"{path.name} is not here: WIKILM_SHARED names the folder that has data/")
     site, texts = articles(path)
     for text in texts:
-        assert clean(text, site) == clean_slowly(text, site)
+        assert clean(text, site) == clean_by_reference(text, site)
 
 
 HOSTILE = [
@@ -75,30 +75,30 @@ HOSTILE = [
 @pytest.mark.parametrize("bait", HOSTILE)
 def test_both_paths_give_the_same_text_of_a_page_that_is_meant_to_hurt(bait: str) -> None:
     for text in (bait * 600, f"before {bait * 300} after\n\nend", (bait + "x ") * 300):
-        assert clean(text, SITE) == clean_slowly(text, SITE)
+        assert clean(text, SITE) == clean_by_reference(text, SITE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bait", HOSTILE)
 def test_a_million_of_anything_comes_to_an_end(bait: str) -> None:
     text = bait * 1_000_000
-    assert clean(text, SITE) == clean_slowly(text, SITE)
+    assert clean(text, SITE) == clean_by_reference(text, SITE)
 
 
 def test_more_is_open_than_the_compiled_path_has_room_for() -> None:
     for text in ("{{" * 5000 + "x" + "}}" * 5000, "-{" * 5000 + "{{a}}", "[[x|" * 5000 + "y" + "]]" * 5000):
-        assert clean(text, SITE) == clean_slowly(text, SITE)
+        assert clean(text, SITE) == clean_by_reference(text, SITE)
 
 
 def test_templates_that_grow_what_they_are_in_find_room() -> None:
     text = "{{val|1|e=2|u=m}}" * 2000 + "{{spaced ndash}}" * 500
-    assert clean(text, SITE) == clean_slowly(text, SITE)
+    assert clean(text, SITE) == clean_by_reference(text, SITE)
 
 
 def test_a_name_that_stands_for_no_words_hides_no_other() -> None:
     names = [f"box {number}" for number in range(6000)]  # more than there is room for
     text = " ".join(f"{{{{{name}|x}}}}{{{{lang|de|{name}}}}}{{{{nowrap|y}}}}" for name in names)
-    assert clean(text, SITE) == clean(text, SITE) == clean_slowly(text, SITE)
+    assert clean(text, SITE) == clean(text, SITE) == clean_by_reference(text, SITE)
 
 
 def test_threads_do_not_get_into_each_others_pages() -> None:
@@ -112,8 +112,8 @@ def test_threads_do_not_get_into_each_others_pages() -> None:
 @pytest.mark.parametrize("wikitext", ["{{a}} " * 10_000, "<li>[[a|b]]</li>\n" * 10_000])
 def test_a_page_that_takes_longer_than_it_may_is_given_up(wikitext: str) -> None:
     with pytest.raises(TooSlow, match=r"0\.001 s are allowed"):
-        clean_slowly(wikitext, SITE, max_seconds=0.001)
-    assert clean(wikitext, SITE, max_seconds=1000) == clean_slowly(wikitext, SITE, max_seconds=1000)
+        clean_by_reference(wikitext, SITE, max_seconds=0.001)
+    assert clean(wikitext, SITE, max_seconds=1000) == clean_by_reference(wikitext, SITE, max_seconds=1000)
 
 
 def test_the_limit_holds_for_what_the_compiled_path_leaves() -> None:
@@ -121,9 +121,9 @@ def test_the_limit_holds_for_what_the_compiled_path_leaves() -> None:
         clean("<li>[[a|b]]</li>\n" * 10_000, SITE, max_seconds=0.001)
 
 
-def test_a_page_too_slow_for_the_slow_path_is_left_to_the_compiled_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_too_slow_for_the_reference_is_left_to_the_compiled_path(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "[[a|b]] {{c}}\n" * 10_000  # simple, so that the compiled path does all of it
     monkeypatch.setattr(clean_text, "fast_path", lambda characters: None)
     with pytest.raises(TooSlow):
-        clean_slowly(text, SITE, max_seconds=0.001)
+        clean_by_reference(text, SITE, max_seconds=0.001)
     assert clean_text.clean(text, SITE, max_seconds=0.001) == clean(text, SITE)
