@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from pipeline.articles.site import Site
 from pipeline.prose.clean import clean_by_reference
 from pipeline.prose.clean import clean_compiled as clean
-
-SITE = Site("ltg", "Vikipedeja", "ltgwiki", ((0, ""), (6, "Fails"), (14, "Kategoreja"), (10, "Veidne")))
+from tests.helpers.wikitext import SITE
 
 CASES = {
     # bold and italic, as MediaWiki pairs the quotes
