@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.articles.site import Site
 from pipeline.articles.split import Selection, Smallest, merge, selection, smallest
-from pipeline.output.publish import CHOSEN, unit_file
+from pipeline.output.reports import CHOSEN, unit_file
 from pipeline.settings import ShardsSettings, SplitSettings
 from pipeline.source.plan import Source, WorkUnit
 from pipeline.storage.place import Place

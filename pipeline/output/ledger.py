@@ -1,45 +1,16 @@
-"""What every work unit did in, the balanced counts of a whole run out: no page, article or token without a fate."""
+"""Balance the counts of a whole run: no page, article or token goes unaccounted for."""
 
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict
-
+from pipeline.output.reports import DeadLetterRecord, UnitReport
 from wikilm.errors import RunError
-from wikilm.shards.manifest import Counts, FileEntry, LimitsEntry, ShardEntry, imbalances
-
-
-class DeadLetterRecord(BaseModel):
-    """A page that could not be read or cleaned: a line of dead_letters.jsonl, enough to look at it again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    page_id: int | None
-    title: str
-    where: str
-    error: str
-
-
-class UnitReport(BaseModel):
-    """What one work unit did: all that comes back from a worker, through a small file in the work folder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    unit: int
-    counts: Counts
-    shards: list[ShardEntry]
-    articles: list[FileEntry]
-    dead_letters: list[DeadLetterRecord]
-
-    @property
-    def files(self) -> list[FileEntry]:
-        """All files of the unit."""
-        return [*self.shards, *self.articles]
+from wikilm.shards import Counts, LimitsEntry, imbalances
 
 
 class Unbalanced(RunError):
-    """Something went uncounted: what was made must not be used, nor gone on from."""
+    """Something went uncounted: what was made must not be used, nor resumed."""
 
 
 def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:

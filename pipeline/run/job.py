@@ -2,9 +2,8 @@
 
 import functools
 import itertools
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.articles.article import Article
 from pipeline.flow import Plan, graph
-from pipeline.output.card import card
-from pipeline.output.ledger import Unbalanced, UnitReport, check, replay
-from pipeline.output.publish import REPORTS, numbered, publish, work_folder
-from pipeline.output.resume import begin, finished, forget, plan_record, read_reports
-from pipeline.output.shard_file import dataset_files, file_entry
+from pipeline.output.finish import finish
+from pipeline.output.ledger import Unbalanced, check, replay
+from pipeline.output.publish import publish, work_folder
+from pipeline.output.reports import REPORTS, numbered, read_reports
+from pipeline.output.resume import begin, finished, forget, plan_record
 from pipeline.prose.fast_path import prepare
 from pipeline.run.beam import for_source, run_graph
 from pipeline.run.progress import Progress
@@ -29,10 +28,9 @@ from pipeline.storage.reading import Changed, check_stamps, stamps
 from pipeline.tokens.encoder import Encoder
 from pipeline.tokens.encoder_pool import lend
 from pipeline.unit.steps import clean_article
-from wikilm import __version__
 from wikilm.errors import RunError
-from wikilm.shards.format import ARTICLES, CARD, DEAD_LETTERS, MANIFEST, SPLITS
-from wikilm.shards.manifest import Counts, Manifest, SiteEntry, SplitEntry, manifest_bytes
+from wikilm.shards.format import DEAD_LETTERS, SPLITS
+from wikilm.shards.manifest import Counts
 
 ARTICLES_TO_COMPARE = 8  # encoded by both engines before the run begins
 
@@ -84,7 +82,7 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
             reports = read_reports(work)
             show = functools.partial(replay, job.source.path, source.limits)
             counts = check(reports, len(source.units), job.shards.chunk_tokens, job.shards.max_dead_fraction, show)
-            manifest = _finish(work, source, plan, reports, counts)
+            manifest = finish(work, source, job.split, job.shards, encoder.entry, reports, counts)
             check_stamps(before)
             lock.check()
             publish(work, job.output)
@@ -141,56 +139,6 @@ def _plan(source: Source, job: Job, encoder: Encoder, work: Place) -> Plan:
         engine=encoder.engine,
         work=work,
     )
-
-
-def _finish(work: Place, source: Source, plan: Plan, reports: Sequence[UnitReport], counts: Counts) -> Manifest:
-    """Write all that stands beside the shards into the work folder, the manifest too, which is not final there."""
-    shards = [shard for name in SPLITS for report in reports for shard in report.shards if shard.split == name]
-    tables = [table for report in reports for table in report.articles]
-    articles = [table for name in SPLITS for table in tables if table.path.startswith(f"{ARTICLES}/{name}-")]
-    files = dataset_files(shards, plan.shards.chunk_tokens, plan.tokenizer.vocab_size)
-    letters = [
-        letter.model_dump() | {"replay": replay(source.entry.name, source.limits, letter)}
-        for report in reports
-        for letter in report.dead_letters
-    ]
-    lines = [json.dumps(letter, ensure_ascii=False) + "\n" for letter in letters]
-    files[DEAD_LETTERS] = ("".join(lines) or "\n").encode()  # never 0 bytes, of which DVC warns; readers skip the line
-    for path, data in files.items():
-        work.write(path, data)
-    site = source.site
-    manifest = Manifest(
-        version=__version__,
-        source=source.entry,
-        site=SiteEntry(language=site.language, name=site.name, database=site.database, base=site.base),
-        limits=source.limits,
-        tokenizer=plan.tokenizer,
-        split=SplitEntry(
-            seed=plan.split.seed,
-            validation_fraction=plan.split.validation_fraction,
-            take=list(plan.split.take) if plan.split.take is not None else None,
-        ),
-        chunk_tokens=plan.shards.chunk_tokens,
-        chunking=plan.shards.chunking,
-        counts=counts,
-        shards=shards,
-        articles=articles,
-        files=[file_entry(path, data) for path, data in files.items()],
-    )
-    text = card(manifest).encode()
-    work.write(CARD, text)
-    manifest = manifest.model_copy(update={"files": [*manifest.files, file_entry(CARD, text)]})
-    work.write(MANIFEST, manifest_bytes(manifest))
-    _sweep(work, {entry.path for entry in manifest.entries})
-    return manifest
-
-
-def _sweep(work: Place, wanted: set[str]) -> None:
-    """Remove what a worker left that was stopped while it wrote: temporary files among the shards."""
-    folders = {path.split("/")[0] for path in wanted if "/" in path}
-    for path in work.sizes():
-        if path.split("/")[0] in folders and path not in wanted:
-            work.remove(path)
 
 
 def _remarks(split: SplitSettings, counts: Counts) -> list[str]:

@@ -1,4 +1,4 @@
-"""A work place that workers fill in, a progress bar on stderr out: units, MB/s of source, tokens/s, time left."""
+"""Show the progress of a run on stderr: units, MB/s of source, tokens/s and the time left."""
 
 import contextlib
 import sys
@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TextIO
 
-from pydantic import ValidationError
 from tqdm import tqdm
 
-from pipeline.output.ledger import UnitReport
-from pipeline.output.publish import CHOSEN, REPORTS, numbered, unit_file
+from pipeline.output.reports import CHOSEN, REPORTS, numbered, read_report
 from pipeline.storage.place import Place
 from wikilm.errors import RunError
 
@@ -36,10 +34,8 @@ class Seen:
         with contextlib.suppress(OSError, RunError):
             self.chosen.update(filter(self._is_ours, numbered(self.work, CHOSEN)))
             for number in filter(self._is_ours, numbered(self.work, REPORTS)):
-                if number not in self.tokens:
-                    with contextlib.suppress(ValidationError):
-                        report = UnitReport.model_validate_json(self.work.read(unit_file(REPORTS, number)))
-                        self.tokens[number] = report.counts.tokens
+                if number not in self.tokens and (report := read_report(self.work, number)):
+                    self.tokens[number] = report.counts.tokens
 
     @property
     def units(self) -> int:
@@ -63,7 +59,7 @@ def line(units: int, of_units: int, done: int, of_bytes: int, made: int, tokens:
         of_units: all units.
         done: stored bytes of the source that are done.
         of_bytes: all stored bytes.
-        made: bytes of those that this run did, not an earlier one that it goes on from.
+        made: bytes of those that this run did, not an interrupted one that it resumes.
         tokens: tokens that this run made.
         seconds: for how long it has run.
     """

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from pipeline.articles.article import Article, DeadLetter
 from pipeline.articles.site import Site
 from pipeline.articles.split import Selection, merge, selection, smallest
-from pipeline.output.ledger import DeadLetterRecord, UnitReport, total
-from pipeline.output.publish import REPORTS, unit_file
+from pipeline.output.ledger import total
+from pipeline.output.reports import DeadLetterRecord, UnitReport, write_report
 from pipeline.output.shard_file import ArrowFile, ShardFile
 from pipeline.prose.clean import text_of
 from pipeline.prose.deadline import TooSlow
@@ -154,7 +154,7 @@ def write_shards(
             articles=[tables[side].close() for side in SPLITS],
             dead_letters=[DeadLetterRecord(**vars(letter)) for letter in dead],
         )
-    work.write(unit_file(REPORTS, unit), report.model_dump_json().encode())
+    write_report(work, report)
     return unit
 
 

@@ -14,13 +14,14 @@ import datasets
 import pytest
 
 import pipeline.flow
+import pipeline.output.reports
 import pipeline.output.resume
 import pipeline.run.job
 import pipeline.storage.store_writer
 import pipeline.unit.steps
 from pipeline.__main__ import main
-from pipeline.output.ledger import UnitReport
-from pipeline.output.publish import LOCK, REPORTS, UNFINISHED, numbered
+from pipeline.output.publish import LOCK, UNFINISHED
+from pipeline.output.reports import REPORTS, UnitReport, numbered
 from pipeline.storage.lock import Holder
 from pipeline.storage.place import Place, place_of
 from pipeline.verify import main as verify
@@ -181,7 +182,7 @@ def test_a_run_with_other_inputs_removes_what_was_done_and_says_so(bench, plain,
 
 def test_a_ledger_that_does_not_balance_is_not_gone_on_from(bench, plain, tmp_path, monkeypatch, capsys):
     def one_more(work: Place) -> list[UnitReport]:
-        first, *others = pipeline.output.resume.read_reports(work)
+        first, *others = pipeline.output.reports.read_reports(work)
         counts = first.counts.model_copy(update={"pages": first.counts.pages + 1})
         return [first.model_copy(update={"counts": counts}), *others]
 

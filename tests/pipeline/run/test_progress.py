@@ -4,7 +4,7 @@ import time
 import pytest
 
 import pipeline.run.progress
-from pipeline.output.ledger import UnitReport
+from pipeline.output.reports import UnitReport
 from pipeline.run.progress import Progress, Seen, line
 from pipeline.storage.place import Place
 from pipeline.unit.steps import NOTHING

@@ -10,8 +10,7 @@ import pipeline.source.parquet
 import pipeline.unit.batch
 from pipeline.articles.site import Site
 from pipeline.articles.split import Selection, side
-from pipeline.output.ledger import UnitReport
-from pipeline.output.resume import read_reports
+from pipeline.output.reports import UnitReport, read_reports
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.source.plan import Source, open_source
 from pipeline.storage.place import Place
