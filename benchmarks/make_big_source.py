@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from pipeline.articles.article import Article
 from pipeline.prose.clean import text_of
 from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source, read_unit
+from pipeline.source.plan import open_source
 
 ROWS_PER_GROUP, PAGES_PER_STREAM = 1000, 100  # as on the hub, and as in Wikipedia's own dumps
 NAME = re.compile(r"(?<![A-Za-z])([A-Z][a-z]{3,})(?![A-Za-z])")
@@ -51,7 +51,7 @@ Paragraph = list[str]  # text and names by turns
 def base_articles(path: str, wikitext: bool) -> list[list[Paragraph]]:
     """The articles of a source, by paragraph, as they are stored or as prose."""
     source = open_source(SourceSettings(path=path, unit_bytes=1 << 24))
-    pages = itertools.chain.from_iterable(read_unit(unit, source.site) for unit in source.units)
+    pages = itertools.chain.from_iterable(unit.pages(source.site) for unit in source.units)
     articles = (page for page in pages if isinstance(page, Article))
     texts = [a.text if wikitext else text_of(a, source.site, is_wikitext=source.is_wikitext) for a in articles]
     frequency = Counter(name for text in texts for name in set(NAME.findall(text)))

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.articles.article import Article, DeadLetter, Dropped
 from pipeline.settings import ShardsSettings, SourceSettings
-from pipeline.source.listing import find_files
-from pipeline.source.lookup import Wanted, _all, _indexed
+from pipeline.source.lookup import Wanted, candidates
 from pipeline.tokens.encoder import Encoder
 from pipeline.tokens.rows import Ids, chunk
 from pipeline.unit.steps import clean_article
@@ -39,11 +38,9 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
     Raises:
         RunError: the source has no such page (near titles are named), or the page is no article.
     """
-    found = find_files(source)
-    looked_up = _indexed(found, source, wanted) if found.kind == "multistream" else _all(found, source)
-    site, is_wikitext, pages = looked_up
+    found = candidates(source, wanted)
     titles = _Titles(wanted.title or "")
-    for page, xml in pages:
+    for page, xml in found.pages:
         if not wanted.matches(page):
             titles.add(page.title)
         elif isinstance(page, Dropped):
@@ -51,7 +48,7 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
         elif isinstance(page, DeadLetter):
             return Dead(page, xml.decode("utf-8", "backslashreplace"))
         else:
-            text = clean_article(page, site, is_wikitext, source.max_page_seconds)
+            text = clean_article(page, found.site, found.is_wikitext, source.max_page_seconds)
             return Dead(text, page.text) if isinstance(text, DeadLetter) else Found(page, text)
     if wanted.title is not None:
         raise RunError(f"{source.path}: has no page {visible(wanted.title)!r}; {near(wanted.title, titles.kept)}")

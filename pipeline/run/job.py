@@ -22,7 +22,7 @@ from pipeline.run.beam import for_source, run_graph
 from pipeline.run.progress import Progress
 from pipeline.run.summary import Outcome
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
-from pipeline.source.plan import Source, open_source, read_unit
+from pipeline.source.plan import Source, open_source
 from pipeline.storage.place import Place
 from pipeline.storage.reading import Changed, check_stamps, stamps
 from pipeline.tokens.encoder import Encoder
@@ -119,7 +119,7 @@ def _kept_when_it_fails(work: Place, units: int) -> Iterator[None]:
 
 
 def _first_texts(source: Source) -> list[str]:
-    pages = itertools.chain.from_iterable(read_unit(unit, source.site) for unit in source.units[:1])
+    pages = itertools.chain.from_iterable(unit.pages(source.site) for unit in source.units[:1])
     articles = (page for page in pages if isinstance(page, Article))
     limit = source.limits.max_page_seconds
     texts = (clean_article(article, source.site, source.is_wikitext, limit) for article in articles)

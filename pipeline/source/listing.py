@@ -1,4 +1,4 @@
-"""Section `source` of params.yaml in, the files of the source out, all of one kind and in their order."""
+"""Find the files of a source, all of one kind and in their order."""
 
 import itertools
 import os
@@ -17,6 +17,7 @@ from pipeline.storage.file import File
 from pipeline.storage.reading import check_address, describe, is_web
 from wikilm.errors import RunError, UsageError
 
+PARQUET = "parquet"
 DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xml": "xml"}
 _PART = re.compile(r"p([0-9]{1,19})p([0-9]{1,19})(?=\.)")  # the page ids that a part of a dump is named by
 
@@ -38,6 +39,11 @@ class SourceFiles:
     name: str
     kind: str  # as in `SourceEntry.kind`
     files: tuple[SourceFile, ...]
+
+    @property
+    def is_wikitext(self) -> bool:
+        """Whether its texts need cleaning: those of dumps do, those of Parquet are plain."""
+        return self.kind != PARQUET
 
 
 def find_files(settings: SourceSettings) -> SourceFiles:
@@ -71,7 +77,7 @@ def kind_of(name: str) -> str | None:
         return "multistream"
     name = os.path.basename(name).lower()
     if name.endswith(".parquet"):
-        return "parquet"
+        return PARQUET
     # Dumps in several files are called *.xml-p1p41242.bz2.
     return DUMPS.get(os.path.splitext(name)[1]) if ".xml" in name else None
 
@@ -130,12 +136,12 @@ def _one_kind(path: str, listed: list[Listed]) -> str:
     [kind] = kinds
     ranges = sorted((int(part[1]), int(part[2]), one.name) for one in listed if (part := _PART.search(one.name)))
     whole = [one.name for one in listed if not _PART.search(one.name)]
-    if kind != "parquet" and ranges and whole:
+    if kind != PARQUET and ranges and whole:
         raise UsageError(
             f"source.path: {path}: holds a whole dump and parts of one ({whole[0]}, {ranges[0][2]}); name one of them"
         )
     for (_, last, one), (first_id, _, other) in itertools.pairwise(ranges):
-        if kind != "parquet" and first_id <= last:
+        if kind != PARQUET and first_id <= last:
             raise UsageError(f"source.path: {path}: {one} and {other} hold the same pages; keep one of them there")
     return str(kind)
 

@@ -1,8 +1,7 @@
 """A work unit in, batches of its articles out: column by column, and with what they add to the ledger."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -10,15 +9,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.articles import split
-from pipeline.articles.article import Article, DeadLetter, Dropped, Page
+from pipeline.articles.article import DeadLetter
+from pipeline.articles.columns import Pages, Texts
 from pipeline.articles.site import Site
 from pipeline.articles.split import Selection
-from pipeline.source.parquet import Columns, RowGroups, read_columns
-from pipeline.source.plan import WorkUnit, read_unit
+from pipeline.source.plan import WorkUnit
 from wikilm.shards.manifest import NOT_TAKEN, Counts
 
-ARTICLES, TEXT_BYTES = 256, 1 << 20  # so many make a batch: bounded, yet large enough that no step costs by itself
-Texts = Any  # a pyarrow string array without nulls
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -81,27 +78,8 @@ class Batch(Generic[T]):
 
 
 def read_articles(unit: WorkUnit, site: Site, selected: Selection) -> Iterator[Batch[Texts]]:
-    """Read a unit, and sort its articles by side; all else is counted by its reason."""
-    for part in unit.parts:
-        if isinstance(part, RowGroups):
-            for found in read_columns(part, unit.max_page_bytes):
-                yield _of_columns(found, selected) if isinstance(found, Columns) else _of_pages(found, selected)
-        else:
-            for pages in _batches(read_unit(replace(unit, parts=(part,)), site)):
-                yield _of_pages(pages, selected)
-
-
-def _batches(pages: Iterator[Page]) -> Iterator[list[Page]]:
-    """Pages, as many at a time as make a batch."""
-    some: list[Page] = []
-    size = 0
-    for page in pages:
-        some.append(page)
-        size += len(page.text) if isinstance(page, Article) else 0
-        if len(some) >= ARTICLES or size >= TEXT_BYTES:
-            yield some
-            some, size = [], 0
-    yield some
+    """Read a unit, and sort its articles by split; all else is counted by its reason."""
+    return (_taken(pages, selected) for pages in unit.batches(site))
 
 
 def some(reason: str, count: int) -> dict[str, int]:
@@ -109,45 +87,22 @@ def some(reason: str, count: int) -> dict[str, int]:
     return {reason: count} if count else {}
 
 
-def _counted(**counts: Any) -> Counts:
-    return NOTHING.model_copy(update=counts)
-
-
-def _of_columns(found: Columns, selected: Selection) -> Batch[Texts]:
-    ids = found.page_ids
-    counts = _counted(pages=len(ids), articles=len(ids))
-    return _selected(ids, np.zeros_like(ids), found.titles, found.texts, (), selected, counts, ())
-
-
-def _of_pages(pages: Sequence[Page], selected: Selection) -> Batch[Texts]:
-    articles = [page for page in pages if isinstance(page, Article)]
-    dead = tuple(page for page in pages if isinstance(page, DeadLetter))
-    reasons = Counter(page.reason for page in pages if isinstance(page, Dropped))
-    redirects = reasons.pop("redirect", 0)
-    counts = _counted(
-        pages=len(pages), articles=len(articles) + len(dead), redirects=redirects, left_out=dict(reasons),
-        dead_letters=len(dead),
-    )  # fmt: skip
-    return _selected(
-        np.array([article.page_id for article in articles], np.int64),
-        np.array([article.revision_id for article in articles], np.int64),
-        pa.array([article.title for article in articles], pa.string()),
-        pa.array([article.text for article in articles], pa.string()),
-        [article.where for article in articles],
-        selected,
-        counts,
-        dead,
+def _taken(pages: Pages, selected: Selection) -> Batch[Texts]:
+    """A batch of those articles that are taken."""
+    found, dead, dropped = pages.articles, len(pages.dead_letters), dict(pages.dropped)
+    redirects = dropped.pop("redirect", 0)
+    sides = selected.sides(found.page_ids.tolist())
+    kept, texts = sides != split.NOT_TAKEN, pages.texts
+    articles = Articles(found.page_ids, found.revision_ids, found.titles, sides, found.where)
+    counts = NOTHING.model_copy(
+        update={
+            "pages": len(found) + dead + redirects + sum(dropped.values()),
+            "articles": len(found) + dead,
+            "redirects": redirects,
+            "left_out": dropped | some(NOT_TAKEN, int(np.count_nonzero(~kept))),
+            "dead_letters": dead,
+        }
     )
-
-
-def _selected(
-    page_ids: Any, revision_ids: Any, titles: Any, texts: Any, where: Sequence[str], selected: Selection,
-    counts: Counts, dead: tuple[DeadLetter, ...],
-) -> Batch[Texts]:  # fmt: skip
-    """A batch of those articles that are on a side."""
-    sides = selected.sides(page_ids.tolist())
-    articles, kept = Articles(page_ids, revision_ids, titles, sides, where), sides != split.NOT_TAKEN
-    left_out = counts.left_out | some(NOT_TAKEN, int(np.count_nonzero(~kept)))
     if not kept.all():
         articles, texts = articles.only(kept), texts.filter(pa.array(kept))
-    return Batch(articles, texts, counts.model_copy(update={"left_out": left_out}), dead)
+    return Batch(articles, texts, counts, pages.dead_letters)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.articles.article import Article, DeadLetter
+from pipeline.articles.columns import Texts
 from pipeline.articles.site import Site
 from pipeline.articles.split import Selection, merge, selection, smallest
 from pipeline.output.ledger import total
@@ -22,11 +23,11 @@ from pipeline.prose.clean import text_of
 from pipeline.prose.deadline import TooSlow
 from pipeline.prose.plain import is_empty, plain_texts
 from pipeline.settings import ShardsSettings, SplitSettings
-from pipeline.source.plan import Source, WorkUnit, read_unit
+from pipeline.source.plan import Source, WorkUnit
 from pipeline.storage.place import Place
 from pipeline.tokens.encoder import Encoder
 from pipeline.tokens.rows import NO_TAIL, Ids, Rows, chunk
-from pipeline.unit.batch import NO_ARTICLES, NOTHING, Articles, Batch, Texts, read_articles, some
+from pipeline.unit.batch import NO_ARTICLES, NOTHING, Articles, Batch, read_articles, some
 from wikilm.errors import RunError, reason
 from wikilm.shards.format import SPLITS, articles_name, articles_schema, shard_name
 from wikilm.shards.manifest import EMPTY_TEXT
@@ -36,7 +37,7 @@ MAX_DEAD_LETTERS = 100_000  # of one unit, which are held until its end: more ar
 
 def article_ids(unit: WorkUnit, site: Site) -> Iterator[int]:
     """Page ids of a unit's articles."""
-    return (page.page_id for page in read_unit(unit, site) if isinstance(page, Article))
+    return (page.page_id for page in unit.pages(site) if isinstance(page, Article))
 
 
 def clean_texts(

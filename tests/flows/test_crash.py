@@ -253,7 +253,8 @@ def test_a_dry_run_says_what_would_be_made_and_touches_nothing(bench, plain, fai
     failing(2, -1)
     assert run(main, "pipeline", bench.arguments(tmp_path / "begun", *in_one)) == 1
     monkeypatch.undo()
-    monkeypatch.setattr(pipeline.source.plan, "read_unit", reads)
+    monkeypatch.setattr(pipeline.source.plan.WorkUnit, "pages", reads)
+    monkeypatch.setattr(pipeline.source.plan.WorkUnit, "batches", reads)
     monkeypatch.setattr(pipeline.source.plan, "checksums", reads)
     manifest, before = read_manifest(plain), tree(tmp_path)
     capsys.readouterr()

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import pipeline.articles.columns
 import pipeline.source.parquet
-import pipeline.unit.batch
 from pipeline.articles.site import Site
 from pipeline.articles.split import Selection, side
 from pipeline.output.reports import UnitReport, read_reports
@@ -70,7 +70,7 @@ def test_batches_of_any_size_make_the_same_files(folder, tmp_path, monkeypatch, 
         assert len(files) == 5
         for size in (1, 3, 7):
             with monkeypatch.context() as patch:
-                patch.setattr(pipeline.unit.batch, "ARTICLES", size)
+                patch.setattr(pipeline.articles.columns, "BATCH_PAGES", size)
                 patch.setattr(pipeline.source.parquet, "MAX_BATCH_ROWS", size)
                 assert made(source, folder, tmp_path / f"{number}-{size}", chunking)[1] == files
 
@@ -116,7 +116,7 @@ def test_training_texts_are_those_of_the_training_side_in_order(folder):
 
 
 def test_a_batch_is_no_larger_than_it_must_be(folder, monkeypatch):
-    monkeypatch.setattr(pipeline.unit.batch, "TEXT_BYTES", 100)
+    monkeypatch.setattr(pipeline.articles.columns, "BATCH_CHARACTERS", 100)
     dump, _ = sources(folder)
     for batch in read_articles(dump.units[0], Site(), Selection(SPLIT)):
         sizes = [len(text.as_py()) for text in batch.content]

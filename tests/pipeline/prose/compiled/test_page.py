@@ -18,7 +18,7 @@ from pipeline.prose.clean import clean_fast as clean
 from pipeline.prose.clean import clean_slowly
 from pipeline.prose.deadline import TooSlow
 from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source, read_unit
+from pipeline.source.plan import open_source
 from tests.helpers import ROOT, SHARED
 
 SITE = Site("ltg", "Vikipedeja", "ltgwiki", ((0, ""), (6, "Fails"), (14, "Kategoreja"), (10, "Veidne")))
@@ -55,7 +55,7 @@ PAGES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).flatmap(
 
 def articles(path: Path) -> tuple[Site, list[str]]:
     source = open_source(SourceSettings(path=str(path), unit_bytes=10_000_000))
-    pages = (page for unit in source.units for page in read_unit(unit, source.site))
+    pages = (page for unit in source.units for page in unit.pages(source.site))
     return source.site, [page.text for page in pages if isinstance(page, Article)]
 
 
