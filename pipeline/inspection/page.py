@@ -1,15 +1,15 @@
-"""Look up one page of a source, and lay out for people what the pipeline makes of it."""
+"""Follow one page of a source through the pipeline, and lay out for people what it becomes."""
 
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline.articles.article import Article, DeadLetter, Dropped
+from pipeline.prose.cleaner import Cleaner
 from pipeline.settings import ShardsSettings, SourceSettings
 from pipeline.source.lookup import Wanted, candidates
 from pipeline.tokens.encoder import Encoder
-from pipeline.tokens.rows import Ids, chunk
-from pipeline.unit.steps import clean_article
+from pipeline.tokens.rows import Ids, cut_rows
 from wikilm.errors import RunError
 from wikilm.terminal import visible
 
@@ -39,6 +39,7 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
         RunError: the source has no such page (near titles are named), or the page is no article.
     """
     found = candidates(source, wanted)
+    cleaner = Cleaner(found.site, found.is_wikitext, source.max_page_seconds)
     titles = _Titles(wanted.title or "")
     for page, xml in found.pages:
         if not wanted.matches(page):
@@ -48,7 +49,7 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
         elif isinstance(page, DeadLetter):
             return Dead(page, xml.decode("utf-8", "backslashreplace"))
         else:
-            text = clean_article(page, found.site, found.is_wikitext, source.max_page_seconds)
+            text = cleaner.prose(page)
             return Dead(text, page.text) if isinstance(text, DeadLetter) else Found(page, text)
     if wanted.title is not None:
         raise RunError(f"{source.path}: has no page {visible(wanted.title)!r}; {near(wanted.title, titles.kept)}")
@@ -57,7 +58,7 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
 
 
 class _Titles:
-    """Titles that a user may have meant; bounded, however many pages a source has."""
+    """Titles that a user may have meant: a bounded number, however many pages the source has."""
 
     def __init__(self, title: str) -> None:
         self._start, self.kept = title[:3].casefold(), list[str]()
@@ -91,7 +92,7 @@ def columns_of(found: Found, encoder: Encoder | None, shards: ShardsSettings | N
 
 
 def _chunks(page_id: int, ids: Ids, encoder: Encoder, shards: ShardsSettings) -> tuple[str, str]:
-    rows = chunk([(page_id, ids)], shards.chunking, shards.chunk_tokens, encoder.end_of_text_id)
+    rows = cut_rows([(page_id, ids)], shards.chunking, shards.chunk_tokens, encoder.end_of_text_id)
     heading = f"chunks: {len(rows.input_ids)} of {shards.chunk_tokens}, {rows.tail_tokens} tokens left over"
     texts = [f"[{number}] " + " ".join(map(str, row)) for number, row in enumerate(rows.input_ids)]
     return heading, "\n".join(texts)

@@ -1,4 +1,4 @@
-"""Settings in, a published folder of shards out: plan, run the Beam graph, balance the ledger, write the manifest."""
+"""Make the shards of a source: plan it, run the Beam graph, balance the ledger, publish what was made."""
 
 import functools
 import itertools
@@ -11,12 +11,13 @@ from pathlib import Path
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.articles.article import Article
-from pipeline.flow import Plan, graph
+from pipeline.flow import graph
 from pipeline.output.finish import finish
 from pipeline.output.ledger import Unbalanced, check, replay
 from pipeline.output.publish import publish, work_folder
 from pipeline.output.reports import REPORTS, numbered, read_reports
 from pipeline.output.resume import begin, finished, forget, plan_record
+from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.fast_path import prepare
 from pipeline.run.beam import for_source, run_graph
 from pipeline.run.progress import Progress
@@ -25,12 +26,12 @@ from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.source.plan import Source, open_source
 from pipeline.storage.place import Place
 from pipeline.storage.reading import Changed, check_stamps, stamps
+from pipeline.tokens import encoder_pool
 from pipeline.tokens.encoder import Encoder
-from pipeline.tokens.encoder_pool import lend
-from pipeline.unit.steps import clean_article
+from pipeline.tokens.encoder_pool import EncoderSpec
+from pipeline.unit.steps import Recipe, cleaner_of
 from wikilm.errors import RunError
-from wikilm.shards.format import DEAD_LETTERS, SPLITS
-from wikilm.shards.manifest import Counts
+from wikilm.shards import DEAD_LETTERS, SPLITS, Counts
 
 ARTICLES_TO_COMPARE = 8  # encoded by both engines before the run begins
 
@@ -49,7 +50,7 @@ class Job:
 def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) -> Outcome:
     """Make the shards of a source and publish them in the output, which may hold an earlier set: that is replaced.
 
-    What an earlier run with the same inputs left unfinished is gone on from.
+    An interrupted run with the same inputs is resumed.
 
     Args:
         job: what to make.
@@ -64,20 +65,21 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
     with work_folder(job.output) as lock:
         source = open_source(job.source)
         before = stamps(source.files)
-        encoder.compare(_first_texts(source))
+        cleaner = cleaner_of(source)
+        encoder.compare(_first_texts(source, cleaner))
         if encoder.note:
             say(encoder.note)
         work, kept = _begin(source, job, encoder, say)
-        plan = _plan(source, job, encoder, work)
-        lend(encoder, plan.tokenizer_folder)
-        sizes = [unit.bytes for unit in source.units]
+        spec = EncoderSpec(job.tokenizer.absolute(), encoder.engine, encoder.entry)
+        encoder_pool.put(encoder, spec)
+        recipe = Recipe(cleaner, job.split, spec, job.shards, work, len(source.units))
         missing = [unit.bytes for unit in source.units if unit.number not in kept]
         options = for_source(options, source.is_wikitext, missing)
         prepare(source.is_wikitext, sum(missing))
         with _kept_when_it_fails(work, len(source.units)):
             began = time.monotonic()
-            with Progress(work, sizes, 1 if job.split.take is None else 2):
-                run_graph(functools.partial(graph, source=source, plan=plan, done=kept), options)
+            with Progress(work, [unit.bytes for unit in source.units], 1 if job.split.take is None else 2):
+                run_graph(functools.partial(graph, units=source.units, recipe=recipe, done=kept), options)
             seconds = time.monotonic() - began
             reports = read_reports(work)
             show = functools.partial(replay, job.source.path, source.limits)
@@ -93,7 +95,7 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
 
 
 def _begin(source: Source, job: Job, encoder: Encoder, say: Callable[[str], None]) -> tuple[Place, frozenset[int]]:
-    """The work folder, and the units that an earlier run has done there."""
+    """The work folder, and the units that an interrupted run has done there."""
     record = plan_record(source.entry, job.source, job.split, job.shards, encoder.entry)
     work, notes = begin(job.output, record)
     kept = frozenset(report.unit for report in finished(work, len(source.units)))
@@ -118,27 +120,10 @@ def _kept_when_it_fails(work: Place, units: int) -> Iterator[None]:
         raise
 
 
-def _first_texts(source: Source) -> list[str]:
+def _first_texts(source: Source, cleaner: Cleaner) -> list[str]:
     pages = itertools.chain.from_iterable(unit.pages(source.site) for unit in source.units[:1])
-    articles = (page for page in pages if isinstance(page, Article))
-    limit = source.limits.max_page_seconds
-    texts = (clean_article(article, source.site, source.is_wikitext, limit) for article in articles)
+    texts = (cleaner.prose(page) for page in pages if isinstance(page, Article))
     return list(itertools.islice((text for text in texts if isinstance(text, str)), ARTICLES_TO_COMPARE))
-
-
-def _plan(source: Source, job: Job, encoder: Encoder, work: Place) -> Plan:
-    return Plan(
-        site=source.site,
-        is_wikitext=source.is_wikitext,
-        max_page_seconds=source.limits.max_page_seconds,
-        units=len(source.units),
-        split=job.split,
-        shards=job.shards,
-        tokenizer_folder=job.tokenizer.absolute(),
-        tokenizer=encoder.entry,
-        engine=encoder.engine,
-        work=work,
-    )
 
 
 def _remarks(split: SplitSettings, counts: Counts) -> list[str]:
@@ -151,7 +136,7 @@ def _remarks(split: SplitSettings, counts: Counts) -> list[str]:
             if there < asked:
                 remarks.append(
                     f"only {there} of the {asked} {name} articles that --take asks for are there; "
-                    f"another --validation-fraction (now {split.validation_fraction}) moves articles between the sides"
+                    f"another --validation-fraction (now {split.validation_fraction}) moves articles between the splits"
                 )
     if counts.dead_letters:
         remarks.append(

@@ -1,4 +1,4 @@
-"""A tokenizer folder and texts in, token ids out: by gigatoken where it agrees with `tokenizers`, else by those."""
+"""Encode texts as token ids: with gigatoken where it gives the same ids as `tokenizers`, else with those."""
 
 import copy
 import hashlib
@@ -112,8 +112,8 @@ class Encoder:
             self._fast = None
             self.note = "gigatoken and tokenizers give different ids for this tokenizer; going on with tokenizers"
 
-    def twin(self) -> "Encoder":
-        """One that another thread can use: it shares all but what gigatoken remembers, so it is soon made."""
+    def copy_for_thread(self) -> "Encoder":
+        """An encoder for another thread: it shares all but what gigatoken remembers, so it is soon made."""
         other = copy.copy(self)
         if other._fast is not None:
             other._load_gigatoken()

@@ -1,4 +1,4 @@
-"""Carry the reason of a failed step through Beam, which wraps every error in its own."""
+"""Carry the one-line reason of a failed step through Beam, which passes errors on as text, wrapped in its own."""
 
 import functools
 import re
@@ -8,7 +8,6 @@ from typing import ParamSpec, TypeVar
 from wikilm.errors import RunError, reason
 
 P = ParamSpec("P")
-
 R = TypeVar("R")
 
 
@@ -17,14 +16,14 @@ def failure(why: str) -> str:
     return f"wikilm-failure<{why}>wikilm-failure"
 
 
-def told_reason(text: str) -> str | None:
+def marked_reason(text: str) -> str | None:
     """The first reason that `failure` marked in a text, or None."""
     found = re.search("wikilm-failure<(.*?)>wikilm-failure", text)
     return found[1] if found else None
 
 
-def step(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a worker's error carry its one-line reason through Beam, which passes errors on as text."""
+def marks_failure(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a step raise RunError with its reason marked, whatever it raises by itself."""
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -13,7 +13,6 @@ from pathlib import Path
 import datasets
 import pytest
 
-import pipeline.flow
 import pipeline.output.reports
 import pipeline.output.resume
 import pipeline.run.job
@@ -138,9 +137,9 @@ def failing(monkeypatch):
     def make(writes: int, looks: int) -> tuple[FailsAfter, FailsAfter]:
         monkeypatch.undo()
         monkeypatch.setattr(pipeline.storage.store_writer, "SETTLE_SECONDS", 0.0)
-        steps = FailsAfter(pipeline.unit.steps.write_shards, writes), FailsAfter(pipeline.flow.smallest, looks)
-        monkeypatch.setattr(pipeline.unit.steps, "write_shards", steps[0])
-        monkeypatch.setattr(pipeline.flow, "smallest", steps[1])
+        steps = FailsAfter(pipeline.unit.steps.write_report, writes), FailsAfter(pipeline.unit.steps.smallest, looks)
+        monkeypatch.setattr(pipeline.unit.steps, "write_report", steps[0])
+        monkeypatch.setattr(pipeline.unit.steps, "smallest", steps[1])
         return steps
 
     return make

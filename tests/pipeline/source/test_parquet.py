@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.articles.article import Article, DeadLetter
 from pipeline.articles.site import Site
-from pipeline.prose.clean import text_of
+from pipeline.prose.cleaner import Cleaner
 from pipeline.settings import SourceSettings
 from pipeline.source.parquet import _one_by_one, read_columns
 from pipeline.source.plan import Source, open_source
@@ -95,7 +95,7 @@ def test_the_wiki_is_that_of_the_first_address_if_it_is_one(
 
 def test_plain_text_is_not_taken_for_wikitext() -> None:
     article = Article(1, 0, "T", "a '' [[b]]\r\n{{c}}\x00 ")
-    assert text_of(article, Site(), is_wikitext=False) == "a '' [[b]]\n{{c}} "
+    assert Cleaner(Site(), False, 60.0).prose(article) == "a '' [[b]]\n{{c}} "
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
