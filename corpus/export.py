@@ -1,4 +1,4 @@
-"""Pages in, the bytes of a multistream dump and of its index out: MediaWiki's export format 0.11.
+"""Write pages as a multistream dump with its index, in MediaWiki's export format 0.11.
 
     bz2 stream: <mediawiki> <siteinfo>     bz2 stream: N pages     ...     bz2 stream: </mediawiki>
 

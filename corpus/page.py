@@ -1,4 +1,4 @@
-"""A folder of wikitext files with a short header in, checked pages in the order of their ids out.
+"""Read and check the pages of the bundled corpus: wikitext files with a short header, in the order of their ids.
 
 id: 801
 title: Côte d’Ivoire

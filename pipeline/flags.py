@@ -1,4 +1,4 @@
-"""Command-line flags that several commands of the pipeline share in, sections of params.yaml with them applied out."""
+"""Add the command-line flags that several commands share, and apply them to sections of params.yaml."""
 
 import argparse
 
@@ -43,13 +43,13 @@ def add_split(parser: Parser) -> None:
     """The flags of section `split`."""
     parser.defaults_from("split")
     group = parser.add_argument_group("split")
-    group.add_argument("--seed", type=int, metavar="N", help="part of the digest that decides an article's side")
+    group.add_argument("--seed", type=int, metavar="N", help="part of the digest that decides an article's split")
     group.add_argument("--validation-fraction", type=float, metavar="F", help="share of the articles that is held back")
     group.add_argument(
         "--take",
         type=two_counts,
         metavar="TRAIN,VALIDATION",
-        help="keep only this many articles of each side, those with the smallest digests",
+        help="keep only this many articles of each split, those with the smallest digests",
     )
 
 

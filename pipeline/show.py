@@ -1,4 +1,4 @@
-"""One page of a source in, its way through the pipeline out, side by side: raw, clean, tokens, chunks.
+"""Follow one page of a source through the pipeline, side by side: raw, clean, tokens, rows.
 
 Of a page that cannot be read or cleaned (a dead letter): where it lies, why, and its raw text; exit status 1.
 

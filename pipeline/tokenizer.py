@@ -1,4 +1,4 @@
-"""Training articles in, a byte-level BPE out, or an existing tokenizer taken over; a folder that `AutoTokenizer` loads.
+"""Train a byte-level BPE on the training articles, or take over a tokenizer; write a folder that `AutoTokenizer` loads.
 
 python -m pipeline.tokenizer --source PATH --output DIR [--vocab-size N | --pretrained NAME_OR_DIR]
 """

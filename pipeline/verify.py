@@ -1,11 +1,11 @@
-"""A folder of shards in, one line per file that is not as its manifest says out; exit status 1 if there is any.
+"""Check a folder of shards against its manifest: a line for each file that differs, and exit status 1 if any does.
 
 Examples:
   python -m pipeline.verify data/shards
   python -m pipeline.verify data/shards --source my-wiki-pages-articles-multistream.xml.bz2
 
 Every byte is read and hashed again, the manifest's own too, also in an object store (s3://bucket/folder). Files that
-the manifest does not name are told, and are no failure. With --source, the source is compared, too, with what the
+the manifest does not name are listed, and are no failure. With --source, the source is compared, too, with what the
 manifest says of it.
 """
 

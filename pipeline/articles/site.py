@@ -1,4 +1,4 @@
-"""A dump's header (root element and siteinfo) in, a Site out: whose wiki it is, and what its namespaces are called."""
+"""Know whose wiki a source is of: what its namespaces are called, and the addresses of its pages."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -79,4 +79,4 @@ def _of_files(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> It
 
     with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
         found = threads.map(problem, manifest.entries)
-        yield from ((entry.path, told) for entry, told in zip(manifest.entries, found, strict=True) if told)
+        yield from ((entry.path, why) for entry, why in zip(manifest.entries, found, strict=True) if why)

@@ -40,7 +40,7 @@ class Origin:
 
 
 def pieces(tokens: NDArray[np.int64], row: int, chunk_tokens: int, chunking: str) -> Iterator[Piece]:
-    """What a row of one shard is made of: the inverse of `chunk.chunk`.
+    """What a row of one shard is made of: the inverse of `tokens.rows.cut_rows`.
 
     Args:
         tokens: int64 [articles]: ids that each article put into the stream, in order.

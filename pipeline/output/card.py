@@ -1,4 +1,4 @@
-"""A manifest in, the dataset card of its folder out: YAML for `datasets` and the model hub, Markdown for people.
+"""Write the dataset card of a set of shards: YAML for `datasets` and the model hub, Markdown for people.
 
 A pure function: no clock, no folder, no machine. Names come from the source, so none of them is taken for markup.
 """

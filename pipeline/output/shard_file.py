@@ -1,4 +1,4 @@
-"""Rows of token ids in, files of a shard folder out: each under a temporary name first, synced, then renamed."""
+"""Write the Arrow files of a set of shards, and the files that let `datasets` open the set."""
 
 import hashlib
 import json
@@ -67,7 +67,7 @@ class ShardFile(ArrowFile):
     """The shard of one unit and split, as its rows come; one without rows is a file, too."""
 
     def __init__(self, name: str, file: BinaryIO, chunk_tokens: int, vocab_size: int) -> None:
-        """Begin the shard; arguments as in `shard_format.schema` and `ArrowFile`."""
+        """Begin the shard; arguments as in `wikilm.shards.schema` and `ArrowFile`."""
         columns = schema(chunk_tokens, vocab_size)
         super().__init__(name, file, columns)
         self._vocab_size, self._type = vocab_size, columns.field("input_ids").type

@@ -1,4 +1,4 @@
-"""A job in, its plan out: what would be read, made and gone on from, without reading an article or writing anything."""
+"""Say what a job would read, make and resume, without reading an article or writing anything."""
 
 from statistics import median
 from typing import Any
@@ -53,6 +53,6 @@ def as_text(plan: dict[str, Any]) -> str:
         span = f"{sizes['smallest']:,} to {sizes['largest']:,} stored bytes, the median {sizes['median']:,}"
         lines[1] += f" of {span if source['units'] > 1 else format(sizes['largest'], ',') + ' stored bytes'}"
     if plan["unfinished"]:
-        what = "are gone on from, if the source is the same" if plan["unfinished"]["goes_on"] else "are removed"
+        what = "are resumed, if the source is the same" if plan["unfinished"]["goes_on"] else "are removed"
         lines.append(f"resume  {plan['unfinished']['units']:,} units that an earlier run did {what}")
     return "\n".join(lines)

@@ -55,7 +55,7 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
     Args:
         job: what to make.
         options: of Beam.
-        say: told what the user should know, in single lines.
+        say: called with each line that the user should read.
 
     Raises:
         UsageError: what was asked for is wrong.
@@ -116,7 +116,7 @@ def _kept_when_it_fails(work: Place, units: int) -> Iterator[None]:
             if isinstance(error, Unbalanced | Changed):
                 forget(work)
             elif done := len(numbered(work, REPORTS)):
-                error.add_note(f"{done} of {units} units are done and kept, and the same command goes on from there")
+                error.add_note(f"{done} of {units} units are done and kept; give the same command again to resume")
         raise
 
 

@@ -55,7 +55,7 @@ def line(units: int, of_units: int, done: int, of_bytes: int, made: int, tokens:
     """One line about a run.
 
     Args:
-        units: units that are done.
+        units: those that are done.
         of_units: all units.
         done: stored bytes of the source that are done.
         of_bytes: all stored bytes.
@@ -65,8 +65,8 @@ def line(units: int, of_units: int, done: int, of_bytes: int, made: int, tokens:
     """
     rate = made / seconds if seconds > 0 else 0.0
     left = tqdm.format_interval((of_bytes - done) / rate) if rate > 0 else "?"
-    told = tqdm.format_sizeof(tokens / seconds) if seconds > 0 else "0.00"
-    return f"shards: {units}/{of_units} units, {rate / 1e6:.2f} MB/s of source, {told} tokens/s, {left} left"
+    speed = tqdm.format_sizeof(tokens / seconds) if seconds > 0 else "0.00"
+    return f"shards: {units}/{of_units} units, {rate / 1e6:.2f} MB/s of source, {speed} tokens/s, {left} left"
 
 
 class Progress:
@@ -92,7 +92,7 @@ class Progress:
     def __enter__(self) -> Self:
         self._seen.look()
         self._first_bytes, self._first_tokens = self._seen.bytes, sum(self._seen.tokens.values())
-        self._began = self._told = time.monotonic()
+        self._began = self._said = time.monotonic()
         if self._stream.isatty():
             self._bar = tqdm(
                 total=self._bytes,
@@ -122,13 +122,13 @@ class Progress:
 
     def _show(self) -> None:
         now = time.monotonic()
-        if self._bar is None and now - self._told < LINE_SECONDS:
+        if self._bar is None and now - self._said < LINE_SECONDS:
             return
         self._seen.look()
         seen, seconds = self._seen, now - self._began
         tokens = sum(seen.tokens.values()) - self._first_tokens
         if self._bar is None:
-            self._told = now
+            self._said = now
             made = seen.bytes - self._first_bytes
             text = line(seen.units, self._units, seen.bytes, self._bytes, made, tokens, seconds)
             print(text, file=self._stream, flush=True)

@@ -111,7 +111,7 @@ def plan_whole(file: File, kind: str) -> tuple[Site, WholeFile]:
 
 
 def plan_multistream(file: File, index: File, unit_bytes: int) -> tuple[Site, list[Streams]]:
-    """Read header, index and footer of a multistream dump; plan runs of whole streams (see `index.plan_runs`).
+    """Read header, index and footer of a multistream dump; plan runs of whole streams (see `dump_index.plan_runs`).
 
     Raises:
         RunError: the index does not fit, or the dump is empty, cut, damaged, or no dump.

@@ -1,4 +1,4 @@
-"""The index of a multistream dump in, its lines or the plan of runs of streams out."""
+"""Read the index of a multistream dump, and plan runs of its streams."""
 
 import bz2
 import hashlib

@@ -1,4 +1,4 @@
-"""Read the XML of one page, and of the header that says what wiki it is from."""
+"""Read the XML of one page, and the header of a dump, which says whose wiki it is."""
 
 import re
 

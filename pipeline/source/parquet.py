@@ -34,7 +34,7 @@ class RowGroups:
     stored_bytes: int  # of all columns
 
     def pages_with_xml(self, site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]:
-        """The rows one by one; there is no XML, so that it is empty."""
+        """The rows one by one, each with an empty text, since there is no XML."""
         return ((page, b"") for page in self.pages(site, max_page_bytes))
 
     def pages(self, site: Site, max_page_bytes: int) -> Iterator[Page]:

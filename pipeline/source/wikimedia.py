@@ -1,4 +1,4 @@
-"""A name such as wikimedia:ltgwiki/20260101 in, the files of that finished dump out, as its own listings name them.
+"""Find the files of a finished dump by a name such as wikimedia:ltgwiki/20260101, in Wikimedia's own listings.
 
 MIRROR/ltgwiki/20260101/dumpstatus.json                                    job, status, files with size and sha1
 MIRROR/other/mediawiki_content_current/ltgwiki/2026-01-01/xml/bzip2/       _SUCCESS, SHA256SUMS, parts without index

@@ -105,7 +105,7 @@ def test_a_run_that_is_broken_off_in_every_way_ends_in_the_same_bytes(bench, slo
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     status, told, _ = broken_off(lambda pid: children(pid)[0], signal.SIGKILL, 2)
     assert (status, told[:67]) == (1, "python -m pipeline: error: a worker process died (exit status -9), ")
-    assert "of 50 units are done and kept, and the same command goes on from there" in told
+    assert "of 50 units are done and kept; give the same command again to resume" in told
     status, told, _ = broken_off(lambda pid: pid, signal.SIGINT, 1)
     assert (status, told[:40]) == (130, "python -m pipeline: error: interrupted; ")
     assert "of 50 units are done and kept" in told
