@@ -43,7 +43,7 @@ def graph(
 def articles_taken(
     pipeline: beam.Pipeline, units: beam.PCollection[WorkUnit], recipe: Recipe
 ) -> beam.pvalue.AsSingleton:
-    """All articles, or, after a first look through the units, those with the smallest digests."""
+    """Take all articles, or, after a first look through the units, those with the smallest digests."""
     if recipe.split.take is None:
         return beam.pvalue.AsSingleton(pipeline | "all articles are taken" >> beam.Create([Selection(recipe.split)]))
     return beam.pvalue.AsSingleton(
@@ -55,7 +55,7 @@ def articles_taken(
 
 
 def is_missing(unit: WorkUnit, done: frozenset[int]) -> bool:
-    """Whether a unit's shards are still to be made."""
+    """Return whether a unit's shards are still to be made."""
     return unit.number not in done
 
 
@@ -78,15 +78,15 @@ class NeverStored(beam.coders.Coder):
         raise RunError(failure(NOT_FUSED))
 
     def estimate_size(self, value: Stream) -> int:
-        """A constant, since a stream has no size before it has run."""
+        """Return a constant, since a stream has no size before it has run."""
         return 1
 
     def is_deterministic(self) -> bool:
-        """As good as any: nothing is encoded."""
+        """Return True, as good as any: nothing is encoded."""
         return True
 
     def to_type_hint(self) -> type[Stream]:
-        """What it is the coder of."""
+        """Return the type of the elements."""
         return Stream
 
 

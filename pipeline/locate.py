@@ -21,7 +21,7 @@ PROGRAM = "python -m pipeline.locate"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m pipeline.locate`."""
+    """Run the command `python -m pipeline.locate`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument("--shards", metavar="DIR", default="data/shards", help="what `python -m pipeline` wrote")
     parser.add_argument("--split", choices=["train", "validation"], default="train", help="split of the row")

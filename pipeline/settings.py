@@ -38,7 +38,7 @@ class SourceSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _address_instead_of_path(cls, given: Any) -> Any:
-        """All readers ask for `path`; that there are two keys is for DVC, which needs a file that it can hash."""
+        """Put `address` in the place of `path`, for which all readers ask; two keys, since DVC needs a file to hash."""
         if isinstance(given, Mapping) and isinstance(given.get("address"), str):
             return {**given, "path": given["address"]}
         return given

@@ -26,7 +26,7 @@ DEFAULT_TOKENIZER = Path("data/tokenizer")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m pipeline.show`."""
+    """Run the command `python -m pipeline.show`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--title", help="the page's title, as it is written above it")

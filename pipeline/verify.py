@@ -25,7 +25,7 @@ PROGRAM = "python -m pipeline.verify"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m pipeline.verify`."""
+    """Run the command `python -m pipeline.verify`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument("folder", metavar="DIR", help="what `python -m pipeline --output DIR` wrote")
     parser.add_argument("--source", metavar="PATH", help="what the shards were made of: compare it with the manifest")

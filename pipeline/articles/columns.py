@@ -35,12 +35,12 @@ class Articles:
         return len(self.page_ids)
 
     def only(self, kept: NDArray[np.bool_]) -> "Articles":
-        """Those articles for which `kept`, bool [articles], is true."""
+        """Keep those articles for which `kept`, bool [articles], is true."""
         where = [place for place, keep in zip(self.where, kept, strict=True) if keep] if self.where else ()
         return Articles(self.page_ids[kept], self.revision_ids[kept], self.titles.filter(pa.array(kept)), where)
 
     def dead_letter(self, number: int, error: str) -> DeadLetter:
-        """The dead letter of one of these articles."""
+        """Make a dead letter of one of these articles."""
         return DeadLetter(int(self.page_ids[number]), self.titles[number].as_py(), self.where[number], error)
 
 
@@ -65,7 +65,7 @@ class Pages:
 
 
 def gather(pages: Iterable[Page]) -> Iterator[Pages]:
-    """Batches of pages, each of about `BATCH_CHARACTERS` of text; the last may be empty."""
+    """Yield pages in batches, each of about `BATCH_CHARACTERS` of text; the last may be empty."""
     some: list[Page] = []
     size = 0
     for page in pages:
@@ -78,7 +78,7 @@ def gather(pages: Iterable[Page]) -> Iterator[Pages]:
 
 
 def in_columns(pages: Sequence[Page]) -> Pages:
-    """These pages as one batch."""
+    """Put pages into one batch."""
     articles = [page for page in pages if isinstance(page, Article)]
     return Pages(
         Articles(

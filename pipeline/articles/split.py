@@ -21,17 +21,17 @@ NO_SPLIT = -1  # stands among indices into `SPLITS` for an article that is not t
 
 
 def digest(seed: int, page_id: int) -> int:
-    """The first 64 bits of sha256("seed:page_id"): uniform, and the same on every machine and in every year."""
+    """Return the first 64 bits of sha256("seed:page_id"): uniform, and the same on every machine."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{page_id}".encode()).digest()[:8], "big")
 
 
 def split_of(settings: SplitSettings, page_id: int) -> str:
-    """The split of an article, which depends on nothing but the seed, the fraction and its own page id."""
+    """Return the split of an article, which depends on nothing but the seed, the fraction and its page id."""
     return VALIDATION if digest(settings.seed, page_id) < settings.validation_fraction * SPAN else TRAIN
 
 
 def splits_of(settings: SplitSettings, page_ids: Iterable[int]) -> NDArray[np.int8]:
-    """`split_of` each article, as an index into `SPLITS`: int8 [page ids]."""
+    """Return `split_of` each article, as an index into `SPLITS`: int8 [page ids]."""
     numbers = b"".join(hashlib.sha256(b"%d:%d" % (settings.seed, page_id)).digest()[:8] for page_id in page_ids)
     # As whole numbers, since those of 64 bits and their fractions are not told apart exactly.
     limit = np.uint64(math.ceil(settings.validation_fraction * SPAN))
@@ -47,7 +47,7 @@ class Smallest:
 
 
 def smallest(settings: SplitSettings, page_ids: Iterable[int]) -> Smallest:
-    """Of these articles, the ones that `split.take` might take. Memory is bounded by `take`, not by the input."""
+    """Choose the articles that `split.take` might take. Memory is bounded by `take`, not by the input."""
     assert settings.take is not None
     found: dict[str, list[tuple[int, int]]] = {TRAIN: [], VALIDATION: []}
     # Thinned out now and then: what counts is never more than `take`, however many page ids there are.
@@ -61,7 +61,7 @@ def smallest(settings: SplitSettings, page_ids: Iterable[int]) -> Smallest:
 
 
 def merge(settings: SplitSettings, parts: Iterable[Smallest]) -> Smallest:
-    """Of several parts of a source, the articles that `split.take` takes. Associative, in any order."""
+    """Choose, of several parts of a source, the articles that `split.take` takes. Associative, in any order."""
     assert settings.take is not None
     found = list(parts)
     return Smallest(
@@ -78,13 +78,13 @@ class Selection:
     taken: frozenset[int] | None = None
 
     def split_of(self, page_id: int) -> str | None:
-        """train, validation, or None for an article that is not taken."""
+        """Return "train", "validation", or None for an article that is not taken."""
         if self.taken is not None and page_id not in self.taken:
             return None
         return split_of(self.settings, page_id)
 
     def splits_of(self, page_ids: Sequence[int]) -> NDArray[np.int8]:
-        """`split_of` each article, as an index into `SPLITS` or `NO_SPLIT`: int8 [page ids]."""
+        """Return `split_of` each article, as an index into `SPLITS` or `NO_SPLIT`: int8 [page ids]."""
         found = splits_of(self.settings, page_ids)
         if self.taken is not None:
             found[[page_id not in self.taken for page_id in page_ids]] = NO_SPLIT
@@ -92,7 +92,7 @@ class Selection:
 
 
 def selection(settings: SplitSettings, found: Smallest) -> Selection:
-    """The selection that takes what was found."""
+    """Select the articles that were found to have the smallest digests."""
     return Selection(settings, frozenset(page_id for _, page_id in found.train + found.validation))
 
 

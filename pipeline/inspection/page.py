@@ -69,7 +69,7 @@ class _Titles:
 
 
 def near(title: str, titles: Iterable[str]) -> str:
-    """What else a user may have meant."""
+    """Suggest titles that the user may have meant."""
     by_key = {other.casefold(): other for other in titles}
     close = [by_key[key] for key in difflib.get_close_matches(title.casefold(), by_key, n=3)]
     if not close:
@@ -78,7 +78,7 @@ def near(title: str, titles: Iterable[str]) -> str:
 
 
 def columns_of(found: Found, encoder: Encoder | None, shards: ShardsSettings | None) -> list[tuple[str, str]]:
-    """Raw and clean text, and with a tokenizer also tokens and chunks, each under its heading."""
+    """Return raw and clean text, and with a tokenizer also tokens and rows, each under its heading."""
     article, text = found.article, found.text
     columns = [
         (f"raw: {len(article.text.encode()):,} bytes", article.text),
@@ -99,7 +99,7 @@ def _chunks(page_id: int, ids: Ids, encoder: Encoder, shards: ShardsSettings) ->
 
 
 def dead_page(dead: Dead) -> Iterator[str]:
-    """The lines that show a dead letter: where it lies, why it is one, and what there is of it."""
+    """Lay out a dead letter: where it lies, why it is one, and what there is of it."""
     letter, size = dead.letter, len(dead.raw.encode())
     yield f"{visible(letter.title) or 'no title'} (page {letter.page_id or 'without id'})"
     yield f"where: {visible(letter.where)}"

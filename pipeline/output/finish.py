@@ -76,7 +76,7 @@ def finish(
 
 
 def _dead_letters(source: Source, reports: Sequence[UnitReport]) -> Iterator[str]:
-    """The lines of dead_letters.jsonl; one empty line where there are none, since DVC warns of files of 0 bytes."""
+    """Yield the lines of dead_letters.jsonl; one empty line if there are none, since DVC warns of files of 0 bytes."""
     letters = [letter for report in reports for letter in report.dead_letters]
     for letter in letters:
         record = letter.model_dump() | {"replay": replay(source.entry.name, source.limits, letter)}
@@ -86,7 +86,7 @@ def _dead_letters(source: Source, reports: Sequence[UnitReport]) -> Iterator[str
 
 
 def _with_files(manifest: Manifest, work: Place, files: Mapping[str, bytes]) -> Manifest:
-    """The manifest with some more files, once they are written."""
+    """Write some files, and return the manifest with them."""
     for path, data in files.items():
         work.write(path, data)
     entries = [file_entry(path, data) for path, data in files.items()]

@@ -14,7 +14,7 @@ class Unbalanced(RunError):
 
 
 def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:
-    """The command that shows the page of a dead letter, and needs no params file for it."""
+    """Return the command that shows the page of a dead letter, and needs no params file for it."""
     which = f"--where {shlex.quote(letter.where)}" if letter.page_id is None else f"--page-id {letter.page_id}"
     cut = f"--unit-bytes {limits.unit_bytes} --max-page-bytes {limits.max_page_bytes}"
     cut += f" --max-page-seconds {limits.max_page_seconds}"
@@ -22,7 +22,7 @@ def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:
 
 
 def total(parts: Iterable[Counts]) -> Counts:
-    """The sum of the counts of several units; reasons in alphabetical order."""
+    """Add up the counts of several units; reasons in alphabetical order."""
     sums: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     for part in parts:
@@ -39,7 +39,7 @@ def check(
     max_dead_fraction: float,
     command: Callable[[DeadLetterRecord], str],
 ) -> Counts:
-    """The counts of a whole run, once it is sure that they balance.
+    """Add up the counts of a whole run, and refuse them if they do not balance.
 
     Args:
         reports: what the units did, in any order.

@@ -85,7 +85,7 @@ def take_back(work: Place, output: Place) -> None:
 
 
 def kept(work: Place) -> bool:
-    """Whether a work folder holds what a later run can resume from."""
+    """Return whether a work folder holds what a later run can resume from."""
     return bool(numbered(work, REPORTS) or numbered(work, CHOSEN))
 
 
@@ -107,7 +107,7 @@ def _clear(output: Place, existed: bool) -> None:
 
 
 def _runs(output: Place) -> list[Place]:
-    """The work folders that there are."""
+    """Return the work folders that there are."""
     return [output.inside(f"{UNFINISHED}/{run}") for run in output.folders(UNFINISHED)]
 
 
@@ -117,7 +117,7 @@ def _remove_runs(output: Place) -> None:
 
 
 def refuse_foreign(output: Place) -> bool:
-    """Whether there is such a folder; raises UsageError if it is none, or holds what is not ours."""
+    """Return whether there is such a folder; raise UsageError if it is none, or holds what is not ours."""
     if output.is_local and not output.path.is_dir():
         if output.path.is_symlink() or output.path.exists():
             raise UsageError(f"{output}: is not a folder; name another one with --output")
@@ -134,7 +134,7 @@ def refuse_foreign(output: Place) -> bool:
 
 
 def _is_manifest(data: bytes) -> bool:
-    """Whether this is a manifest of ours, of whatever version: other programs have files of that name."""
+    """Return whether this is a manifest of ours, of whatever version: other programs have files of that name."""
     try:
         found = json.loads(data)
     except ValueError:

@@ -43,12 +43,12 @@ class UnitReport(BaseModel):
 
 
 def write_report(work: Place, report: UnitReport) -> None:
-    """Say that a unit is done."""
+    """Write the report of a unit, which says that the unit is done."""
     work.write(unit_file(REPORTS, report.unit), report.model_dump_json().encode())
 
 
 def read_report(work: Place, number: int) -> UnitReport | None:
-    """The report of a unit; None if there is none, or none that can be read."""
+    """Read the report of a unit; None if there is none, or none that can be read."""
     try:
         return UnitReport.model_validate_json(work.read(unit_file(REPORTS, number)))
     except (ValidationError, FileNotFoundError):  # a link that leads nowhere
@@ -56,19 +56,19 @@ def read_report(work: Place, number: int) -> UnitReport | None:
 
 
 def read_reports(work: Place) -> list[UnitReport]:
-    """The reports of all units that are done, in the order of the source; those that cannot be read are not there."""
+    """Read the reports of all units that are done, in the order of the source, but for those that cannot be read."""
     with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
         found = threads.map(lambda number: read_report(work, number), numbered(work, REPORTS))
         return sorted((report for report in found if report is not None), key=lambda report: report.unit)
 
 
 def unit_file(folder: str, number: int) -> str:
-    """The name of a unit's file in a folder of a work place."""
+    """Name a unit's file in a folder of a work place."""
     return f"{folder}/{number:05d}.json"
 
 
 def numbered(work: Place, folder: str) -> list[int]:
-    """The units that have a file in a folder of a work place; what was only begun has another name."""
+    """List the units that have a file in a folder of a work place; a file that is not whole has another name."""
     found = {name: name.removesuffix(".json") for name in work.names(folder)}
     numbers = {name: int(stem) for name, stem in found.items() if stem.isascii() and stem.isdecimal()}
     return [number for name, number in numbers.items() if unit_file(folder, number) == f"{folder}/{name}"]

@@ -28,7 +28,7 @@ def plan_record(
     shards: ShardsSettings,
     tokenizer: TokenizerEntry,
 ) -> dict[str, Any]:
-    """All that decides the bytes of a run: what may be resumed has the same record.
+    """Record all that decides the bytes of a run: what may be resumed has the same record.
 
     Not in it: where the source lies, the runner, the engine that encodes (both give the same ids), and
     `max_dead_fraction`, so that a run that failed by it can be finished with another.
@@ -52,7 +52,7 @@ def plan_record(
 
 @cache
 def code_digest() -> str:
-    """Hex sha256 of the source files of `pipeline` and `wikilm`: changed code never resumes what other code made."""
+    """Hash the source files of `pipeline` and `wikilm`, as hex sha256: changed code never resumes other code's work."""
     root = Path(__file__).parents[2]
     paths = (path for package in ("pipeline", "wikilm") for path in (root / package).rglob("*.py"))
     files = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}
@@ -64,7 +64,7 @@ def code_digest() -> str:
 
 
 def begin(output: Place, record: Mapping[str, Any]) -> tuple[Place, list[str]]:
-    """The work folder of a run, which holds what an earlier run with the same record did; others' are removed.
+    """Open the work folder of a run, with what an earlier run with the same record did; others' are removed.
 
     Its name is the record's digest, so that a worker of another run that is still alive somewhere on a cluster never
     writes into it.
@@ -91,7 +91,7 @@ def begin(output: Place, record: Mapping[str, Any]) -> tuple[Place, list[str]]:
 
 
 def finished(work: Place, units: int) -> list[UnitReport]:
-    """The reports of the units that are done and whose files are what the reports say; all others are removed.
+    """Return the reports of units whose files are what the reports say; remove all other reports.
 
     Every byte of these files is read.
     """
@@ -109,7 +109,7 @@ def finished(work: Place, units: int) -> list[UnitReport]:
 
 
 def unfinished(output: Place, record: Mapping[str, Any]) -> tuple[int, bool]:
-    """How many units an earlier run left in `output`, and whether a run with this record would resume from them.
+    """Count the units that an earlier run left in `output`, and say whether a run with this record would keep them.
 
     The source's checksums are not compared where the record has none, since that takes reading the whole source.
     """
@@ -130,14 +130,14 @@ def forget(work: Place) -> None:
 
 
 def _is_of(report: UnitReport, number: int, units: int) -> bool:
-    """Whether a report is of this unit, and names all of its files and no other."""
+    """Return whether a report is of this unit, and names all of its files and no other."""
     shards = [shard_name(split, number, units) for split in SPLITS]
     tables = [articles_name(split, number, units) for split in SPLITS]
     return report.unit == number < units and [file.path for file in report.files] == shards + tables
 
 
 def _is_whole(work: Place, report: UnitReport, sizes: Mapping[str, int]) -> bool:
-    """Whether a unit's files have the size and the bytes that its report says."""
+    """Return whether a unit's files have the size and the bytes that its report says."""
     if any(sizes.get(file.path) != file.bytes for file in report.files):
         return False
     return all(work.sha256(file.path) == file.sha256 for file in report.files)
@@ -152,7 +152,7 @@ def _digest(record: Mapping[str, Any]) -> str:
 
 
 def _differing(there: Place, record: Mapping[str, Any]) -> list[str]:
-    """The parts of the record that are other ones in an earlier run's work folder."""
+    """Return the parts of the record that differ from those in an earlier run's work folder."""
     try:
         earlier = json.loads(there.read(PLAN))
         if not record["source"]["checksum"]:

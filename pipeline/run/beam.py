@@ -85,7 +85,7 @@ def for_source(options: PipelineOptions, is_wikitext: bool, unit_bytes: Sequence
 
 
 def cores() -> int:
-    """How many cores this process may use, which in a container are fewer than the machine has."""
+    """Return how many cores this process may use, which in a container are fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -140,7 +140,7 @@ class _Parser(_BeamArgumentParser):
 
 
 def _reason(error: Exception) -> str:
-    """The reason that a step gave, out of all that Beam wraps around it, or else the last line of Beam's own error."""
+    """Find the reason that a step gave in all that Beam wraps around it, or else the last line of Beam's own error."""
     text = str(error)
     if (marked := marked_reason(text)) is not None:
         return marked

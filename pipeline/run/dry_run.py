@@ -12,7 +12,7 @@ from wikilm.shards.format import SPLITS
 
 
 def dry_run(job: Job) -> dict[str, Any]:
-    """The plan of a job, as JSON. The source's bytes are not hashed, so it has no checksum.
+    """Plan a job, as JSON. The source's bytes are not hashed, so it has no checksum.
 
     Raises:
         UsageError, RunError: as `run.make_shards`, as far as that can be seen now.
@@ -36,12 +36,12 @@ def dry_run(job: Job) -> dict[str, Any]:
 
 
 def _known(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry without the checksum that nobody has made."""
+    """Leave out the checksum that nobody has made."""
     return {key: value for key, value in entry.items() if value != ""}
 
 
 def as_text(plan: dict[str, Any]) -> str:
-    """The plan for people."""
+    """Lay out the plan for people."""
     source, sizes = plan["source"], plan["unit_bytes"]
     passes = " (read twice, since only some articles are taken)" if plan["passes"] == 2 else ""
     lines = [

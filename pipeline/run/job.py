@@ -95,7 +95,7 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
 
 
 def _begin(source: Source, job: Job, encoder: Encoder, say: Callable[[str], None]) -> tuple[Place, frozenset[int]]:
-    """The work folder, and the units that an interrupted run has done there."""
+    """Return the work folder, and the units that an interrupted run has done there."""
     record = plan_record(source.entry, job.source, job.split, job.shards, encoder.entry)
     work, notes = begin(job.output, record)
     kept = frozenset(report.unit for report in finished(work, len(source.units)))
@@ -127,7 +127,7 @@ def _first_texts(source: Source, cleaner: Cleaner) -> list[str]:
 
 
 def _remarks(split: SplitSettings, counts: Counts) -> list[str]:
-    """What a user should know about a run that went well."""
+    """Return remarks that a user should read after a run that went well."""
     remarks = []
     if split.take is not None:
         for name, asked, there in zip(

@@ -27,7 +27,7 @@ class Outcome:
 
 
 def table(outcome: Outcome, seconds: float, output: str) -> str:
-    """Lines of a name, a number aligned to the right, and what there is to say about it."""
+    """Lay out lines of a name, a number aligned to the right, and what there is to say about it."""
     rows = list(_rows(outcome, seconds))
     names = max(len(name) for name, _, _ in rows)
     numbers = max(len(number) for _, number, _ in rows)

@@ -32,7 +32,7 @@ class WorkerProcess(SubprocessSDKEnvironment):
         super().__init__("pipeline.run.worker")
 
     def to_runner_api_parameter(self, context: object) -> tuple[str, bytes]:
-        """How Beam finds the handler below."""
+        """Return the URN by which Beam finds the handler below."""
         return URN, self.command_string.encode()
 
 

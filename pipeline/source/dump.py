@@ -54,7 +54,7 @@ class Streams(_Part):
         return self.run.end - self.run.start
 
     def pages_with_xml(self, site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]:
-        """The pages in order, each with its XML.
+        """Yield the pages in order, each with its XML.
 
         Raises:
             RunError: the dump is cut or damaged; or, at the end, its pages are not those that the index names.
@@ -84,7 +84,7 @@ class WholeFile(_Part):
         return self.file.bytes
 
     def pages_with_xml(self, site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]:
-        """The pages in order, each with its XML.
+        """Yield the pages in order, each with its XML.
 
         Raises:
             RunError: the dump is cut or damaged.
@@ -141,7 +141,7 @@ def plan_multistream(file: File, index: File, unit_bytes: int) -> tuple[Site, li
 def _read(
     splitter: PageSplitter, file: File, kind: str, start: int, end: int, site: Site
 ) -> Iterator[tuple[RawPage, Page]]:
-    """The pages as they were found, and as they were read."""
+    """Yield the pages as they were found, and as they were read."""
     with open_file(file, end) as stored:
         for raw in splitter.split(pieces(stored, file.url, kind, start, end)):
             where = str(Whereabouts(file.name, raw.stream, raw.offset))
@@ -150,7 +150,7 @@ def _read(
 
 
 def _read_header(file: File, kind: str, end: int) -> bytes:
-    """The text up to `end`, or up to a little after the first page starts."""
+    """Return the text up to `end`, or up to a little after the first page starts."""
     text = b""
     with open_file(file, end, READ_BYTES) as stored:
         for _, piece in pieces(stored, file.url, kind, 0, end):

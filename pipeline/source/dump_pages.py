@@ -33,7 +33,7 @@ class Whereabouts:
 
     @classmethod
     def parse(cls, text: str) -> "Whereabouts | None":
-        """The place that a text of that form names; None for any other text."""
+        """Return the place that a text of that form names; None for any other text."""
         found = _WHEREABOUTS.fullmatch(text)
         return cls(found[1], int(found[3]), int(found[2])) if found else None
 
@@ -132,7 +132,7 @@ class PageSplitter:
             self._take(_MARK)
 
     def _end_of(self, kind: str) -> int:
-        """How much of the buffer belongs to what is at its start; -1: its end has not come yet."""
+        """Return how much of the buffer belongs to what is at its start; -1: its end has not come yet."""
         start = self._searched if self._skipping else max(1, self._searched)
         mark = self._buffer.find(_CLOSE if kind == "page" else _FOOTER, start)
         opened = _OPEN.search(self._buffer, start, mark if mark >= 0 else len(self._buffer))

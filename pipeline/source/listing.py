@@ -72,7 +72,7 @@ def find_files(settings: SourceSettings) -> SourceFiles:
 
 
 def kind_of(name: str) -> str | None:
-    """The kind of file that a name says, as in `SourceEntry.kind`; None where it says none."""
+    """Return the kind of file that a name says, as in `SourceEntry.kind`; None where it says none."""
     if index_name(os.path.basename(name)) is not None:
         return "multistream"
     name = os.path.basename(name).lower()
@@ -83,7 +83,7 @@ def kind_of(name: str) -> str | None:
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts part 2 before part 10."""
+    """Make a key that sorts part 2 before part 10."""
     parts = re.split("([0-9]+)", name)
     return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
 
@@ -108,7 +108,7 @@ def _remote(url: str, contact: str | None) -> list[Listed]:
 
 
 def _readable(folder: str, found: Iterable[tuple[str, str]]) -> list[Listed]:
-    """Those files of a folder that have pages in them; hidden ones aside."""
+    """Keep those files of a folder that have pages in them, and are not hidden."""
     shown = [(name, url) for name, url in found if not any(part.startswith(".") for part in name.split("/"))]
     listed = [Listed(name, url) for name, url in shown if kind_of(name) is not None]
     if not listed:
@@ -122,7 +122,7 @@ def _readable(folder: str, found: Iterable[tuple[str, str]]) -> list[Listed]:
 
 
 def _one_kind(path: str, listed: list[Listed]) -> str:
-    """The kind that all files have.
+    """Return the kind that all files have.
 
     Raises:
         UsageError: they are of several kinds or of none, or hold the same pages twice.

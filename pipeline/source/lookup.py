@@ -23,7 +23,7 @@ class Wanted:
     where: str | None = None
 
     def matches(self, page: Page) -> bool:
-        """Whether this is the page."""
+        """Return whether this is the page."""
         if self.title is not None:
             return page.title == self.title
         if self.page_id is not None:
@@ -41,7 +41,7 @@ class Candidates:
 
 
 def candidates(source: SourceSettings, wanted: Wanted) -> Candidates:
-    """The pages to look through: of a dump with an index one stream or the index's titles, else all.
+    """Return the pages to look through: one stream or the titles of a dump with an index, else all pages.
 
     Raises:
         UsageError, RunError: as `plan.open_source`; reading the pages may raise RunError too.
@@ -56,7 +56,7 @@ def candidates(source: SourceSettings, wanted: Wanted) -> Candidates:
 
 
 def _indexed(found: SourceFiles, source: SourceSettings, wanted: Wanted) -> Candidates:
-    """The pages of the one stream that has the page, or else titles only: those of the indexes."""
+    """Return the pages of the one stream that has the page, or else the titles in the indexes."""
     indexed = [(one, one.index) for one in found.files if one.index is not None]
     place = Whereabouts.parse(wanted.where or "")
     for one, index in indexed:

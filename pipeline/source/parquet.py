@@ -34,11 +34,11 @@ class RowGroups:
     stored_bytes: int  # of all columns
 
     def pages_with_xml(self, site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]:
-        """The rows one by one, each with an empty text, since there is no XML."""
+        """Yield the rows one by one, each with an empty text, since there is no XML."""
         return ((page, b"") for page in self.pages(site, max_page_bytes))
 
     def pages(self, site: Site, max_page_bytes: int) -> Iterator[Page]:
-        """The rows one by one. One without a usable id, title or text, or with too much of it, is a dead letter.
+        """Yield the rows one by one. One without a usable id, title or text, or with too much of it, is a dead letter.
 
         Raises:
             RunError: the file is damaged or has changed since it was planned.
@@ -47,7 +47,7 @@ class RowGroups:
             yield from found.articles() if isinstance(found, Columns) else found
 
     def batches(self, site: Site, max_page_bytes: int) -> Iterator[Pages]:
-        """The same rows, column by column as they are stored: nothing is made of a row that needs no second look."""
+        """Yield the same rows as columns, as they are stored: a row that needs no second look never is an object."""
         for found in read_columns(self, max_page_bytes):
             yield found.as_pages() if isinstance(found, Columns) else in_columns(found)
 
@@ -63,18 +63,18 @@ class Columns:
     first: int  # row within it
 
     def articles(self) -> Iterator[Article]:
-        """The rows one by one."""
+        """Yield the rows one by one."""
         texts = zip(self.page_ids.tolist(), self.titles.to_pylist(), self.texts.to_pylist(), strict=True)
         for row, (page_id, title, text) in enumerate(texts, self.first):
             yield Article(page_id, 0, title, text, f"{self.group}, row {row}")
 
     def as_pages(self) -> Pages:
-        """The rows as one batch."""
+        """Return the rows as one batch."""
         return Pages(Articles(self.page_ids, np.zeros_like(self.page_ids), self.titles), self.texts)
 
 
 def plan(files: Sequence[File], unit_bytes: int) -> list[tuple[RowGroups, ...]]:
-    """Runs of row groups of about `unit_bytes` stored bytes, at least one group each; they may span small files.
+    """Plan runs of row groups of about `unit_bytes` stored bytes, at least one group each; they may span small files.
 
     Raises:
         RunError: a file is no Parquet, is cut, or lacks a column.
@@ -115,7 +115,7 @@ def site(file: File) -> Site:
 
 
 def read_columns(part: RowGroups, max_page_bytes: int) -> Iterator[Columns | list[Page]]:
-    """The rows of some row groups, some at a time: as columns where none of them needs a second look, else one by one.
+    """Yield rows, some at a time: as columns where none of them needs a second look, else one by one.
 
     Raises:
         RunError: the file is damaged or has changed since it was planned.
@@ -137,14 +137,14 @@ def read_columns(part: RowGroups, max_page_bytes: int) -> Iterator[Columns | lis
 
 
 def _rows_of(group: Any) -> int:
-    """How many rows make batches of about `BATCH_BYTES`, all alike: few where rows are large, to bound memory."""
+    """Count the rows that make a batch of about `BATCH_BYTES`: few where rows are large, to bound memory."""
     size = sum(group.column(column).total_uncompressed_size for column in range(group.num_columns))
     batches = max(1, round(size / BATCH_BYTES), -(-group.num_rows // MAX_BATCH_ROWS))
     return max(1, -(-group.num_rows // batches))
 
 
 def _ordinary(columns: Sequence[Any], group: str, first: int, max_page_bytes: int) -> Columns | None:
-    """The rows as columns if all of them are what `_article` would take as it is; else None."""
+    """Return the rows as columns if all of them are what `_article` would take as it is; else None."""
     ids, titles, texts = columns
     if any(column.null_count for column in columns):
         return None
@@ -168,7 +168,7 @@ def _ordinary(columns: Sequence[Any], group: str, first: int, max_page_bytes: in
 
 
 def _utf8(column: Any) -> Any:
-    """A string array of whatever kind of string a file holds.
+    """Return a string array of whatever kind of string a file holds.
 
     Raises:
         ArrowInvalid: it is not UTF-8, or larger than 2 GB.
@@ -208,7 +208,7 @@ def _check_size(value: Any, what: str, max_page_bytes: int) -> None:
 
 
 def _page_id(value: object) -> int:
-    """Ids are strings on the hub, numbers elsewhere."""
+    """Parse an id, which is a string on the hub, a number elsewhere."""
     digits = str(value)
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 19 and 0 < int(digits) <= MAX_ID):
         raise ValueError(f"the id is {digits[:40]!r}, not a positive number of 63 bits")

@@ -33,13 +33,13 @@ class Part(Protocol):
         """Its size as it is stored, compressed."""
 
     def pages(self, site: Site, max_page_bytes: int) -> Iterator[Page]:
-        """The pages in the order of the source; what is wrong with one page costs that page alone."""
+        """Yield the pages in the order of the source; what is wrong with one page costs that page alone."""
 
     def pages_with_xml(self, site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]:
-        """The same pages, each with its XML, which is empty where there is none."""
+        """Yield the same pages, each with its XML, which is empty where there is none."""
 
     def batches(self, site: Site, max_page_bytes: int) -> Iterator[Pages]:
-        """The same pages, some at a time, articles column by column."""
+        """Yield the same pages, some at a time, articles column by column."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class WorkUnit:
     max_page_bytes: int
 
     def pages(self, site: Site) -> Iterator[Page]:
-        """The pages of the unit, one by one (see `Part`)."""
+        """Yield the pages of the unit, one by one (see `Part`)."""
         return itertools.chain.from_iterable(part.pages(site, self.max_page_bytes) for part in self.parts)
 
     def batches(self, site: Site) -> Iterator[Pages]:
-        """The pages of the unit, some at a time (see `Part`)."""
+        """Yield the pages of the unit, some at a time (see `Part`)."""
         return itertools.chain.from_iterable(part.batches(site, self.max_page_bytes) for part in self.parts)
 
 
@@ -100,7 +100,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
 
 
 def plan(found: SourceFiles, unit_bytes: int) -> tuple[Site, Sequence[tuple[Part, ...]]]:
-    """The wiki of a source, and the parts of its units: of its files in order, each dump planned on its own.
+    """Plan the parts of the units of a source, file by file in their order, and read whose wiki it is.
 
     Raises:
         RunError: a file is damaged, or they are of several wikis.
@@ -123,7 +123,7 @@ def plan(found: SourceFiles, unit_bytes: int) -> tuple[Site, Sequence[tuple[Part
 
 
 def plan_dump(one: SourceFile, kind: str, unit_bytes: int) -> tuple[Site, Sequence[dump.Streams | dump.WholeFile]]:
-    """The wiki of one dump file, and its parts: runs of streams where it has an index, or else the whole of it."""
+    """Plan the parts of one dump file: runs of streams where it has an index, or else the whole; also its wiki."""
     if one.index is not None:
         return dump.plan_multistream(one.file, one.index, unit_bytes)
     site, whole = dump.plan_whole(one.file, kind)
@@ -131,7 +131,7 @@ def plan_dump(one: SourceFile, kind: str, unit_bytes: int) -> tuple[Site, Sequen
 
 
 def entry_of(found: SourceFiles, units: int, *, hashed: bool) -> SourceEntry:
-    """What the manifest says of a source; where `hashed`, every byte of a local file is read for its checksum."""
+    """Describe a source for the manifest; with `hashed`, every byte of its local files is read for their checksums."""
     local = checksums([one.file for one in found.files if one.file.is_local]) if hashed else {}
     files = [
         {"name": one.name, "bytes": one.file.bytes, "checksum": one.checksum or local.get(one.file, "")}

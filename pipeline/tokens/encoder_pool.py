@@ -34,7 +34,7 @@ def put(loaded: Encoder, spec: EncoderSpec) -> None:
 
 @contextlib.contextmanager
 def encoder(spec: EncoderSpec) -> Iterator[Encoder]:
-    """An encoder for one thread while the block runs; where all are in use, another is made.
+    """Lend an encoder to one thread while the block runs; where all are in use, another is made.
 
     Raises:
         RunError: this process cannot encode with the engine of the run, or finds another tokenizer in the folder.

@@ -98,7 +98,7 @@ def document(articles: Sequence[tuple[int, Ids]], chunk_tokens: int) -> Rows:
 def cut_rows(
     articles: Sequence[tuple[int, Ids]], chunking: str, chunk_tokens: int, end_of_text_id: int, before: Tail = NO_TAIL
 ) -> Rows:
-    """`pack` or `document`, as `chunking` says."""
+    """Cut rows by `pack` or by `document`, as `chunking` says."""
     if chunking == "pack":
         return pack(articles, chunk_tokens, end_of_text_id, before)
     return document(articles, chunk_tokens)

@@ -47,16 +47,16 @@ class Batch(Generic[T]):
     dead_letters: tuple[DeadLetter, ...] = ()
 
     def with_content(self, content: U, **counts: Any) -> "Batch[U]":
-        """The same articles after a step: other content, and these counts set."""
+        """Return the same articles after a step: other content, and these counts set."""
         return Batch(self.articles, self.splits, content, self.counts.model_copy(update=counts), self.dead_letters)
 
     def of_split(self, split: str) -> Articles:
-        """The articles of one split."""
+        """Return the articles of one split."""
         return self.articles.only(self.splits == SPLITS.index(split))
 
 
 def take(pages: Pages, selection: Selection) -> Batch[Texts]:
-    """The articles that are taken, each with its split; all other pages are counted by their reasons."""
+    """Take the articles that are selected, each with its split, and count all other pages by their reasons."""
     dead, dropped = len(pages.dead_letters), dict(pages.dropped)
     redirects = dropped.pop("redirect", 0)
     splits = selection.splits_of(pages.articles.page_ids.tolist())
@@ -74,7 +74,7 @@ def take(pages: Pages, selection: Selection) -> Batch[Texts]:
 
 
 def clean(batch: Batch[Texts], cleaner: Cleaner) -> Batch[Texts]:
-    """The prose of the articles. What cannot be cleaned is a dead letter, what has no prose is left out."""
+    """Turn the texts into prose. What cannot be cleaned is a dead letter, what has no prose is left out."""
     texts, dead = cleaner.prose_of_all(batch.articles, batch.content)
     alive = np.ones(len(texts), bool) if not dead else np.asarray(texts.is_valid())
     empty = is_empty(texts.fill_null("x")) & alive
@@ -89,14 +89,14 @@ def clean(batch: Batch[Texts], cleaner: Cleaner) -> Batch[Texts]:
 
 
 def encode(batch: Batch[Texts], encoder: Encoder) -> Batch[list[Ids]]:
-    """The token ids of the articles."""
+    """Encode the texts as token ids."""
     return batch.with_content(encoder.encode_batch(batch.content))
 
 
 def cut(
     batch: Batch[list[Ids]], shards: ShardsSettings, end_of_text_id: int, tails: Mapping[str, Tail]
 ) -> Batch[dict[str, Rows]]:
-    """The rows of the articles, by split.
+    """Cut the token ids into rows, by split.
 
     Args:
         batch: token ids.
@@ -118,30 +118,30 @@ def cut(
 
 
 def last_tails(tails: Mapping[str, Tail]) -> Batch[dict[str, Rows]]:
-    """A batch without articles, which counts the ids that no further batch will fill a row with."""
+    """Return a batch without articles, which counts the ids that fill no row in the end."""
     counts = NOTHING.model_copy(update={"tail_tokens": sum(len(tail.ids) for tail in tails.values())})
     return Batch(NO_ARTICLES, np.empty(0, np.int8), {}, counts)
 
 
 def no_tails() -> dict[str, Tail]:
-    """What there is before the first batch."""
+    """Return the tails that there are before the first batch: none."""
     return dict.fromkeys(SPLITS, NO_TAIL)
 
 
 def left_out(reason: str, count: int) -> dict[str, int]:
-    """What `Counts.left_out` holds of a reason: nothing where there is none."""
+    """Return what `Counts.left_out` holds of a reason: nothing where its count is 0."""
     return {reason: count} if count else {}
 
 
 def table(articles: Articles, rows: Rows) -> Sequence[Any]:
-    """The columns of an articles table (see `wikilm.shards.articles_schema`)."""
+    """Return the columns of an articles table (see `wikilm.shards.articles_schema`)."""
     return [
         pa.array(articles.page_ids), pa.array(articles.revision_ids), articles.titles, pa.array(rows.article_tokens)
     ]  # fmt: skip
 
 
 def _only(batch: Batch[Texts], kept: NDArray[np.bool_]) -> Batch[Texts]:
-    """The articles for which `kept` is true; the counts stay."""
+    """Keep the articles for which `kept` is true; the counts stay."""
     if kept.all():
         return batch
     texts = batch.content.filter(pa.array(kept))

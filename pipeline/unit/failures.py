@@ -12,12 +12,12 @@ R = TypeVar("R")
 
 
 def failure(why: str) -> str:
-    """A worker's one-line reason, marked so that it can be found within whatever Beam wraps around it."""
+    """Mark a worker's one-line reason, so that it can be found within whatever Beam wraps around it."""
     return f"wikilm-failure<{why}>wikilm-failure"
 
 
 def marked_reason(text: str) -> str | None:
-    """The first reason that `failure` marked in a text, or None."""
+    """Find the first reason that `failure` marked in a text, or None."""
     found = re.search("wikilm-failure<(.*?)>wikilm-failure", text)
     return found[1] if found else None
 

@@ -58,13 +58,13 @@ class Stream:
     batches: Iterator[Batch[Any]]
 
     def with_batches(self, made: Iterator[Batch[Any]]) -> "Stream":
-        """The same unit after a step."""
+        """Return the same unit after a step."""
         return Stream(self.unit, made)
 
 
 @marks_failure
 def find_smallest(unit: WorkUnit, recipe: Recipe) -> Smallest:
-    """The articles of a unit that may be among those with the smallest digests; an earlier run may have found them."""
+    """Find the articles of a unit that may have the smallest digests of all; an earlier run may have found them."""
     name = unit_file(CHOSEN, unit.number)
     with contextlib.suppress(FileNotFoundError, ValidationError):
         return SMALLEST.validate_json(recipe.work.read(name))
@@ -140,22 +140,22 @@ def write(rows: Stream, recipe: Recipe) -> int:
 
 
 def cleaner_of(source: Source) -> Cleaner:
-    """How the texts of a source become prose."""
+    """Make the cleaner for the texts of a source."""
     return Cleaner(source.site, source.is_wikitext, source.limits.max_page_seconds)
 
 
 def article_ids(unit: WorkUnit, site: Site) -> Iterator[int]:
-    """Page ids of a unit's articles."""
+    """Yield the page ids of a unit's articles."""
     return (page.page_id for page in unit.pages(site) if isinstance(page, Article))
 
 
 def read_articles(unit: WorkUnit, site: Site, selected: Selection) -> Iterator[Batch[Texts]]:
-    """The articles of a unit that are taken, some at a time."""
+    """Yield the articles of a unit that are taken, some at a time."""
     return (batches.take(pages, selected) for pages in unit.batches(site))
 
 
 def training_texts(source: Source, split: SplitSettings) -> Iterator[str]:
-    """Prose of the training articles, in the order of the source: what a tokenizer may be made of."""
+    """Yield the prose of the training articles, in the order of the source: what a tokenizer may be made of."""
     selected, cleaner = select(source, split), cleaner_of(source)
     for unit in source.units:
         for batch in read_articles(unit, source.site, selected):
@@ -165,7 +165,7 @@ def training_texts(source: Source, split: SplitSettings) -> Iterator[str]:
 
 
 def select(source: Source, split: SplitSettings) -> Selection:
-    """Which articles are taken; where only some are, the source is read once to find them."""
+    """Select the articles that are taken; where only some are, the source is read once to find them."""
     if split.take is None:
         return Selection(split)
     found = (smallest(split, article_ids(unit, source.site)) for unit in source.units)
