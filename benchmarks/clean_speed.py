@@ -24,7 +24,7 @@ from pipeline.prose.clean import clean_by_reference
 from pipeline.prose.clean import clean_compiled as clean
 from pipeline.prose.deadline import Deadline
 from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source, read_unit
+from pipeline.source.plan import open_source
 
 UNIT_BYTES = 10_000_000
 TIMES = 3  # the best counts, since other work on the machine only adds
@@ -61,7 +61,7 @@ def _read(path: str) -> tuple[Site, list[str], float]:
     """The wikitext of all articles, and the seconds it took to read them."""
     source = open_source(SourceSettings(path=path, unit_bytes=UNIT_BYTES))
     start = time.process_time()
-    pages = (page for unit in source.units for page in read_unit(unit, source.site))
+    pages = (page for unit in source.units for page in unit.pages(source.site))
     texts = [page.text for page in pages if isinstance(page, Article)]
     return source.site, texts, time.process_time() - start
 

@@ -32,12 +32,12 @@ import mwparserfromhell
 from mwparserfromhell.nodes import Tag, Template, Wikilink
 from mwparserfromhell.wikicode import Wikicode
 
-from pipeline.articles.article import Article
+from pipeline.articles.article import Article, DeadLetter
 from pipeline.articles.site import CATEGORY, FILE, Site
-from pipeline.prose.clean import text_of
 from pipeline.prose.templates import expand
 from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source, read_unit
+from pipeline.source.plan import open_source
+from pipeline.unit.steps import cleaner_of
 from wikilm.cli import Parser, run
 from wikilm.errors import RunError
 from wikilm.terminal import visible
@@ -227,13 +227,13 @@ class Total:
 def measure_dump(path: str, every: int, worst: int, with_gaps: bool) -> Total:
     """Measure every n-th article of a dump."""
     source = open_source(SourceSettings(path=path, unit_bytes=1_000_000))
+    cleaner = cleaner_of(source)
     total = Total(source.entry.name, Page("all"))
-    articles = (page for unit in source.units for page in read_unit(unit, source.site) if isinstance(page, Article))
+    articles = (page for unit in source.units for page in unit.pages(source.site) if isinstance(page, Article))
     for article in islice(articles, 0, None, every):
-        try:
-            text = text_of(article, source.site, source.is_wikitext)
-        except Exception as error:  # such a page is a dead letter
-            total.failed.append(f"{article.title}: {error}")
+        text = cleaner.prose(article)
+        if isinstance(text, DeadLetter):
+            total.failed.append(f"{article.title}: {text.error}")
             continue
         total.add(measure(article, text, source.site), worst)
         if with_gaps:

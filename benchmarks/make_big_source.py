@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.articles.article import Article
-from pipeline.prose.clean import text_of
 from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source, read_unit
+from pipeline.source.plan import open_source
+from pipeline.unit.steps import cleaner_of
 
 ROWS_PER_GROUP, PAGES_PER_STREAM = 1000, 100  # as on the hub, and as in Wikipedia's own dumps
 NAME = re.compile(r"(?<![A-Za-z])([A-Z][a-z]{3,})(?![A-Za-z])")
@@ -51,9 +51,10 @@ Paragraph = list[str]  # text and names by turns
 def base_articles(path: str, wikitext: bool) -> list[list[Paragraph]]:
     """The articles of a source, by paragraph, as they are stored or as prose."""
     source = open_source(SourceSettings(path=path, unit_bytes=1 << 24))
-    pages = itertools.chain.from_iterable(read_unit(unit, source.site) for unit in source.units)
+    pages = itertools.chain.from_iterable(unit.pages(source.site) for unit in source.units)
     articles = (page for page in pages if isinstance(page, Article))
-    texts = [a.text if wikitext else text_of(a, source.site, is_wikitext=source.is_wikitext) for a in articles]
+    cleaner = cleaner_of(source)
+    texts = [a.text if wikitext else str(cleaner.prose(a)) for a in articles]
     frequency = Counter(name for text in texts for name in set(NAME.findall(text)))
     rare = {name for name, n in frequency.items() if n == 1 and zlib.crc32(name.encode()) % ONE_NAME_IN == 0}
     return [[_by_turns(paragraph, rare) for paragraph in text.split("\n\n")] for text in texts if text.strip()]

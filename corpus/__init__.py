@@ -1,1 +1,1 @@
-"""A mini encyclopedia as readable wikitext files in, a dump in the real export format out."""
+"""A mini encyclopedia: readable wikitext files, packed into a dump in the real export format."""

@@ -1,4 +1,4 @@
-"""The wikitext files of `corpus/pages` in, `miniwiki-pages-articles-multistream.xml.bz2` and its index out."""
+"""Pack the wikitext files of `corpus/pages` into `miniwiki-pages-articles-multistream.xml.bz2`, with its index."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Pages in, the bytes of a multistream dump and of its index out: MediaWiki's export format 0.11.
+"""Write pages as a multistream dump with its index, in MediaWiki's export format 0.11.
 
     bz2 stream: <mediawiki> <siteinfo>     bz2 stream: N pages     ...     bz2 stream: </mediawiki>
 
@@ -55,7 +55,7 @@ def pack(pages: Sequence[Page], pages_per_stream: int) -> Dump:
 
 
 def header() -> str:
-    """What stands before the first page: the root element's start tag and `siteinfo`."""
+    """Return what stands before the first page: the root element's start tag and `siteinfo`."""
     schema = f"http://www.mediawiki.org/xml/export-{SCHEMA}"
     # As in MediaWiki, which has no name for the namespace of articles and writes it as an empty element.
     namespaces = "".join(
@@ -110,7 +110,7 @@ def page_element(page: Page) -> str:
 
 
 def sha1_base36(content: str) -> str:
-    """The sha1 of the UTF-8 bytes in base 36, padded to 31 digits: what MediaWiki calls the sha1 of a revision."""
+    """Compute the sha1 of a revision as MediaWiki does: of its UTF-8 bytes, in base 36, padded to 31 digits."""
     number = int(hashlib.sha1(content.encode(), usedforsecurity=False).hexdigest(), 16)
     places = []
     for _ in range(SHA1_DIGITS):

@@ -1,4 +1,4 @@
-"""A folder of wikitext files with a short header in, checked pages in the order of their ids out.
+"""Read and check the pages of the bundled corpus: wikitext files with a short header, in the order of their ids.
 
 id: 801
 title: Côte d’Ivoire
@@ -117,7 +117,7 @@ def parse_page(content: str, source: Path) -> Page:
 
 
 def _read(file: Path) -> str:
-    """The content of one file, as strict UTF-8 with line feeds only."""
+    """Return the content of one file, as strict UTF-8 with line feeds only."""
     try:
         # Bytes, not text mode: that would turn carriage returns into line feeds, and a page would depend on the editor.
         content = file.read_bytes().decode("utf-8")
@@ -131,7 +131,7 @@ def _read(file: Path) -> str:
 
 
 def _header(head: str, source: Path) -> dict[str, str]:
-    """The header's keys and values."""
+    """Return the header's keys and values."""
     header: dict[str, str] = {}
     for number, line in enumerate(head.splitlines(), start=1):
         key, colon, value = line.partition(":")
@@ -146,7 +146,7 @@ def _header(head: str, source: Path) -> dict[str, str]:
 
 
 def _number(value: str, key: str, source: Path) -> int:
-    """A header value that must be a whole number, from 1 up for ids."""
+    """Return a header value that must be a whole number, from 1 up for ids."""
     if not re.fullmatch(r"[0-9]{1,9}", value) or (key == "id" and int(value) == 0):
         raise RunError(f"{source}: '{key}: {value}' is no number that a page can have")
     return int(value)
@@ -174,7 +174,7 @@ def _check_alone(page: Page) -> None:
 
 
 def _title_problem(title: str) -> str | None:
-    """What is wrong with a title, by the rules of MediaWiki's `Title` (first letter upper case, 255 bytes, ...)."""
+    """Find what is wrong with a title by the rules of MediaWiki's `Title`: first letter upper case, 255 bytes, ..."""
     _, _, name = title.rpartition(":")
     if bad := NOT_IN_TITLES.search(title):
         return f"holds {bad[0]!r}, which no title may"
@@ -188,7 +188,7 @@ def _title_problem(title: str) -> str | None:
 
 
 def _upper(letter: str) -> str:
-    """The letter in upper case, where that is one letter (MediaWiki leaves "ß" as it is)."""
+    """Return the letter in upper case, where that is one letter (MediaWiki leaves "ß" as it is)."""
     return letter.upper() if len(letter.upper()) == 1 else letter
 
 

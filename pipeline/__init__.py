@@ -1,4 +1,4 @@
-"""Beam: any source of Wikipedia articles in, Arrow shards of token chunks out; `flow.py` tells the order of it."""
+"""Turn any source of Wikipedia articles into Arrow shards of token rows, with Beam; `flow.py` names the steps."""
 
 from wikilm.missing import tell_missing
 

@@ -32,7 +32,7 @@ BEAM_FLAG = "--job-server-timeout"  # the one of Beam's that has hyphens, as our
 
 
 def arguments() -> Parser:
-    """The command line of `python -m pipeline`."""
+    """Define the command line of `python -m pipeline`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument(
         "--tokenizer", type=Path, metavar="DIR", default=Path("data/tokenizer"), help="folder of the tokenizer"
@@ -56,7 +56,7 @@ def arguments() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m pipeline`."""
+    """Run the command `python -m pipeline`."""
     started = time.monotonic()
     args, rest = arguments().parse_known_args(argv)
     for flag in (argument.split("=")[0] for argument in rest if argument.startswith("--")):
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def say(line: str) -> None:
-    """A line for the user, beside the progress bar."""
+    """Print a line for the user, beside the progress bar."""
     print(f"{program(PROGRAM)}: {line}", file=sys.stderr)
 
 

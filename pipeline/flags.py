@@ -1,4 +1,4 @@
-"""Command-line flags that several commands of the pipeline share in, sections of params.yaml with them applied out."""
+"""Add the command-line flags that several commands share, and apply them to sections of params.yaml."""
 
 import argparse
 
@@ -8,7 +8,7 @@ from wikilm.params import from_flags, section
 
 
 def add_source(parser: Parser) -> None:
-    """The flags of section `source`."""
+    """Add the flags of section `source`."""
     parser.defaults_from("source", source="path")
     group = parser.add_argument_group("source")
     group.add_argument(
@@ -40,21 +40,21 @@ def add_source(parser: Parser) -> None:
 
 
 def add_split(parser: Parser) -> None:
-    """The flags of section `split`."""
+    """Add the flags of section `split`."""
     parser.defaults_from("split")
     group = parser.add_argument_group("split")
-    group.add_argument("--seed", type=int, metavar="N", help="part of the digest that decides an article's side")
+    group.add_argument("--seed", type=int, metavar="N", help="part of the digest that decides an article's split")
     group.add_argument("--validation-fraction", type=float, metavar="F", help="share of the articles that is held back")
     group.add_argument(
         "--take",
         type=two_counts,
         metavar="TRAIN,VALIDATION",
-        help="keep only this many articles of each side, those with the smallest digests",
+        help="keep only this many articles of each split, those with the smallest digests",
     )
 
 
 def source_settings(args: argparse.Namespace) -> SourceSettings:
-    """Section `source` with the flags of `add_source` applied."""
+    """Return section `source` with the flags of `add_source` applied."""
     overrides = from_flags(args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds")
     if args.source is not None:
         overrides |= {"path": args.source, "address": None}
@@ -62,13 +62,13 @@ def source_settings(args: argparse.Namespace) -> SourceSettings:
 
 
 def split_settings(args: argparse.Namespace) -> SplitSettings:
-    """Section `split` with the flags of `add_split` applied."""
+    """Return section `split` with the flags of `add_split` applied."""
     overrides = from_flags(args, "seed", "validation_fraction", "take")
     return section(args.params, "split", SplitSettings, overrides)
 
 
 def two_counts(text: str) -> tuple[int, int]:
-    """Two counts of a text such as 50,50.
+    """Parse two counts, such as 50,50.
 
     Raises:
         argparse.ArgumentTypeError: it is anything else.

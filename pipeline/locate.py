@@ -1,4 +1,4 @@
-"""A row of a folder of shards in, the articles that its tokens come from out.
+"""Find the articles that the tokens of a row come from.
 
 Examples:
   python -m pipeline.locate --shards data/shards --split train --row 123
@@ -21,10 +21,10 @@ PROGRAM = "python -m pipeline.locate"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m pipeline.locate`."""
+    """Run the command `python -m pipeline.locate`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument("--shards", metavar="DIR", default="data/shards", help="what `python -m pipeline` wrote")
-    parser.add_argument("--split", choices=["train", "validation"], default="train", help="side of the row")
+    parser.add_argument("--split", choices=["train", "validation"], default="train", help="split of the row")
     parser.add_argument("--row", type=int, metavar="N", required=True, help="number of the row in its split, from 0")
     args = parser.parse_args(argv)
     from pipeline.inspection.origins import lines, locate

@@ -1,4 +1,4 @@
-"""The sections of params.yaml in, checked settings of the pipeline out: source, split, tokenizer, shards."""
+"""Check the pipeline's sections of params.yaml: source, split, tokenizer, shards."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -38,7 +38,7 @@ class SourceSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _address_instead_of_path(cls, given: Any) -> Any:
-        """All readers ask for `path`; that there are two keys is for DVC, which needs a file that it can hash."""
+        """Put `address` in the place of `path`, for which all readers ask; two keys, since DVC needs a file to hash."""
         if isinstance(given, Mapping) and isinstance(given.get("address"), str):
             return {**given, "path": given["address"]}
         return given
@@ -47,7 +47,7 @@ class SourceSettings(Section):
 class SplitSettings(Section):
     """Which articles are for training and which for validation (section `split`)."""
 
-    seed: int = Field(ge=0, description="part of the digest that decides an article's side")
+    seed: int = Field(ge=0, description="part of the digest that decides an article's split")
     validation_fraction: float = Field(
         ge=0, lt=1, description="share of the articles that is held back, from 0 to below 1"
     )

@@ -1,4 +1,4 @@
-"""One page of a source in, its way through the pipeline out, side by side: raw, clean, tokens, chunks.
+"""Follow one page of a source through the pipeline, side by side: raw, clean, tokens, rows.
 
 Of a page that cannot be read or cleaned (a dead letter): where it lies, why, and its raw text; exit status 1.
 
@@ -26,7 +26,7 @@ DEFAULT_TOKENIZER = Path("data/tokenizer")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m pipeline.show`."""
+    """Run the command `python -m pipeline.show`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--title", help="the page's title, as it is written above it")

@@ -1,4 +1,4 @@
-"""Training articles in, a byte-level BPE out, or an existing tokenizer taken over; a folder that `AutoTokenizer` loads.
+"""Train a byte-level BPE on the training articles, or take over a tokenizer; write a folder that `AutoTokenizer` loads.
 
 python -m pipeline.tokenizer --source PATH --output DIR [--vocab-size N | --pretrained NAME_OR_DIR]
 """
@@ -165,7 +165,7 @@ def check_output(folder: Path) -> None:
 
 
 def _as_it_was(tokenizer: Any, folder: Path) -> "Encoder":
-    """The encoder of a saved tokenizer, once it is sure that what was saved is what was made."""
+    """Load a saved tokenizer again, and refuse it if it is not what was made."""
     import transformers
 
     from pipeline.tokens.encoder import HARD_TEXT, Encoder
@@ -203,7 +203,7 @@ def make(source: SourceSettings, split: SplitSettings, how: TokenizerSettings, f
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m pipeline.tokenizer`."""
+    """Run the command `python -m pipeline.tokenizer`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.defaults_from("tokenizer")
     add_source(parser)

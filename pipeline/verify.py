@@ -1,11 +1,11 @@
-"""A folder of shards in, one line per file that is not as its manifest says out; exit status 1 if there is any.
+"""Check a folder of shards against its manifest: a line for each file that differs, and exit status 1 if any does.
 
 Examples:
   python -m pipeline.verify data/shards
   python -m pipeline.verify data/shards --source my-wiki-pages-articles-multistream.xml.bz2
 
 Every byte is read and hashed again, the manifest's own too, also in an object store (s3://bucket/folder). Files that
-the manifest does not name are told, and are no failure. With --source, the source is compared, too, with what the
+the manifest does not name are listed, and are no failure. With --source, the source is compared, too, with what the
 manifest says of it.
 """
 
@@ -25,7 +25,7 @@ PROGRAM = "python -m pipeline.verify"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m pipeline.verify`."""
+    """Run the command `python -m pipeline.verify`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument("folder", metavar="DIR", help="what `python -m pipeline --output DIR` wrote")
     parser.add_argument("--source", metavar="PATH", help="what the shards were made of: compare it with the manifest")

@@ -1,4 +1,4 @@
-"""The XML of one page in; an Article, a named reason to leave it out, or a dead letter out."""
+"""Define what a page of a source can be: an article, a page left out for a reason, or a dead letter."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class Article:
     revision_id: int  # 0 where the source does not say
     title: str
     text: str
-    where: str = ""  # file name and byte offset
+    where: str = ""  # its place in the source, as a dead letter names it
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A page that cannot be read: where it lies (file name and byte offset), so that it can be looked at alone."""
+    """A page that cannot be read or cleaned. `where` is its place in the source, so that it can be looked at alone."""
 
     page_id: int | None
     title: str

@@ -1,4 +1,4 @@
-"""A dump's header (root element and siteinfo) in, a Site out: whose wiki it is, and what its namespaces are called."""
+"""Know whose wiki a source is of: what its namespaces are called, and the addresses of its pages."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,12 +31,12 @@ class Site:
         return CANONICAL | {_key(name): number for number, name in self.namespaces if name}
 
     def namespace_of(self, prefix: str) -> int | None:
-        """The id of the namespace that `prefix` names (localized or canonical, any case), or None."""
+        """Return the id of the namespace that `prefix` names (localized or canonical, any case), or None."""
         return self._ids.get(_key(prefix))
 
 
 def page_base(address: str) -> str:
-    """The address of a page if links to others can be made from it, else an empty text.
+    """Return the address of a page if links to others can be made from it, else an empty text.
 
     Only http(s), printable ASCII, and no user or password, which must not travel on into a manifest.
     """
@@ -44,7 +44,7 @@ def page_base(address: str) -> str:
 
 
 def page_url(base: str, title: str) -> str | None:
-    """The address of an article, quoted as MediaWiki does (`wfUrlencode`); None where none can be made.
+    """Return the address of an article, quoted as MediaWiki does (`wfUrlencode`); None where none can be made.
 
     Args:
         base: the address of another page of the same wiki, see `Site.base`.

@@ -1,4 +1,7 @@
-"""A page id in, its side out: train, validation, or neither where only a number of articles is taken."""
+"""Decide which articles are for training and which for validation, by a digest of each page id.
+
+Where only some articles are taken (`split.take`), find those with the smallest digests.
+"""
 
 import hashlib
 import heapq
@@ -10,88 +13,87 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.settings import SplitSettings
-from wikilm.shards.format import SPLITS
+from wikilm.shards import SPLITS
 
 TRAIN, VALIDATION = SPLITS
 SPAN = 2**64
-NOT_TAKEN = -1  # among indices into `SPLITS`
+NO_SPLIT = -1  # stands among indices into `SPLITS` for an article that is not taken
 
 
 def digest(seed: int, page_id: int) -> int:
-    """The first 64 bits of sha256("seed:page_id"): uniform, and the same on every machine and in every year."""
+    """Return the first 64 bits of sha256("seed:page_id"): uniform, and the same on every machine."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{page_id}".encode()).digest()[:8], "big")
 
 
-def side(split: SplitSettings, page_id: int) -> str:
-    """The side an article is on, which depends on nothing but the seed, the fraction and its own page id."""
-    return VALIDATION if digest(split.seed, page_id) < split.validation_fraction * SPAN else TRAIN
+def split_of(settings: SplitSettings, page_id: int) -> str:
+    """Return the split of an article, which depends on nothing but the seed, the fraction and its page id."""
+    return VALIDATION if digest(settings.seed, page_id) < settings.validation_fraction * SPAN else TRAIN
 
 
-def sides(split: SplitSettings, page_ids: Iterable[int]) -> NDArray[np.int8]:
-    """`side` of each, as an index into `SPLITS`."""
-    numbers = b"".join(hashlib.sha256(b"%d:%d" % (split.seed, page_id)).digest()[:8] for page_id in page_ids)
+def splits_of(settings: SplitSettings, page_ids: Iterable[int]) -> NDArray[np.int8]:
+    """Return `split_of` each article, as an index into `SPLITS`: int8 [page ids]."""
+    numbers = b"".join(hashlib.sha256(b"%d:%d" % (settings.seed, page_id)).digest()[:8] for page_id in page_ids)
     # As whole numbers, since those of 64 bits and their fractions are not told apart exactly.
-    limit = np.uint64(math.ceil(split.validation_fraction * SPAN))
+    limit = np.uint64(math.ceil(settings.validation_fraction * SPAN))
     return (np.frombuffer(numbers, ">u8") < limit).astype(np.int8)  # train is 0
 
 
 @dataclass(frozen=True)
 class Smallest:
-    """The articles with the smallest digests seen so far, at most `take` of each side: sorted (digest, page id)."""
+    """The articles with the smallest digests seen so far, at most `take` of each split: sorted (digest, page id)."""
 
     train: tuple[tuple[int, int], ...] = ()
     validation: tuple[tuple[int, int], ...] = ()
 
 
-def smallest(split: SplitSettings, page_ids: Iterable[int]) -> Smallest:
-    """Of these articles, the ones that `split.take` might take. Memory is bounded by `take`, not by the input."""
-    assert split.take is not None
-    sides: dict[str, list[tuple[int, int]]] = {TRAIN: [], VALIDATION: []}
+def smallest(settings: SplitSettings, page_ids: Iterable[int]) -> Smallest:
+    """Choose the articles that `split.take` might take. Memory is bounded by `take`, not by the input."""
+    assert settings.take is not None
+    found: dict[str, list[tuple[int, int]]] = {TRAIN: [], VALIDATION: []}
     # Thinned out now and then: what counts is never more than `take`, however many page ids there are.
-    limits = dict(zip(SPLITS, split.take, strict=True))
+    limits = dict(zip(SPLITS, settings.take, strict=True))
     for page_id in page_ids:
-        of_side = sides[side(split, page_id)]
-        of_side.append((digest(split.seed, page_id), page_id))
-        limit = limits[side(split, page_id)]
-        if len(of_side) > 2 * limit + 1000:
-            of_side[:] = _least(limit, of_side)
-    return Smallest(*(_least(limits[name], sides[name]) for name in SPLITS))
+        split = split_of(settings, page_id)
+        found[split].append((digest(settings.seed, page_id), page_id))
+        if len(found[split]) > 2 * limits[split] + 1000:
+            found[split][:] = _least(limits[split], found[split])
+    return Smallest(*(_least(limits[split], found[split]) for split in SPLITS))
 
 
-def merge(split: SplitSettings, parts: Iterable[Smallest]) -> Smallest:
-    """Of several parts of a source, the ones that `split.take` takes: associative, in any order."""
-    assert split.take is not None
+def merge(settings: SplitSettings, parts: Iterable[Smallest]) -> Smallest:
+    """Choose, of several parts of a source, the articles that `split.take` takes. Associative, in any order."""
+    assert settings.take is not None
     found = list(parts)
     return Smallest(
-        _least(split.take[0], [pair for part in found for pair in part.train]),
-        _least(split.take[1], [pair for part in found for pair in part.validation]),
+        _least(settings.take[0], [pair for part in found for pair in part.train]),
+        _least(settings.take[1], [pair for part in found for pair in part.validation]),
     )
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which articles go where. `taken` is None where all are taken, else the page ids of those that are."""
+    """Which articles are taken, and into which split. `taken` is None where all are, else the page ids of those."""
 
-    split: SplitSettings
+    settings: SplitSettings
     taken: frozenset[int] | None = None
 
-    def side(self, page_id: int) -> str | None:
-        """train, validation, or None: not taken."""
+    def split_of(self, page_id: int) -> str | None:
+        """Return "train", "validation", or None for an article that is not taken."""
         if self.taken is not None and page_id not in self.taken:
             return None
-        return side(self.split, page_id)
+        return split_of(self.settings, page_id)
 
-    def sides(self, page_ids: Sequence[int]) -> NDArray[np.int8]:
-        """`side` of each, as an index into `SPLITS`, or `NOT_TAKEN`."""
-        found = sides(self.split, page_ids)
+    def splits_of(self, page_ids: Sequence[int]) -> NDArray[np.int8]:
+        """Return `split_of` each article, as an index into `SPLITS` or `NO_SPLIT`: int8 [page ids]."""
+        found = splits_of(self.settings, page_ids)
         if self.taken is not None:
-            found[[page_id not in self.taken for page_id in page_ids]] = NOT_TAKEN
+            found[[page_id not in self.taken for page_id in page_ids]] = NO_SPLIT
         return found
 
 
-def selection(split: SplitSettings, found: Smallest) -> Selection:
-    """The selection that takes what was found."""
-    return Selection(split, frozenset(page_id for _, page_id in found.train + found.validation))
+def selection(settings: SplitSettings, found: Smallest) -> Selection:
+    """Select the articles that were found to have the smallest digests."""
+    return Selection(settings, frozenset(page_id for _, page_id in found.train + found.validation))
 
 
 def _least(count: int, pairs: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -12,7 +12,7 @@ from wikilm.shards.reading import open_split, read_manifest
 
 
 def manifest_of(folder: Place) -> Manifest:
-    """The manifest of a folder of shards, here or in an object store.
+    """Read the manifest of a folder of shards, here or in an object store.
 
     Raises:
         RunError: there is none, or it is damaged.
@@ -27,7 +27,7 @@ def manifest_of(folder: Place) -> Manifest:
 
 
 def faults(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> Iterator[str]:
-    """What is wrong with a set of shards, one line each: files, sums, and then, in a folder, what the shards hold.
+    """Yield what is wrong with a set of shards, one line each: its files, its sums, then, in a folder, its rows.
 
     Args:
         folder: of the shards.
@@ -49,7 +49,7 @@ def faults(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> Itera
 
 
 def source_faults(settings: SourceSettings, manifest: Manifest) -> Iterator[str]:
-    """What of a source is not as the manifest says, one line each."""
+    """Yield a line for each way in which a source is not as the manifest says."""
     from pipeline.source.listing import find_files
     from pipeline.source.plan import entry_of
 
@@ -79,4 +79,4 @@ def _of_files(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> It
 
     with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
         found = threads.map(problem, manifest.entries)
-        yield from ((entry.path, told) for entry, told in zip(manifest.entries, found, strict=True) if told)
+        yield from ((entry.path, why) for entry, why in zip(manifest.entries, found, strict=True) if why)

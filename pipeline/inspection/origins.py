@@ -40,7 +40,7 @@ class Origin:
 
 
 def pieces(tokens: NDArray[np.int64], row: int, chunk_tokens: int, chunking: str) -> Iterator[Piece]:
-    """What a row of one shard is made of: the inverse of `chunk.chunk`.
+    """Yield the pieces of which a row of one shard is made: the inverse of `tokens.rows.cut_rows`.
 
     Args:
         tokens: int64 [articles]: ids that each article put into the stream, in order.
@@ -72,7 +72,7 @@ def pieces(tokens: NDArray[np.int64], row: int, chunk_tokens: int, chunking: str
 
 
 def locate(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[ShardEntry, int, list[Origin]]:
-    """The shard that holds a row of a split, the row's number there, and the articles that it is made of.
+    """Find the shard that holds a row of a split, the row's number there, and the articles that it is made of.
 
     Raises:
         UsageError: the split has no such row.
@@ -101,7 +101,7 @@ def _shard_of(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[S
 
 
 def _articles(folder: Path, manifest: Manifest, shard: ShardEntry) -> pa.Table:
-    """The articles table of a shard, once it is sure that it is the one that the manifest names."""
+    """Read the articles table of a shard, and refuse any other than the one that the manifest names."""
     name = articles_name(shard.split, shard.unit, manifest.source.units)
     again = f"run python -m pipeline.verify {folder}"
     entry = next((entry for entry in manifest.articles if entry.path == name), None)
@@ -134,7 +134,7 @@ def _origin(article: dict[str, Any], piece: Piece, manifest: Manifest) -> Origin
 
 
 def lines(origins: Sequence[Origin]) -> Iterator[str]:
-    """The articles as a table for people."""
+    """Lay out the articles as a table for people."""
     table = [("tokens", "of the article", "page", "revision", "title", "URL")]
     for origin in origins:
         spans = [f"{start}-{stop - 1}" for start, stop in (origin.row_tokens, origin.article_tokens)]

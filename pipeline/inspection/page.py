@@ -1,16 +1,15 @@
-"""Look up one page of a source, and lay out for people what the pipeline makes of it."""
+"""Follow one page of a source through the pipeline, and lay out for people what it becomes."""
 
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline.articles.article import Article, DeadLetter, Dropped
+from pipeline.prose.cleaner import Cleaner
 from pipeline.settings import ShardsSettings, SourceSettings
-from pipeline.source.listing import find_files
-from pipeline.source.lookup import Wanted, _all, _indexed
+from pipeline.source.lookup import Wanted, candidates
 from pipeline.tokens.encoder import Encoder
-from pipeline.tokens.rows import Ids, chunk
-from pipeline.unit.steps import clean_article
+from pipeline.tokens.rows import Ids, cut_rows
 from wikilm.errors import RunError
 from wikilm.terminal import visible
 
@@ -39,11 +38,10 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
     Raises:
         RunError: the source has no such page (near titles are named), or the page is no article.
     """
-    found = find_files(source)
-    looked_up = _indexed(found, source, wanted) if found.kind == "multistream" else _all(found, source)
-    site, is_wikitext, pages = looked_up
+    found = candidates(source, wanted)
+    cleaner = Cleaner(found.site, found.is_wikitext, source.max_page_seconds)
     titles = _Titles(wanted.title or "")
-    for page, xml in pages:
+    for page, xml in found.pages:
         if not wanted.matches(page):
             titles.add(page.title)
         elif isinstance(page, Dropped):
@@ -51,7 +49,7 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
         elif isinstance(page, DeadLetter):
             return Dead(page, xml.decode("utf-8", "backslashreplace"))
         else:
-            text = clean_article(page, site, is_wikitext, source.max_page_seconds)
+            text = cleaner.prose(page)
             return Dead(text, page.text) if isinstance(text, DeadLetter) else Found(page, text)
     if wanted.title is not None:
         raise RunError(f"{source.path}: has no page {visible(wanted.title)!r}; {near(wanted.title, titles.kept)}")
@@ -60,7 +58,7 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
 
 
 class _Titles:
-    """Titles that a user may have meant; bounded, however many pages a source has."""
+    """Titles that a user may have meant: a bounded number, however many pages the source has."""
 
     def __init__(self, title: str) -> None:
         self._start, self.kept = title[:3].casefold(), list[str]()
@@ -71,7 +69,7 @@ class _Titles:
 
 
 def near(title: str, titles: Iterable[str]) -> str:
-    """What else a user may have meant."""
+    """Suggest titles that the user may have meant."""
     by_key = {other.casefold(): other for other in titles}
     close = [by_key[key] for key in difflib.get_close_matches(title.casefold(), by_key, n=3)]
     if not close:
@@ -80,7 +78,7 @@ def near(title: str, titles: Iterable[str]) -> str:
 
 
 def columns_of(found: Found, encoder: Encoder | None, shards: ShardsSettings | None) -> list[tuple[str, str]]:
-    """Raw and clean text, and with a tokenizer also tokens and chunks, each under its heading."""
+    """Return raw and clean text, and with a tokenizer also tokens and rows, each under its heading."""
     article, text = found.article, found.text
     columns = [
         (f"raw: {len(article.text.encode()):,} bytes", article.text),
@@ -94,14 +92,14 @@ def columns_of(found: Found, encoder: Encoder | None, shards: ShardsSettings | N
 
 
 def _chunks(page_id: int, ids: Ids, encoder: Encoder, shards: ShardsSettings) -> tuple[str, str]:
-    rows = chunk([(page_id, ids)], shards.chunking, shards.chunk_tokens, encoder.end_of_text_id)
+    rows = cut_rows([(page_id, ids)], shards.chunking, shards.chunk_tokens, encoder.end_of_text_id)
     heading = f"chunks: {len(rows.input_ids)} of {shards.chunk_tokens}, {rows.tail_tokens} tokens left over"
     texts = [f"[{number}] " + " ".join(map(str, row)) for number, row in enumerate(rows.input_ids)]
     return heading, "\n".join(texts)
 
 
 def dead_page(dead: Dead) -> Iterator[str]:
-    """The lines that show a dead letter: where it lies, why it is one, and what there is of it."""
+    """Lay out a dead letter: where it lies, why it is one, and what there is of it."""
     letter, size = dead.letter, len(dead.raw.encode())
     yield f"{visible(letter.title) or 'no title'} (page {letter.page_id or 'without id'})"
     yield f"where: {visible(letter.where)}"

@@ -1,4 +1,4 @@
-"""A manifest in, the dataset card of its folder out: YAML for `datasets` and the model hub, Markdown for people.
+"""Write the dataset card of a set of shards: YAML for `datasets` and the model hub, Markdown for people.
 
 A pure function: no clock, no folder, no machine. Names come from the source, so none of them is taken for markup.
 """
@@ -69,7 +69,7 @@ python -m pipeline.locate --shards DIR --split train --row 0
 
 
 def card(manifest: Manifest) -> str:
-    """The text of README.md for the folder that a manifest describes; the manifest need not list it yet."""
+    """Write the text of README.md for the folder that a manifest describes; the manifest need not list it yet."""
     counts, name = manifest.counts, title(manifest)
     license = text_license(manifest.source.name, manifest.site.database, manifest.site.base)
     dated = {"date of the dump": date_of(manifest.source.name)} if date_of(manifest.source.name) else {}
@@ -104,14 +104,14 @@ def card(manifest: Manifest) -> str:
 
 
 def title(manifest: Manifest) -> str:
-    """What to call the data: the wiki, its language, the date of the dump, and what became of it."""
+    """Name the data: the wiki, its language, the date of the dump, and what became of it."""
     name = manifest.site.name or manifest.source.name
     about = ", ".join(part for part in (_language(manifest), date_of(manifest.source.name)) if part)
     return visible(f"{name[:MAX_NAME]}{f' ({about})' if about else ''}, rows of {manifest.chunk_tokens} tokens")
 
 
 def size_category(rows: int) -> str:
-    """The hub's name for a number of rows."""
+    """Return the hub's name for a number of rows."""
     names = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
     if rows < 1000:
         return "n<1K"
@@ -124,7 +124,7 @@ def _language(manifest: Manifest) -> str | None:
 
 
 def _front(manifest: Manifest, name: str, licenses: Sequence[str]) -> str:
-    """The YAML front matter. Each value is a JSON string, which YAML reads as it is, or one of our own words."""
+    """Write the YAML front matter. Each value is a JSON string, which YAML reads as it is, or one of our own words."""
     lines = []
     for field, (language,) in language_fields(_language(manifest)).items():
         lines += [f"{field}:", f"- {json.dumps(language)}"]

@@ -1,49 +1,20 @@
-"""What every work unit did in, the balanced counts of a whole run out: no page, article or token without a fate."""
+"""Balance the counts of a whole run: no page, article or token goes unaccounted for."""
 
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict
-
+from pipeline.output.reports import DeadLetterRecord, UnitReport
 from wikilm.errors import RunError
-from wikilm.shards.manifest import Counts, FileEntry, LimitsEntry, ShardEntry, imbalances
-
-
-class DeadLetterRecord(BaseModel):
-    """A page that could not be read or cleaned: a line of dead_letters.jsonl, enough to look at it again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    page_id: int | None
-    title: str
-    where: str
-    error: str
-
-
-class UnitReport(BaseModel):
-    """What one work unit did: all that comes back from a worker, through a small file in the work folder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    unit: int
-    counts: Counts
-    shards: list[ShardEntry]
-    articles: list[FileEntry]
-    dead_letters: list[DeadLetterRecord]
-
-    @property
-    def files(self) -> list[FileEntry]:
-        """All files of the unit."""
-        return [*self.shards, *self.articles]
+from wikilm.shards import Counts, LimitsEntry, imbalances
 
 
 class Unbalanced(RunError):
-    """Something went uncounted: what was made must not be used, nor gone on from."""
+    """Something went uncounted: what was made must not be used, nor resumed."""
 
 
 def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:
-    """The command that shows the page of a dead letter, and needs no params file for it."""
+    """Return the command that shows the page of a dead letter, and needs no params file for it."""
     which = f"--where {shlex.quote(letter.where)}" if letter.page_id is None else f"--page-id {letter.page_id}"
     cut = f"--unit-bytes {limits.unit_bytes} --max-page-bytes {limits.max_page_bytes}"
     cut += f" --max-page-seconds {limits.max_page_seconds}"
@@ -51,7 +22,7 @@ def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:
 
 
 def total(parts: Iterable[Counts]) -> Counts:
-    """The sum of the counts of several units; reasons in alphabetical order."""
+    """Add up the counts of several units; reasons in alphabetical order."""
     sums: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     for part in parts:
@@ -68,7 +39,7 @@ def check(
     max_dead_fraction: float,
     command: Callable[[DeadLetterRecord], str],
 ) -> Counts:
-    """The counts of a whole run, once it is sure that they balance.
+    """Add up the counts of a whole run, and refuse them if they do not balance.
 
     Args:
         reports: what the units did, in any order.

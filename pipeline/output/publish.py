@@ -1,4 +1,4 @@
-"""An output place in, a finished set of shards in it out, or nothing: no final name before the ledger balances.
+"""Give a finished set of shards its final names, all of it or nothing, and hold the output place until then.
 
 OUTPUT/.unfinished/lock            who is at work (see lock.py)
 OUTPUT/.unfinished/<plan>/         where a run works, by the digest of all that decides its bytes (see resume.py)
@@ -9,6 +9,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
+from pipeline.output.reports import CHOSEN, REPORTS, numbered
 from pipeline.storage.lock import Lock, only_one
 from pipeline.storage.place import Place
 from wikilm.errors import UsageError
@@ -17,8 +18,6 @@ from wikilm.shards.format import ARTICLES, CARD, DATASET_DICT, DEAD_LETTERS, MAN
 UNFINISHED = ".unfinished"  # a folder that has it was left by a run that did not end well, or is being written
 LOCK = f"{UNFINISHED}/lock"
 PUBLISHING = "publishing"
-REPORTS = "reports"  # within a run's work folder: a file for each unit that is done
-CHOSEN = "chosen"  # a file for each unit that was looked through for `take`
 FINAL = (*SPLITS, ARTICLES, DATASET_DICT, DEAD_LETTERS, CARD, MANIFEST)
 
 
@@ -71,7 +70,7 @@ def publish(work: Place, output: Place) -> None:
 
 
 def take_back(work: Place, output: Place) -> None:
-    """Undo a `publish` that was broken off, by whatever: what has a final name goes back to where it was made."""
+    """Undo an interrupted `publish`: what has a final name goes back to where it was made."""
     if PUBLISHING not in work.names():
         return
     output.remove(MANIFEST)
@@ -86,20 +85,8 @@ def take_back(work: Place, output: Place) -> None:
 
 
 def kept(work: Place) -> bool:
-    """Whether a work folder holds what a later run can go on from."""
+    """Return whether a work folder holds what a later run can resume from."""
     return bool(numbered(work, REPORTS) or numbered(work, CHOSEN))
-
-
-def numbered(work: Place, folder: str) -> list[int]:
-    """The units that have a file in a folder of a work place, `00012.json`; what was only begun has another name."""
-    found = {name: name.removesuffix(".json") for name in work.names(folder)}
-    numbers = {name: int(stem) for name, stem in found.items() if stem.isascii() and stem.isdecimal()}
-    return [number for name, number in numbers.items() if unit_file(folder, number) == f"{folder}/{name}"]
-
-
-def unit_file(folder: str, number: int) -> str:
-    """The name of a unit's file in a folder of a work place."""
-    return f"{folder}/{number:05d}.json"
 
 
 def clear_final(output: Place) -> None:
@@ -120,7 +107,7 @@ def _clear(output: Place, existed: bool) -> None:
 
 
 def _runs(output: Place) -> list[Place]:
-    """The work folders that there are."""
+    """Return the work folders that there are."""
     return [output.inside(f"{UNFINISHED}/{run}") for run in output.folders(UNFINISHED)]
 
 
@@ -130,7 +117,7 @@ def _remove_runs(output: Place) -> None:
 
 
 def refuse_foreign(output: Place) -> bool:
-    """Whether there is such a folder; raises UsageError if it is none, or holds what is not ours."""
+    """Return whether there is such a folder; raise UsageError if it is none, or holds what is not ours."""
     if output.is_local and not output.path.is_dir():
         if output.path.is_symlink() or output.path.exists():
             raise UsageError(f"{output}: is not a folder; name another one with --output")
@@ -147,7 +134,7 @@ def refuse_foreign(output: Place) -> bool:
 
 
 def _is_manifest(data: bytes) -> bool:
-    """Whether this is a manifest of ours, of whatever version: other programs have files of that name."""
+    """Return whether this is a manifest of ours, of whatever version: other programs have files of that name."""
     try:
         found = json.loads(data)
     except ValueError:

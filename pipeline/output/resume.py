@@ -1,4 +1,4 @@
-"""All that decides the bytes of a run in, its own work folder and the units that an earlier, broken-off run did out."""
+"""Find what an interrupted run has done, and resume from it if all that decides the bytes is the same."""
 
 import hashlib
 import json
@@ -10,20 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from pipeline.output.ledger import UnitReport
-from pipeline.output.publish import (
-    CHOSEN,
-    PUBLISHING,
-    REPORTS,
-    UNFINISHED,
-    clear_final,
-    kept,
-    numbered,
-    take_back,
-    unit_file,
-)
+from pipeline.output.publish import PUBLISHING, UNFINISHED, clear_final, kept, take_back
+from pipeline.output.reports import CHOSEN, REPORTS, UnitReport, numbered, read_report, unit_file
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.storage.place import FILES_AT_ONCE, Place
 from wikilm.shards.format import MANIFEST, SPLITS, articles_name, shard_name
@@ -40,7 +28,7 @@ def plan_record(
     shards: ShardsSettings,
     tokenizer: TokenizerEntry,
 ) -> dict[str, Any]:
-    """All that decides the bytes of a run: what may be resumed has the same record.
+    """Record all that decides the bytes of a run: what may be resumed has the same record.
 
     Not in it: where the source lies, the runner, the engine that encodes (both give the same ids), and
     `max_dead_fraction`, so that a run that failed by it can be finished with another.
@@ -64,7 +52,7 @@ def plan_record(
 
 @cache
 def code_digest() -> str:
-    """Hex sha256 of the source files of `pipeline` and `wikilm`: changed code never resumes what other code made."""
+    """Hash the source files of `pipeline` and `wikilm`, as hex sha256: changed code never resumes other code's work."""
     root = Path(__file__).parents[2]
     paths = (path for package in ("pipeline", "wikilm") for path in (root / package).rglob("*.py"))
     files = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}
@@ -76,7 +64,7 @@ def code_digest() -> str:
 
 
 def begin(output: Place, record: Mapping[str, Any]) -> tuple[Place, list[str]]:
-    """The work folder of a run, which holds what an earlier run with the same record did; others' are removed.
+    """Open the work folder of a run, with what an earlier run with the same record did; others' are removed.
 
     Its name is the record's digest, so that a worker of another run that is still alive somewhere on a cluster never
     writes into it.
@@ -103,14 +91,14 @@ def begin(output: Place, record: Mapping[str, Any]) -> tuple[Place, list[str]]:
 
 
 def finished(work: Place, units: int) -> list[UnitReport]:
-    """The reports of the units that are done and whose files are what the reports say; all others are removed.
+    """Return the reports of units whose files are what the reports say; remove all other reports.
 
     Every byte of these files is read.
     """
     sizes = work.sizes()
 
     def checked(number: int) -> UnitReport | None:
-        report = _report(work, number)
+        report = read_report(work, number)
         if report is not None and _is_of(report, number, units) and _is_whole(work, report, sizes):
             return report
         work.remove(unit_file(REPORTS, number))
@@ -120,15 +108,8 @@ def finished(work: Place, units: int) -> list[UnitReport]:
         return [report for report in threads.map(checked, numbered(work, REPORTS)) if report is not None]
 
 
-def read_reports(work: Place) -> list[UnitReport]:
-    """The reports of all units that are done, in the order of the source."""
-    with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
-        data = threads.map(lambda number: work.read(unit_file(REPORTS, number)), numbered(work, REPORTS))
-        return sorted(map(UnitReport.model_validate_json, data), key=lambda report: report.unit)
-
-
 def unfinished(output: Place, record: Mapping[str, Any]) -> tuple[int, bool]:
-    """How many units an earlier run left in `output`, and whether a run with this record would go on from there.
+    """Count the units that an earlier run left in `output`, and say whether a run with this record would keep them.
 
     The source's checksums are not compared where the record has none, since that takes reading the whole source.
     """
@@ -143,30 +124,23 @@ def unfinished(output: Place, record: Mapping[str, Any]) -> tuple[int, bool]:
 
 
 def forget(work: Place) -> None:
-    """Remove what was done: it cannot be gone on from."""
+    """Remove what was done: it cannot be resumed."""
     work.remove(REPORTS)
     work.remove(CHOSEN)
 
 
 def _is_of(report: UnitReport, number: int, units: int) -> bool:
-    """Whether a report is of this unit, and names all of its files and no other."""
-    shards = [shard_name(side, number, units) for side in SPLITS]
-    tables = [articles_name(side, number, units) for side in SPLITS]
+    """Return whether a report is of this unit, and names all of its files and no other."""
+    shards = [shard_name(split, number, units) for split in SPLITS]
+    tables = [articles_name(split, number, units) for split in SPLITS]
     return report.unit == number < units and [file.path for file in report.files] == shards + tables
 
 
 def _is_whole(work: Place, report: UnitReport, sizes: Mapping[str, int]) -> bool:
-    """Whether a unit's files have the size and the bytes that its report says."""
+    """Return whether a unit's files have the size and the bytes that its report says."""
     if any(sizes.get(file.path) != file.bytes for file in report.files):
         return False
     return all(work.sha256(file.path) == file.sha256 for file in report.files)
-
-
-def _report(work: Place, number: int) -> UnitReport | None:
-    try:
-        return UnitReport.model_validate_json(work.read(unit_file(REPORTS, number)))
-    except (ValidationError, FileNotFoundError):  # a link that leads nowhere
-        return None
 
 
 def _data(record: Mapping[str, Any]) -> bytes:
@@ -178,7 +152,7 @@ def _digest(record: Mapping[str, Any]) -> str:
 
 
 def _differing(there: Place, record: Mapping[str, Any]) -> list[str]:
-    """The parts of the record that are other ones in an earlier run's work folder."""
+    """Return the parts of the record that differ from those in an earlier run's work folder."""
     try:
         earlier = json.loads(there.read(PLAN))
         if not record["source"]["checksum"]:

@@ -1,4 +1,4 @@
-"""Rows of token ids in, files of a shard folder out: each under a temporary name first, synced, then renamed."""
+"""Write the Arrow files of a set of shards, and the files that let `datasets` open the set."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ ROWS_PER_BATCH = 1024  # as `datasets` does: small enough to map one batch, larg
 
 
 def file_entry(path: str, data: bytes) -> FileEntry:
-    """What the manifest says of a file with these bytes."""
+    """Make the manifest's entry for a file with these bytes."""
     return FileEntry(path=path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
@@ -50,7 +50,7 @@ class ArrowFile:
         self._rest = table.slice(whole)
 
     def close(self) -> FileEntry:
-        """End the stream; returns what the manifest says of it."""
+        """End the stream, and make the manifest's entry for it."""
         self._write(self._rest)
         if not self._any:  # at least one batch: `datasets` cannot cast a column without any
             self._writer.write_batch(pa.RecordBatch.from_pylist([], schema=self._rest.schema))
@@ -67,7 +67,7 @@ class ShardFile(ArrowFile):
     """The shard of one unit and split, as its rows come; one without rows is a file, too."""
 
     def __init__(self, name: str, file: BinaryIO, chunk_tokens: int, vocab_size: int) -> None:
-        """Begin the shard; arguments as in `shard_format.schema` and `ArrowFile`."""
+        """Begin the shard; arguments as in `wikilm.shards.schema` and `ArrowFile`."""
         columns = schema(chunk_tokens, vocab_size)
         super().__init__(name, file, columns)
         self._vocab_size, self._type = vocab_size, columns.field("input_ids").type
@@ -87,7 +87,7 @@ class ShardFile(ArrowFile):
         self.append([pa.FixedSizeListArray.from_arrays(pa.array(flat), type=self._type), pa.array(rows.page_ids)])
 
     def close_shard(self, split: str, unit: int) -> ShardEntry:
-        """End the shard; returns what the manifest says of it."""
+        """End the shard, and make the manifest's entry for it."""
         file = self.close()
         tokens = self.rows * self._type.list_size
         return ShardEntry(**file.model_dump(), split=split, unit=unit, rows=self.rows, tokens=tokens)  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ class _Hashed:
 
 
 def dataset_files(shards: Sequence[ShardEntry], chunk_tokens: int, vocab_size: int) -> dict[str, bytes]:
-    """The files that make `datasets.load_from_disk` open the folder and each split in it, by path within the folder.
+    """Make the files that let `datasets.load_from_disk` open the folder and each split in it, by path in the folder.
 
     Their layout is that of `datasets.DatasetDict.save_to_disk`; written by hand, since it writes a random fingerprint.
     Both splits are always there: one without rows is a dataset without rows.

@@ -1,10 +1,10 @@
 """Turn the text of articles into prose.
 
-Wikitext and its site go in, plain text comes out; what numba compiles for it is all that this wing writes.
+Wikitext and its site go in, plain text or a dead letter comes out. Pure, but for the compiled code that numba keeps.
 """
 
-from pipeline.prose.deadline import TooSlow
-from pipeline.prose.fast_path import CompilerError, prepare
-from pipeline.prose.plain import blank_texts, plain_texts
+from pipeline.prose.cleaner import Cleaner
+from pipeline.prose.fast_path import prepare
+from pipeline.prose.plain import blank_texts
 
-__all__ = ["CompilerError", "TooSlow", "blank_texts", "plain_texts", "prepare"]
+__all__ = ["Cleaner", "blank_texts", "prepare"]

@@ -13,7 +13,6 @@ import math
 import re
 from types import ModuleType
 
-from pipeline.articles.article import Article
 from pipeline.articles.site import Site
 from pipeline.prose.cut import EXTENSIONS, cut
 from pipeline.prose.deadline import Deadline, TooSlow
@@ -73,15 +72,6 @@ def clean_by_reference(wikitext: str, site: Site, max_seconds: float = math.inf)
     deadline = Deadline(max_seconds)
     text, aside = cut(plain(wikitext), site, deadline)
     return joined(prose_lines(_plain(text).split("\n"), site, aside, deadline))
-
-
-def text_of(article: Article, site: Site, is_wikitext: bool, max_seconds: float = math.inf) -> str:
-    """The prose of an article: cleaned if it is wikitext, else as it is but for line ends and control characters.
-
-    Raises:
-        TooSlow: see `clean`.
-    """
-    return clean(article.text, site, max_seconds) if is_wikitext else plain(article.text)
 
 
 def _plain(text: str) -> str:

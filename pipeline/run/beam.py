@@ -1,4 +1,4 @@
-"""Beam options and a graph in, the graph run out, or one line that says why not."""
+"""Choose a Beam runner, and run a graph to its end; if it fails, say why in one line."""
 
 import os
 import re
@@ -13,12 +13,12 @@ from apache_beam.runners.runner import create_runner
 from pipeline.run.quiet import quiet
 from pipeline.run.worker_process import WorkerProcess
 from pipeline.storage.proxy import loopback_direct
-from pipeline.unit.failures import told_reason
+from pipeline.unit.failures import marked_reason
 from wikilm.errors import RunError, UsageError
 
-# Named in full, since `DirectRunner` first tries to download another runner (Prism).
 # What is left of Ctrl-C in the middle of a step, once Beam has wrapped it.
 INTERRUPTED = re.compile(r"(RuntimeError: )?KeyboardInterrupt( \[while running .*)?$")
+# Named in full, since `DirectRunner` first tries to download another runner (Prism).
 LOCAL = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 CHOOSE, ALL_CORES = "choose", 0  # a running mode and a number of workers that the user has left to us
@@ -85,7 +85,7 @@ def for_source(options: PipelineOptions, is_wikitext: bool, unit_bytes: Sequence
 
 
 def cores() -> int:
-    """How many cores this process may use, which in a container are fewer than the machine has."""
+    """Return how many cores this process may use, which in a container are fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -140,9 +140,9 @@ class _Parser(_BeamArgumentParser):
 
 
 def _reason(error: Exception) -> str:
-    """The reason that a step gave, out of all that Beam wraps around it; else the last line of Beam's own."""
+    """Find the reason that a step gave in all that Beam wraps around it, or else the last line of Beam's own error."""
     text = str(error)
-    if (told := told_reason(text)) is not None:
-        return told
+    if (marked := marked_reason(text)) is not None:
+        return marked
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return f"Beam failed: {type(error).__name__}: {lines[-1][:300] if lines else 'no reason given'}"

@@ -1,4 +1,4 @@
-"""A job in, its plan out: what would be read, made and gone on from, without reading an article or writing anything."""
+"""Say what a job would read, make and resume, without reading an article or writing anything."""
 
 from statistics import median
 from typing import Any
@@ -12,7 +12,7 @@ from wikilm.shards.format import SPLITS
 
 
 def dry_run(job: Job) -> dict[str, Any]:
-    """The plan of a job, as JSON. The source's bytes are not hashed, so it has no checksum.
+    """Plan a job, as JSON. The source's bytes are not hashed, so it has no checksum.
 
     Raises:
         UsageError, RunError: as `run.make_shards`, as far as that can be seen now.
@@ -36,12 +36,12 @@ def dry_run(job: Job) -> dict[str, Any]:
 
 
 def _known(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry without the checksum that nobody has made."""
+    """Leave out the checksum that nobody has made."""
     return {key: value for key, value in entry.items() if value != ""}
 
 
 def as_text(plan: dict[str, Any]) -> str:
-    """The plan for people."""
+    """Lay out the plan for people."""
     source, sizes = plan["source"], plan["unit_bytes"]
     passes = " (read twice, since only some articles are taken)" if plan["passes"] == 2 else ""
     lines = [
@@ -53,6 +53,6 @@ def as_text(plan: dict[str, Any]) -> str:
         span = f"{sizes['smallest']:,} to {sizes['largest']:,} stored bytes, the median {sizes['median']:,}"
         lines[1] += f" of {span if source['units'] > 1 else format(sizes['largest'], ',') + ' stored bytes'}"
     if plan["unfinished"]:
-        what = "are gone on from, if the source is the same" if plan["unfinished"]["goes_on"] else "are removed"
+        what = "are resumed, if the source is the same" if plan["unfinished"]["goes_on"] else "are removed"
         lines.append(f"resume  {plan['unfinished']['units']:,} units that an earlier run did {what}")
     return "\n".join(lines)

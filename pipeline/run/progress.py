@@ -1,4 +1,4 @@
-"""A work place that workers fill in, a progress bar on stderr out: units, MB/s of source, tokens/s, time left."""
+"""Show the progress of a run on stderr: units, MB/s of source, tokens/s and the time left."""
 
 import contextlib
 import sys
@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TextIO
 
-from pydantic import ValidationError
 from tqdm import tqdm
 
-from pipeline.output.ledger import UnitReport
-from pipeline.output.publish import CHOSEN, REPORTS, numbered, unit_file
+from pipeline.output.reports import CHOSEN, REPORTS, numbered, read_report
 from pipeline.storage.place import Place
 from wikilm.errors import RunError
 
@@ -36,10 +34,8 @@ class Seen:
         with contextlib.suppress(OSError, RunError):
             self.chosen.update(filter(self._is_ours, numbered(self.work, CHOSEN)))
             for number in filter(self._is_ours, numbered(self.work, REPORTS)):
-                if number not in self.tokens:
-                    with contextlib.suppress(ValidationError):
-                        report = UnitReport.model_validate_json(self.work.read(unit_file(REPORTS, number)))
-                        self.tokens[number] = report.counts.tokens
+                if number not in self.tokens and (report := read_report(self.work, number)):
+                    self.tokens[number] = report.counts.tokens
 
     @property
     def units(self) -> int:
@@ -59,18 +55,18 @@ def line(units: int, of_units: int, done: int, of_bytes: int, made: int, tokens:
     """One line about a run.
 
     Args:
-        units: units that are done.
+        units: those that are done.
         of_units: all units.
         done: stored bytes of the source that are done.
         of_bytes: all stored bytes.
-        made: bytes of those that this run did, not an earlier one that it goes on from.
+        made: bytes of those that this run did, not an interrupted one that it resumes.
         tokens: tokens that this run made.
         seconds: for how long it has run.
     """
     rate = made / seconds if seconds > 0 else 0.0
     left = tqdm.format_interval((of_bytes - done) / rate) if rate > 0 else "?"
-    told = tqdm.format_sizeof(tokens / seconds) if seconds > 0 else "0.00"
-    return f"shards: {units}/{of_units} units, {rate / 1e6:.2f} MB/s of source, {told} tokens/s, {left} left"
+    speed = tqdm.format_sizeof(tokens / seconds) if seconds > 0 else "0.00"
+    return f"shards: {units}/{of_units} units, {rate / 1e6:.2f} MB/s of source, {speed} tokens/s, {left} left"
 
 
 class Progress:
@@ -96,7 +92,7 @@ class Progress:
     def __enter__(self) -> Self:
         self._seen.look()
         self._first_bytes, self._first_tokens = self._seen.bytes, sum(self._seen.tokens.values())
-        self._began = self._told = time.monotonic()
+        self._began = self._said = time.monotonic()
         if self._stream.isatty():
             self._bar = tqdm(
                 total=self._bytes,
@@ -126,13 +122,13 @@ class Progress:
 
     def _show(self) -> None:
         now = time.monotonic()
-        if self._bar is None and now - self._told < LINE_SECONDS:
+        if self._bar is None and now - self._said < LINE_SECONDS:
             return
         self._seen.look()
         seen, seconds = self._seen, now - self._began
         tokens = sum(seen.tokens.values()) - self._first_tokens
         if self._bar is None:
-            self._told = now
+            self._said = now
             made = seen.bytes - self._first_bytes
             text = line(seen.units, self._units, seen.bytes, self._bytes, made, tokens, seconds)
             print(text, file=self._stream, flush=True)

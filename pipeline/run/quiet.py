@@ -1,4 +1,4 @@
-"""Nothing in, silence out: keeps the log of libraries off the terminal, where only our own lines help a user."""
+"""Keep library logs and warnings off the terminal, where only our own lines help a user."""
 
 import contextlib
 import logging

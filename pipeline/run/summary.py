@@ -1,4 +1,4 @@
-"""What a run made in, a small table for people out."""
+"""Lay out what a run made as a small table for people."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Outcome:
 
     Attributes:
         manifest: of what was published.
-        kept_units: units that an earlier, broken-off run had made.
+        kept_units: those that an interrupted run had done.
         read_bytes: stored bytes of the other units.
         made_tokens: tokens in the other units.
         seconds: that it took to read them and make their shards, without what comes before and after.
@@ -27,7 +27,7 @@ class Outcome:
 
 
 def table(outcome: Outcome, seconds: float, output: str) -> str:
-    """Lines of a name, a number aligned to the right, and what there is to say about it."""
+    """Lay out lines of a name, a number aligned to the right, and what there is to say about it."""
     rows = list(_rows(outcome, seconds))
     names = max(len(name) for name, _, _ in rows)
     numbers = max(len(number) for _, number, _ in rows)
@@ -53,5 +53,5 @@ def _rows(outcome: Outcome, seconds: float) -> Iterator[tuple[str, str, str]]:
     yield "units", f"{manifest.source.units:,}", kept
     making = max(outcome.seconds, 1e-3)
     rates = f"{outcome.read_bytes / 1e6 / making:,.2f} MB/s of source and {outcome.made_tokens / making:,.0f} tokens/s"
-    told = f"{outcome.seconds:,.1f} of them to make the shards, at {rates}" if outcome.read_bytes else ""
-    yield "seconds", f"{seconds:,.1f}", told
+    rate = f"{outcome.seconds:,.1f} of them to make the shards, at {rates}" if outcome.read_bytes else ""
+    yield "seconds", f"{seconds:,.1f}", rate

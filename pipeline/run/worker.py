@@ -1,4 +1,4 @@
-"""What FnApiRunner asks of a worker in, done in a process of its own: Beam's worker, with its log off the terminal."""
+"""Entry point of a local Beam worker process, its log kept off the terminal."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ DRIVER = "WIKILM_DRIVER"  # the environment variable that holds the process id o
 
 
 def end_with(parent: int) -> None:
-    """End this process soon after its parent has gone, which may be before it began: no worker outlives its driver."""
+    """End this process soon after its driver, which may have ended before this began: no worker outlives its driver."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

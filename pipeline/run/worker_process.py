@@ -1,6 +1,6 @@
-"""FnApiRunner's wish for a worker in, a process of `pipeline.run.worker` out, whose death ends the run, not hangs it.
+"""Start local Beam workers as processes; if one dies, the run fails instead of hanging.
 
-Beam's own handler waits without an end for the answers of a worker that was killed, and lets workers log to our stderr.
+Beam's own handler waits forever for the answers of a worker that was killed, and lets workers log to our stderr.
 """
 
 import os
@@ -32,7 +32,7 @@ class WorkerProcess(SubprocessSDKEnvironment):
         super().__init__("pipeline.run.worker")
 
     def to_runner_api_parameter(self, context: object) -> tuple[str, bytes]:
-        """How Beam finds the handler below."""
+        """Return the URN by which Beam finds the handler below."""
         return URN, self.command_string.encode()
 
 

@@ -1,14 +1,19 @@
-"""A MediaWiki XML dump in: first its site and the plan of its parts, then the pages of each part out."""
+"""Plan the parts of a MediaWiki XML dump, and read the pages of each.
+
+A dump with an index (multistream) has many parts, runs of its bz2 streams; one without is a single part.
+"""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from pipeline.articles.article import Page
+from pipeline.articles.columns import Pages, gather
 from pipeline.articles.site import Site
 from pipeline.source.dump_index import BOTH_AGAIN, Run, check_run, plan_runs
-from pipeline.source.dump_pages import PageSplitter, RawPage
+from pipeline.source.dump_pages import PageSplitter, RawPage, Whereabouts
 from pipeline.source.dump_streams import READ_BYTES, pieces
 from pipeline.source.page_xml import dead_letter, parse_header, read_page
 from pipeline.storage.file import AGAIN, File
@@ -21,8 +26,21 @@ _FOOTER = b"</mediawiki>"
 _HEADER_END = re.compile(rb"<page[\s>]|</mediawiki>")
 
 
+class _Part(ABC):
+    """What the parts of a dump have in common. `plan.Part` says what each method gives."""
+
+    @abstractmethod
+    def pages_with_xml(self, site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]: ...
+
+    def pages(self, site: Site, max_page_bytes: int) -> Iterator[Page]:
+        return (page for page, _ in self.pages_with_xml(site, max_page_bytes))
+
+    def batches(self, site: Site, max_page_bytes: int) -> Iterator[Pages]:
+        return gather(self.pages(site, max_page_bytes))
+
+
 @dataclass(frozen=True)
-class Streams:
+class Streams(_Part):
     """A run of whole bz2 streams of a multistream dump."""
 
     file: File
@@ -31,13 +49,29 @@ class Streams:
     is_last: bool  # then it ends with the footer
 
     @property
-    def bytes(self) -> int:
-        """Stored bytes."""
+    def stored_bytes(self) -> int:
+        """Size of the part as it is stored, compressed."""
         return self.run.end - self.run.start
+
+    def pages_with_xml(self, site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]:
+        """Yield the pages in order, each with its XML.
+
+        Raises:
+            RunError: the dump is cut or damaged; or, at the end, its pages are not those that the index names.
+        """
+        splitter = PageSplitter(self.file.url, across_streams=False, max_page_bytes=max_page_bytes)
+        found: list[tuple[int, int | None]] = []
+        for raw, page in _read(splitter, self.file, "multistream", self.run.start, self.run.end, site):
+            if raw.is_page:
+                found.append((raw.stream, page.page_id))
+            yield page, raw.xml
+        check_run(self.run, found, self.index, self.file)
+        if self.is_last and not splitter.footer:
+            raise _cut(self.file)
 
 
 @dataclass(frozen=True)
-class WholeFile:
+class WholeFile(_Part):
     """A dump that can only be read from its start to its end."""
 
     file: File
@@ -45,9 +79,23 @@ class WholeFile:
     header: int  # bytes of text before the first page
 
     @property
-    def bytes(self) -> int:
-        """Stored bytes."""
+    def stored_bytes(self) -> int:
+        """Size of the part as it is stored, compressed."""
         return self.file.bytes
+
+    def pages_with_xml(self, site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]:
+        """Yield the pages in order, each with its XML.
+
+        Raises:
+            RunError: the dump is cut or damaged.
+        """
+        splitter = PageSplitter(
+            self.file.url, across_streams=True, max_page_bytes=max_page_bytes, skip=self.header
+        )  # fmt: skip
+        for raw, page in _read(splitter, self.file, self.kind, 0, self.stored_bytes, site):
+            yield page, raw.xml
+        if not splitter.footer:
+            raise _cut(self.file)
 
 
 def plan_whole(file: File, kind: str) -> tuple[Site, WholeFile]:
@@ -63,7 +111,7 @@ def plan_whole(file: File, kind: str) -> tuple[Site, WholeFile]:
 
 
 def plan_multistream(file: File, index: File, unit_bytes: int) -> tuple[Site, list[Streams]]:
-    """Read header, index and footer of a multistream dump; plan runs of whole streams (see `index.plan_runs`).
+    """Read header, index and footer of a multistream dump; plan runs of whole streams (see `dump_index.plan_runs`).
 
     Raises:
         RunError: the index does not fit, or the dump is empty, cut, damaged, or no dump.
@@ -90,51 +138,19 @@ def plan_multistream(file: File, index: File, unit_bytes: int) -> tuple[Site, li
     return _site(file, text), [Streams(file, index, run, run is runs[-1]) for run in runs]
 
 
-def read(part: Streams | WholeFile, site: Site, max_page_bytes: int) -> Iterator[Page]:
-    """The pages of one part, in order (see `read_raw`)."""
-    return (page for _, page in read_raw(part, site, max_page_bytes))
-
-
-def read_raw(part: Streams | WholeFile, site: Site, max_page_bytes: int) -> Iterator[tuple[RawPage, Page]]:
-    """The pages of one part, in order, as they were found and as they were read.
-
-    Args:
-        part: what was planned.
-        site: whose pages they are.
-        max_page_bytes: a page with more XML is a dead letter.
-
-    Raises:
-        RunError: the dump is cut or damaged; or, at the end, its pages are not those that the index names.
-    """
-    path = part.file.url
-    if isinstance(part, WholeFile):
-        splitter = PageSplitter(path, across_streams=True, max_page_bytes=max_page_bytes, skip=part.header)
-        yield from _pages(splitter, part.file, part.kind, 0, part.bytes, site)
-    else:
-        splitter = PageSplitter(path, across_streams=False, max_page_bytes=max_page_bytes)
-        found: list[tuple[int, int | None]] = []
-        for raw, page in _pages(splitter, part.file, "multistream", part.run.start, part.run.end, site):
-            if raw.is_page:
-                found.append((raw.stream, page.page_id))
-            yield raw, page
-        check_run(part.run, found, part.index, part.file)
-    if (isinstance(part, WholeFile) or part.is_last) and not splitter.footer:
-        raise _cut(part.file)
-
-
-def _pages(
+def _read(
     splitter: PageSplitter, file: File, kind: str, start: int, end: int, site: Site
 ) -> Iterator[tuple[RawPage, Page]]:
-    """The pages as they were found, and as they were read."""
+    """Yield the pages as they were found, and as they were read."""
     with open_file(file, end) as stored:
         for raw in splitter.split(pieces(stored, file.url, kind, start, end)):
-            where = f"{file.name}, byte {raw.offset} of the text of the stream at byte {raw.stream}"
+            where = str(Whereabouts(file.name, raw.stream, raw.offset))
             page = dead_letter(raw.xml, where, raw.error) if raw.error else read_page(raw.xml, where, site)
             yield raw, page
 
 
 def _read_header(file: File, kind: str, end: int) -> bytes:
-    """The text up to `end`, or up to a little after the first page starts."""
+    """Return the text up to `end`, or up to a little after the first page starts."""
     text = b""
     with open_file(file, end, READ_BYTES) as stored:
         for _, piece in pieces(stored, file.url, kind, 0, end):

@@ -1,4 +1,4 @@
-"""The index of a multistream dump in, its lines or the plan of runs of streams out."""
+"""Read the index of a multistream dump, and plan runs of its streams."""
 
 import bz2
 import hashlib
@@ -34,13 +34,13 @@ class Run:
 
 
 def index_name(dump: str) -> str | None:
-    """The path of the index that belongs to a dump's path; None where the name is not that of a multistream dump."""
+    """Return the path of the index that belongs to a dump's path; None where that names no multistream dump."""
     match = _NAME.fullmatch(dump)
     return f"{match[1]}-index{match[2]}.txt{match[3] or ''}.bz2" if match else None
 
 
 def read_index(file: File) -> Iterator[Line]:
-    """The lines of an index, in order.
+    """Yield the lines of an index, in order.
 
     Raises:
         RunError: it is missing, cut or damaged, or a line is not `offset:page id:title`; names file and line.
@@ -59,7 +59,7 @@ def read_index(file: File) -> Iterator[Line]:
 
 
 def plan_runs(index: File, dump: File, unit_bytes: int) -> list[Run]:
-    """Runs of whole streams of up to `unit_bytes` stored bytes, at least one stream each.
+    """Plan runs of whole streams of up to `unit_bytes` stored bytes, at least one stream each.
 
     The last run ends with the dump, and so holds its footer, which no line of the index names.
 
@@ -82,7 +82,7 @@ def plan_runs(index: File, dump: File, unit_bytes: int) -> list[Run]:
 
 
 def check_run(run: Run, pages: Sequence[tuple[int, int | None]], index: File, dump: File) -> None:
-    """Hold the pages that were read from a run, as (stream, page id), against the index.
+    """Compare the pages that were read from a run, as (stream, page id), with the index.
 
     A page whose id could not be read (None) may be any.
 
@@ -105,7 +105,7 @@ def check_run(run: Run, pages: Sequence[tuple[int, int | None]], index: File, du
 
 
 def _streams(index: File, dump: File) -> Iterator[tuple[int, int, list[int]]]:
-    """The streams that the index names, as (first byte, byte after the last, page ids)."""
+    """Yield the streams that the index names, as (first byte, byte after the last, page ids)."""
     stream, ids = 0, [0]  # the header's stream, which is not yielded
     for line in read_index(index):
         if line.offset == stream and stream:

@@ -1,7 +1,7 @@
-"""Decompressed pieces of a dump in, the bytes of one `<page>` after the other out, in bounded memory.
+"""Split the decompressed text of a dump into pages, in bounded memory.
 
 Text in XML never holds a bare `<`, so `<page>` and `</page>` can be found without parsing. Each page is then parsed on
-its own (see article.py): what is wrong with one costs that one, and the place of each is known to the byte.
+its own (page_xml.py): what is wrong with one costs that one, and the place of each is known to the byte.
 """
 
 import re
@@ -16,7 +16,26 @@ _BLANK = re.compile(rb"\s*")
 _OPEN = re.compile(rb"<page[\s>]")
 _CLOSE = b"</page>"
 _FOOTER = b"</mediawiki>"
+_WHEREABOUTS = re.compile("(.*), byte ([0-9]{1,19}) of the text of the stream at byte ([0-9]{1,19})", re.DOTALL)
 _MARK = len(_FOOTER)  # the longest of the marks that end anything
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """The place of a page in a dump, to the byte; as text it stands in dead letters, and `show --where` takes it."""
+
+    file: str  # its name, without the folder
+    stream: int  # where its stream starts, in the stored file
+    offset: int  # where it starts, in the text of that stream
+
+    def __str__(self) -> str:
+        return f"{self.file}, byte {self.offset} of the text of the stream at byte {self.stream}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Whereabouts | None":
+        """Return the place that a text of that form names; None for any other text."""
+        found = _WHEREABOUTS.fullmatch(text)
+        return cls(found[1], int(found[3]), int(found[2])) if found else None
 
 
 @dataclass(frozen=True)
@@ -113,7 +132,7 @@ class PageSplitter:
             self._take(_MARK)
 
     def _end_of(self, kind: str) -> int:
-        """How much of the buffer belongs to what is at its start; -1: its end has not come yet."""
+        """Return how much of the buffer belongs to what is at its start; -1: its end has not come yet."""
         start = self._searched if self._skipping else max(1, self._searched)
         mark = self._buffer.find(_CLOSE if kind == "page" else _FOOTER, start)
         opened = _OPEN.search(self._buffer, start, mark if mark >= 0 else len(self._buffer))

@@ -1,4 +1,4 @@
-"""Stored bytes (bz2 streams, gzip members, plain) in, decompressed pieces out; a cut or damaged file is an error."""
+"""Decompress a dump's stored bytes (bz2 streams, gzip members, plain) in pieces; refuse what is cut or damaged."""
 
 import bz2
 import zlib

@@ -1,4 +1,4 @@
-"""hf://datasets/OWNER/NAME[@REVISION]/PATH in, the same address out with its revision pinned to a commit."""
+"""Pin the revision of hf://datasets/OWNER/NAME[@REVISION]/PATH to a commit."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Section `source` of params.yaml in, the files of the source out, all of one kind and in their order."""
+"""Find the files of a source, all of one kind and in their order."""
 
 import itertools
 import os
@@ -17,6 +17,7 @@ from pipeline.storage.file import File
 from pipeline.storage.reading import check_address, describe, is_web
 from wikilm.errors import RunError, UsageError
 
+PARQUET = "parquet"
 DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xml": "xml"}
 _PART = re.compile(r"p([0-9]{1,19})p([0-9]{1,19})(?=\.)")  # the page ids that a part of a dump is named by
 
@@ -38,6 +39,11 @@ class SourceFiles:
     name: str
     kind: str  # as in `SourceEntry.kind`
     files: tuple[SourceFile, ...]
+
+    @property
+    def is_wikitext(self) -> bool:
+        """Whether its texts need cleaning: those of dumps do, those of Parquet are plain."""
+        return self.kind != PARQUET
 
 
 def find_files(settings: SourceSettings) -> SourceFiles:
@@ -66,18 +72,18 @@ def find_files(settings: SourceSettings) -> SourceFiles:
 
 
 def kind_of(name: str) -> str | None:
-    """The kind of file that a name says, as in `SourceEntry.kind`; None where it says none."""
+    """Return the kind of file that a name says, as in `SourceEntry.kind`; None where it says none."""
     if index_name(os.path.basename(name)) is not None:
         return "multistream"
     name = os.path.basename(name).lower()
     if name.endswith(".parquet"):
-        return "parquet"
+        return PARQUET
     # Dumps in several files are called *.xml-p1p41242.bz2.
     return DUMPS.get(os.path.splitext(name)[1]) if ".xml" in name else None
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts part 2 before part 10."""
+    """Make a key that sorts part 2 before part 10."""
     parts = re.split("([0-9]+)", name)
     return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
 
@@ -102,7 +108,7 @@ def _remote(url: str, contact: str | None) -> list[Listed]:
 
 
 def _readable(folder: str, found: Iterable[tuple[str, str]]) -> list[Listed]:
-    """Those files of a folder that have pages in them; hidden ones aside."""
+    """Keep those files of a folder that have pages in them, and are not hidden."""
     shown = [(name, url) for name, url in found if not any(part.startswith(".") for part in name.split("/"))]
     listed = [Listed(name, url) for name, url in shown if kind_of(name) is not None]
     if not listed:
@@ -116,7 +122,7 @@ def _readable(folder: str, found: Iterable[tuple[str, str]]) -> list[Listed]:
 
 
 def _one_kind(path: str, listed: list[Listed]) -> str:
-    """The kind that all files have.
+    """Return the kind that all files have.
 
     Raises:
         UsageError: they are of several kinds or of none, or hold the same pages twice.
@@ -130,12 +136,12 @@ def _one_kind(path: str, listed: list[Listed]) -> str:
     [kind] = kinds
     ranges = sorted((int(part[1]), int(part[2]), one.name) for one in listed if (part := _PART.search(one.name)))
     whole = [one.name for one in listed if not _PART.search(one.name)]
-    if kind != "parquet" and ranges and whole:
+    if kind != PARQUET and ranges and whole:
         raise UsageError(
             f"source.path: {path}: holds a whole dump and parts of one ({whole[0]}, {ranges[0][2]}); name one of them"
         )
     for (_, last, one), (first_id, _, other) in itertools.pairwise(ranges):
-        if kind != "parquet" and first_id <= last:
+        if kind != PARQUET and first_id <= last:
             raise UsageError(f"source.path: {path}: {one} and {other} hold the same pages; keep one of them there")
     return str(kind)
 

@@ -1,4 +1,4 @@
-"""Read the XML of one page, and of the header that says what wiki it is from."""
+"""Read the XML of one page, and the header of a dump, which says whose wiki it is."""
 
 import re
 
@@ -27,7 +27,7 @@ def read_page(xml: bytes, where: str, site: Site) -> Page:
 
 
 def dead_letter(xml: bytes, where: str, error: str) -> DeadLetter:
-    """A dead letter for what may be a page, with the id and title that can still be made out."""
+    """Make a dead letter for what may be a page, with the id and title that can still be found."""
     head = xml.partition(b"<revision")[0]  # what follows has ids of its own
     page_id, title = _ID.search(head), _TITLE.search(head)
     known = int(page_id[1]) if page_id else None

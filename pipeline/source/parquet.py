@@ -1,4 +1,4 @@
-"""Parquet files with columns id, title and text (the hub's `wikimedia/wikipedia`) in, their articles out."""
+"""Plan and read Parquet files with the columns id, title and text, as the hub's `wikimedia/wikipedia` has them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.articles.article import MAX_ID, Article, DeadLetter
+from pipeline.articles.article import MAX_ID, Article, DeadLetter, Page
+from pipeline.articles.columns import Articles, Pages, in_columns
 from pipeline.articles.site import Site, page_base
 from pipeline.storage.file import File
 from pipeline.storage.reading import open_ranges
@@ -30,7 +31,25 @@ class RowGroups:
     file: File
     first: int
     last: int
-    bytes: int  # as stored, all columns
+    stored_bytes: int  # of all columns
+
+    def pages_with_xml(self, site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]:
+        """Yield the rows one by one, each with an empty text, since there is no XML."""
+        return ((page, b"") for page in self.pages(site, max_page_bytes))
+
+    def pages(self, site: Site, max_page_bytes: int) -> Iterator[Page]:
+        """Yield the rows one by one. One without a usable id, title or text, or with too much of it, is a dead letter.
+
+        Raises:
+            RunError: the file is damaged or has changed since it was planned.
+        """
+        for found in read_columns(self, max_page_bytes):
+            yield from found.articles() if isinstance(found, Columns) else found
+
+    def batches(self, site: Site, max_page_bytes: int) -> Iterator[Pages]:
+        """Yield the same rows as columns, as they are stored: a row that needs no second look never is an object."""
+        for found in read_columns(self, max_page_bytes):
+            yield found.as_pages() if isinstance(found, Columns) else in_columns(found)
 
 
 @dataclass(frozen=True)
@@ -43,9 +62,19 @@ class Columns:
     group: str  # file name and row group
     first: int  # row within it
 
+    def articles(self) -> Iterator[Article]:
+        """Yield the rows one by one."""
+        texts = zip(self.page_ids.tolist(), self.titles.to_pylist(), self.texts.to_pylist(), strict=True)
+        for row, (page_id, title, text) in enumerate(texts, self.first):
+            yield Article(page_id, 0, title, text, f"{self.group}, row {row}")
+
+    def as_pages(self) -> Pages:
+        """Return the rows as one batch."""
+        return Pages(Articles(self.page_ids, np.zeros_like(self.page_ids), self.titles), self.texts)
+
 
 def plan(files: Sequence[File], unit_bytes: int) -> list[tuple[RowGroups, ...]]:
-    """Runs of row groups of about `unit_bytes` stored bytes, at least one group each; they may span small files.
+    """Plan runs of row groups of about `unit_bytes` stored bytes, at least one group each; they may span small files.
 
     Raises:
         RunError: a file is no Parquet, is cut, or lacks a column.
@@ -57,11 +86,11 @@ def plan(files: Sequence[File], unit_bytes: int) -> list[tuple[RowGroups, ...]]:
             metadata = _open(stored, file.url).metadata
             sizes = [_stored(metadata.row_group(group)) for group in range(metadata.num_row_groups)]
         for group, size in enumerate(sizes):
-            if run and sum(part.bytes for part in run) + size > unit_bytes:
+            if run and sum(part.stored_bytes for part in run) + size > unit_bytes:
                 units.append(tuple(run))
                 run = []
             if run and run[-1].file == file:
-                run[-1] = RowGroups(file, run[-1].first, group + 1, run[-1].bytes + size)
+                run[-1] = RowGroups(file, run[-1].first, group + 1, run[-1].stored_bytes + size)
             else:
                 run.append(RowGroups(file, group, group + 1, size))
     return [*units, tuple(run)] if run else units
@@ -85,23 +114,8 @@ def site(file: File) -> Site:
     return Site(language=language_of(base), base=base)
 
 
-def read(part: RowGroups, max_page_bytes: int) -> Iterator[Article | DeadLetter]:
-    """The rows of some row groups; one without a usable id, title or text, or with too much of it, is a dead letter.
-
-    Raises:
-        RunError: the file is damaged or has changed since it was planned.
-    """
-    for found in read_columns(part, max_page_bytes):
-        if isinstance(found, Columns):
-            texts = zip(found.page_ids.tolist(), found.titles.to_pylist(), found.texts.to_pylist(), strict=True)
-            for row, (page_id, title, text) in enumerate(texts, found.first):
-                yield Article(page_id, 0, title, text, f"{found.group}, row {row}")
-        else:
-            yield from found
-
-
-def read_columns(part: RowGroups, max_page_bytes: int) -> Iterator[Columns | list[Article | DeadLetter]]:
-    """The rows of some row groups, some at a time: as columns where none of them needs a second look, else one by one.
+def read_columns(part: RowGroups, max_page_bytes: int) -> Iterator[Columns | list[Page]]:
+    """Yield rows, some at a time: as columns where none of them needs a second look, else one by one.
 
     Raises:
         RunError: the file is damaged or has changed since it was planned.
@@ -123,14 +137,14 @@ def read_columns(part: RowGroups, max_page_bytes: int) -> Iterator[Columns | lis
 
 
 def _rows_of(group: Any) -> int:
-    """How many rows make batches of about `BATCH_BYTES`, all alike: few where rows are large, to bound memory."""
+    """Count the rows that make a batch of about `BATCH_BYTES`: few where rows are large, to bound memory."""
     size = sum(group.column(column).total_uncompressed_size for column in range(group.num_columns))
     batches = max(1, round(size / BATCH_BYTES), -(-group.num_rows // MAX_BATCH_ROWS))
     return max(1, -(-group.num_rows // batches))
 
 
 def _ordinary(columns: Sequence[Any], group: str, first: int, max_page_bytes: int) -> Columns | None:
-    """The rows as columns if all of them are what `_article` would take as it is; else None."""
+    """Return the rows as columns if all of them are what `_article` would take as it is; else None."""
     ids, titles, texts = columns
     if any(column.null_count for column in columns):
         return None
@@ -154,7 +168,7 @@ def _ordinary(columns: Sequence[Any], group: str, first: int, max_page_bytes: in
 
 
 def _utf8(column: Any) -> Any:
-    """A string array of whatever kind of string a file holds.
+    """Return a string array of whatever kind of string a file holds.
 
     Raises:
         ArrowInvalid: it is not UTF-8, or larger than 2 GB.
@@ -168,7 +182,7 @@ def _utf8(column: Any) -> Any:
     return column
 
 
-def _one_by_one(columns: Sequence[Any], group: str, first: int, max_page_bytes: int) -> list[Article | DeadLetter]:
+def _one_by_one(columns: Sequence[Any], group: str, first: int, max_page_bytes: int) -> list[Page]:
     rows = enumerate(zip(*columns, strict=True), first)
     return [_article(values, f"{group}, row {row}", max_page_bytes) for row, values in rows]
 
@@ -194,7 +208,7 @@ def _check_size(value: Any, what: str, max_page_bytes: int) -> None:
 
 
 def _page_id(value: object) -> int:
-    """Ids are strings on the hub, numbers elsewhere."""
+    """Parse an id, which is a string on the hub, a number elsewhere."""
     digits = str(value)
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 19 and 0 < int(digits) <= MAX_ID):
         raise ValueError(f"the id is {digits[:40]!r}, not a positive number of 63 bits")

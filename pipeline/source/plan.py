@@ -1,10 +1,13 @@
-"""Section `source` of params.yaml in, a plan of work units out; one unit in, its pages out."""
+"""Plan a source as work units, each of which is read on its own, and say for the manifest what the source is."""
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from pipeline.articles.article import Article, DeadLetter, Dropped
+from pipeline.articles.article import Page
+from pipeline.articles.columns import Pages
 from pipeline.articles.site import Site
 from pipeline.settings import SourceSettings
 from pipeline.source import dump, parquet
@@ -14,7 +17,29 @@ from pipeline.storage.reading import checksums
 from wikilm.errors import RunError
 from wikilm.shards.manifest import LimitsEntry, SourceEntry
 
-Part = dump.Streams | dump.WholeFile | parquet.RowGroups
+
+class Part(Protocol):
+    """A slice of one file of the source, of whatever kind.
+
+    Reading raises RunError where the file is cut or damaged, or is not what was planned: maybe only at its end.
+    """
+
+    @property
+    def file(self) -> File:
+        """The file that it is a slice of."""
+
+    @property
+    def stored_bytes(self) -> int:
+        """Its size as it is stored, compressed."""
+
+    def pages(self, site: Site, max_page_bytes: int) -> Iterator[Page]:
+        """Yield the pages in the order of the source; what is wrong with one page costs that page alone."""
+
+    def pages_with_xml(self, site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]:
+        """Yield the same pages, each with its XML, which is empty where there is none."""
+
+    def batches(self, site: Site, max_page_bytes: int) -> Iterator[Pages]:
+        """Yield the same pages, some at a time, articles column by column."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +50,14 @@ class WorkUnit:
     parts: tuple[Part, ...]
     bytes: int  # as stored
     max_page_bytes: int
+
+    def pages(self, site: Site) -> Iterator[Page]:
+        """Yield the pages of the unit, one by one (see `Part`)."""
+        return itertools.chain.from_iterable(part.pages(site, self.max_page_bytes) for part in self.parts)
+
+    def batches(self, site: Site) -> Iterator[Pages]:
+        """Yield the pages of the unit, some at a time (see `Part`)."""
+        return itertools.chain.from_iterable(part.batches(site, self.max_page_bytes) for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -60,19 +93,19 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
         max_page_seconds=settings.max_page_seconds,
     )
     units = tuple(
-        WorkUnit(number, some, sum(part.bytes for part in some), limits.max_page_bytes)
+        WorkUnit(number, some, sum(part.stored_bytes for part in some), limits.max_page_bytes)
         for number, some in enumerate(parts)
     )
-    return Source(entry_of(found, len(units), hashed=hashed), units, site, found.kind != "parquet", limits)
+    return Source(entry_of(found, len(units), hashed=hashed), units, site, found.is_wikitext, limits)
 
 
 def plan(found: SourceFiles, unit_bytes: int) -> tuple[Site, Sequence[tuple[Part, ...]]]:
-    """The wiki of a source, and the parts of its units: of its files in order, each dump planned on its own.
+    """Plan the parts of the units of a source, file by file in their order, and read whose wiki it is.
 
     Raises:
         RunError: a file is damaged, or they are of several wikis.
     """
-    if found.kind == "parquet":
+    if not found.is_wikitext:
         return parquet.site(found.files[0].file), parquet.plan([one.file for one in found.files], unit_bytes)
     units: list[tuple[Part, ...]] = []
     sites: list[Site] = []
@@ -90,28 +123,15 @@ def plan(found: SourceFiles, unit_bytes: int) -> tuple[Site, Sequence[tuple[Part
 
 
 def plan_dump(one: SourceFile, kind: str, unit_bytes: int) -> tuple[Site, Sequence[dump.Streams | dump.WholeFile]]:
-    """The wiki of one dump file, and its parts: runs of streams where it has an index, or else the whole of it."""
+    """Plan the parts of one dump file: runs of streams where it has an index, or else the whole; also its wiki."""
     if one.index is not None:
         return dump.plan_multistream(one.file, one.index, unit_bytes)
     site, whole = dump.plan_whole(one.file, kind)
     return site, [whole]
 
 
-def read_unit(unit: WorkUnit, site: Site) -> Iterator[Article | Dropped | DeadLetter]:
-    """The pages of one unit, in the order of the source; what is wrong with one page costs that page alone.
-
-    Raises:
-        RunError: the file is cut or damaged, or is not what was planned (met while reading, maybe at the end).
-    """
-    for part in unit.parts:
-        if isinstance(part, parquet.RowGroups):
-            yield from parquet.read(part, unit.max_page_bytes)
-        else:
-            yield from dump.read(part, site, unit.max_page_bytes)
-
-
 def entry_of(found: SourceFiles, units: int, *, hashed: bool) -> SourceEntry:
-    """What the manifest says of a source; where `hashed`, every byte of a local file is read for its checksum."""
+    """Describe a source for the manifest; with `hashed`, every byte of its local files is read for their checksums."""
     local = checksums([one.file for one in found.files if one.file.is_local]) if hashed else {}
     files = [
         {"name": one.name, "bytes": one.file.bytes, "checksum": one.checksum or local.get(one.file, "")}

@@ -1,4 +1,4 @@
-"""A name such as wikimedia:ltgwiki/20260101 in, the files of that finished dump out, as its own listings name them.
+"""Find the files of a finished dump by a name such as wikimedia:ltgwiki/20260101, in Wikimedia's own listings.
 
 MIRROR/ltgwiki/20260101/dumpstatus.json                                    job, status, files with size and sha1
 MIRROR/other/mediawiki_content_current/ltgwiki/2026-01-01/xml/bzip2/       _SUCCESS, SHA256SUMS, parts without index
@@ -51,7 +51,7 @@ class _Status(BaseModel):
 
 
 def find(path: str, mirror: str, contact: str) -> tuple[str, list[Listed]]:
-    """The name of a dump, and the files that make it up.
+    """Find the name of a dump, and the files that make it up.
 
     `latest` is the newest date that is finished; of both layouts on one date, the one with an index.
 
@@ -75,7 +75,7 @@ def find(path: str, mirror: str, contact: str) -> tuple[str, list[Listed]]:
 
 
 def links(html: str) -> list[str]:
-    """Names in the listing of a folder: links to what lies right in it, and nothing else, each once."""
+    """Return the names in the listing of a folder: links to what lies right in it, and nothing else, each once."""
     parser = _Links()
     parser.feed(html)
     return list(dict.fromkeys(name for name in parser.found if _FILE.fullmatch(name.removesuffix("/"))))
@@ -93,7 +93,7 @@ class _Links(HTMLParser):
 
 
 def _folders(wiki: str, date: str, mirror: str, contact: str) -> Iterator[str]:
-    """Where a dump may lie, the likeliest first."""
+    """Yield the folders where a dump may lie, the likeliest first."""
     classic, content = f"{mirror}/{wiki}/", f"{mirror}/{CONTENT}/{wiki}/"
     if date != "latest":
         digits = date.replace("-", "")
@@ -120,7 +120,7 @@ def _digits(folder: str) -> str:
 
 
 def _classic(folder: str, contact: str) -> tuple[list[Listed], str]:
-    """The files of a finished job of the classic dumps, or none and why."""
+    """Return the files of a finished job of the classic dumps, or none and why."""
     url = f"{folder}dumpstatus.json"
     try:
         status = _Status.model_validate(json.loads(web.text(url, contact)))
@@ -156,7 +156,7 @@ def _multistream(folder: str, url: str, job: str, found: _Job) -> list[Listed]:
 
 
 def _content(folder: str, contact: str) -> tuple[list[Listed], str]:
-    """The files of a finished content export, or none and why."""
+    """Return the files of a finished content export, or none and why."""
     folder = f"{folder}xml/bzip2/"
     for needed in ("_SUCCESS", "SHA256SUMS"):
         try:

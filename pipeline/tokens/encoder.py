@@ -1,4 +1,4 @@
-"""A tokenizer folder and texts in, token ids out: by gigatoken where it agrees with `tokenizers`, else by those."""
+"""Encode texts as token ids: with gigatoken where it gives the same ids as `tokenizers`, else with those."""
 
 import copy
 import hashlib
@@ -34,7 +34,7 @@ HARD_TEXT = (
 
 
 class Encoder:
-    """Texts to token ids, with a tokenizer made by `python -m pipeline.tokenizer`.
+    """Encodes texts as token ids, with a tokenizer made by `python -m pipeline.tokenizer`.
 
     Special tokens in a text are ordinary text: an article that quotes `<|endoftext|>` does not end a document. That is
     so because texts are encoded with a copy of tokenizer.json whose `added_tokens` are empty.
@@ -92,7 +92,7 @@ class Encoder:
         )
 
     def encode_batch(self, texts: Texts) -> list[Ids]:
-        """The ids of each text: uint32 [tokens], without special tokens at either end."""
+        """Encode each text as ids, uint32 [tokens], without special tokens at either end."""
         if not len(texts):
             return []
         if self._fast is None:
@@ -112,15 +112,15 @@ class Encoder:
             self._fast = None
             self.note = "gigatoken and tokenizers give different ids for this tokenizer; going on with tokenizers"
 
-    def twin(self) -> "Encoder":
-        """One that another thread can use: it shares all but what gigatoken remembers, so it is soon made."""
+    def copy_for_thread(self) -> "Encoder":
+        """Make an encoder for another thread: it shares all but what gigatoken remembers, so it is soon made."""
         other = copy.copy(self)
         if other._fast is not None:
             other._load_gigatoken()
         return other
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of some ids, for people."""
+        """Decode ids into text, for people."""
         return str(self._reference.decode(list(ids), skip_special_tokens=False))
 
     def _try_gigatoken(self) -> None:
@@ -143,7 +143,7 @@ def _by_gigatoken(engine: Any, texts: Texts) -> list[Ids]:
 
 
 def _borrowed(texts: Texts) -> Any:
-    """The texts in the one form of which gigatoken makes no copy."""
+    """Put texts into the one form of which gigatoken makes no copy."""
     column = texts if isinstance(texts, pa.StringArray) else pa.array(texts, pa.string())
     first = column.offset
     offsets = np.frombuffer(column.buffers()[1], np.int32)[first : first + len(column) + 1].astype(np.int64)
@@ -162,7 +162,7 @@ def _by_tokenizers(engine: Tokenizer, texts: Texts) -> list[Ids]:
 
 
 def _read(folder: Path) -> tuple[bytes, dict[str, Any]]:
-    """The bytes of tokenizer.json, and tokenizer_config.json parsed."""
+    """Read the bytes of tokenizer.json, and parse tokenizer_config.json."""
     remedy = f"make one with python -m pipeline.tokenizer --output {folder}"
     try:
         data = (folder / "tokenizer.json").read_bytes()
@@ -177,7 +177,7 @@ def _read(folder: Path) -> tuple[bytes, dict[str, Any]]:
 
 
 def _plain(folder: Path, data: bytes) -> Tokenizer:
-    """The tokenizer less all that treats some text as special, or adds or cuts anything."""
+    """Load the tokenizer without all that treats some text as special, or adds or cuts anything."""
     try:
         parts = json.loads(data)
         parts.update(added_tokens=[], post_processor=None, truncation=None, padding=None)
@@ -187,7 +187,7 @@ def _plain(folder: Path, data: bytes) -> Tokenizer:
 
 
 def _special_id(folder: Path, whole: Tokenizer, config: dict[str, Any], *names: str) -> int:
-    """The id of the first of these special tokens that the tokenizer has."""
+    """Return the id of the first of these special tokens that the tokenizer has."""
     for name in names:
         token = config.get(name)
         content = token.get("content") if isinstance(token, dict) else token

@@ -1,44 +1,62 @@
-"""Keep loaded encoders for the threads of a process."""
+"""Keep the encoders that a process has loaded, and lend each to one thread at a time.
+
+Threads that shared one would wait for each other: gigatoken remembers the words it has met, under a lock.
+"""
 
 import contextlib
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.tokens.encoder import Encoder
 from wikilm.errors import RunError
+from wikilm.shards import TokenizerEntry
 
-_LENT: dict[tuple[Path, str], tuple[Encoder, list[Encoder]]] = {}  # the first of its kind, and those not in use
 
+@dataclass(frozen=True)
+class EncoderSpec:
+    """The encoder of a run, as its driver has settled on it; every worker must come to the same."""
+
+    folder: Path
+    engine: str
+    entry: TokenizerEntry
+
+
+_POOL: dict[EncoderSpec, tuple[Encoder, list[Encoder]]] = {}  # the first of its kind, and those not in use
 _LOADING = threading.Lock()
 
 
-def lend(encoder: Encoder, folder: Path) -> None:
-    """Let `borrowed_encoder` give out this one, which is loaded already, and none that was loaded before."""
-    _LENT[folder, encoder.engine] = encoder, [encoder]
+def put(loaded: Encoder, spec: EncoderSpec) -> None:
+    """Keep an encoder that is loaded already, in place of any that was."""
+    _POOL[spec] = loaded, [loaded]
 
 
 @contextlib.contextmanager
-def borrowed_encoder(folder: Path, engine: str) -> Iterator[Encoder]:
-    """An encoder of this process, for one thread at a time: where all that there are have been lent, another is made.
-
-    Threads that share one wait for each other: gigatoken remembers the words it has met, under a lock.
+def encoder(spec: EncoderSpec) -> Iterator[Encoder]:
+    """Lend an encoder to one thread while the block runs; where all are in use, another is made.
 
     Raises:
-        RunError: this worker cannot encode with the engine that the driver has settled on.
+        RunError: this process cannot encode with the engine of the run, or finds another tokenizer in the folder.
     """
     with _LOADING:
-        if (folder, engine) not in _LENT:
-            encoder = Encoder(folder, engine)
-            if encoder.engine != engine:
-                raise RunError(f"{folder}: this worker cannot encode with {engine}: {encoder.note}")
-            lend(encoder, folder)
-    first, idle = _LENT[folder, engine]
+        if spec not in _POOL:
+            put(_loaded(spec), spec)
+    first, idle = _POOL[spec]
     try:
-        encoder = idle.pop()
+        lent = idle.pop()
     except IndexError:
-        encoder = first.twin()
+        lent = first.copy_for_thread()
     try:
-        yield encoder
+        yield lent
     finally:
-        idle.append(encoder)
+        idle.append(lent)
+
+
+def _loaded(spec: EncoderSpec) -> Encoder:
+    loaded = Encoder(spec.folder, spec.engine)
+    if loaded.engine != spec.engine:
+        raise RunError(f"{spec.folder}: this worker cannot encode with {spec.engine}: {loaded.note}")
+    if loaded.entry != spec.entry:
+        raise RunError(f"{spec.folder}: the tokenizer is not the one that the run began with; run again")
+    return loaded

@@ -1,4 +1,4 @@
-"""Token ids of articles in, rows of exactly `chunk_tokens` ids out, and how many ids were left over."""
+"""Cut the token ids of articles into rows of exactly `chunk_tokens` ids, and count the ids that fill none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,21 +22,26 @@ NO_TAIL = Tail(0, np.empty(0, np.uint32))
 
 @dataclass(frozen=True)
 class Rows:
-    """What some articles of one side of one work unit became.
+    """What some articles of one split of one work unit became.
 
     Attributes:
         input_ids: uint32 [rows, chunk_tokens].
-        page_ids: int64 [rows]: the article in which each row's first token lies.
-        tokens: ids of these articles, end-of-text included.
+        page_ids: int64 [rows], the article in which each row's first token lies.
+        article_tokens: int64 [articles], ids that each article put in, its end-of-text included.
         left_out: ids that are in no row for good.
         tail: ids that are in no row unless further articles fill one up.
     """
 
     input_ids: Ids
     page_ids: NDArray[np.int64]
-    tokens: int
+    article_tokens: NDArray[np.int64]
     left_out: int = 0
     tail: Tail = NO_TAIL
+
+    @property
+    def tokens(self) -> int:
+        """Ids of these articles, end-of-text included."""
+        return int(self.article_tokens.sum())
 
     @property
     def tail_tokens(self) -> int:
@@ -45,7 +50,7 @@ class Rows:
 
 
 def pack(articles: Sequence[tuple[int, Ids]], chunk_tokens: int, end_of_text_id: int, before: Tail = NO_TAIL) -> Rows:
-    """One stream, every article followed by one end-of-text id, cut into rows; only the last tail is left over.
+    """Cut one stream of articles, each followed by one end-of-text id, into rows; only the last tail is left over.
 
     Cut batch by batch, each with the tail of the one before, articles give the same rows as cut all at once.
 
@@ -56,9 +61,10 @@ def pack(articles: Sequence[tuple[int, Ids]], chunk_tokens: int, end_of_text_id:
         before: the tail of the articles before these.
     """
     end = np.array([end_of_text_id], dtype=np.uint32)
+    tokens = np.array([len(ids) + 1 for _, ids in articles], dtype=np.int64)
     stream = np.concatenate([before.ids, *(piece for _, ids in articles for piece in (ids, end))])
     pages = np.array([before.page_id, *(page_id for page_id, _ in articles)], dtype=np.int64)
-    ends = np.cumsum([len(before.ids), *(len(ids) + 1 for _, ids in articles)], dtype=np.int64)
+    ends = len(before.ids) + np.concatenate([[0], np.cumsum(tokens)])
     rows = len(stream) // chunk_tokens
     used = rows * chunk_tokens
     # The article of a position is the first one that ends after it; a tail, too, starts at one.
@@ -66,11 +72,11 @@ def pack(articles: Sequence[tuple[int, Ids]], chunk_tokens: int, end_of_text_id:
     of_rows = pages[np.searchsorted(ends, starts, side="right")]
     # A copy, since a view would keep the whole stream in memory.
     tail = Tail(int(of_rows[-1]), stream[used:].copy()) if used < len(stream) else NO_TAIL
-    return Rows(stream[:used].reshape(rows, chunk_tokens), of_rows[:rows], len(stream) - len(before.ids), tail=tail)
+    return Rows(stream[:used].reshape(rows, chunk_tokens), of_rows[:rows], tokens, tail=tail)
 
 
 def document(articles: Sequence[tuple[int, Ids]], chunk_tokens: int) -> Rows:
-    """Every article by itself, cut into rows; its short tail is left over.
+    """Cut every article by itself into rows; its short tail is left over.
 
     The same rows as the `transformers` recipe `tokenizer(texts, truncation=True, max_length=chunk_tokens,
     return_overflowing_tokens=True, return_length=True)` where only those of full length are kept. It adds no
@@ -80,19 +86,19 @@ def document(articles: Sequence[tuple[int, Ids]], chunk_tokens: int) -> Rows:
         articles: (page id, uint32 ids) in the order of the source.
         chunk_tokens: ids per row.
     """
-    counts = np.array([len(ids) // chunk_tokens for _, ids in articles], dtype=np.int64)
+    tokens = np.array([len(ids) for _, ids in articles], dtype=np.int64)
+    counts = tokens // chunk_tokens
     pieces = [ids[: count * chunk_tokens] for (_, ids), count in zip(articles, counts, strict=True)]
     stream = np.concatenate(pieces) if pieces else NO_TAIL.ids
     pages = np.array([page_id for page_id, _ in articles], dtype=np.int64)
-    tokens = sum(len(ids) for _, ids in articles)
     input_ids = stream.reshape(int(counts.sum()), chunk_tokens)
-    return Rows(input_ids, np.repeat(pages, counts), tokens, left_out=tokens - len(stream))
+    return Rows(input_ids, np.repeat(pages, counts), tokens, left_out=int(tokens.sum()) - len(stream))
 
 
-def chunk(
+def cut_rows(
     articles: Sequence[tuple[int, Ids]], chunking: str, chunk_tokens: int, end_of_text_id: int, before: Tail = NO_TAIL
 ) -> Rows:
-    """`pack` or `document`, as `chunking` says."""
+    """Cut rows by `pack` or by `document`, as `chunking` says."""
     if chunking == "pack":
         return pack(articles, chunk_tokens, end_of_text_id, before)
     return document(articles, chunk_tokens)

@@ -1,24 +1,24 @@
-"""A work unit in, batches of its articles out: column by column, and with what they add to the ledger."""
+"""Take a batch of articles through the steps, each of which makes a new batch, and count what it adds to the ledger."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.articles import split
-from pipeline.articles.article import Article, DeadLetter, Dropped, Page
-from pipeline.articles.site import Site
-from pipeline.articles.split import Selection
-from pipeline.source.parquet import Columns, RowGroups, read_columns
-from pipeline.source.plan import WorkUnit, read_unit
-from wikilm.shards.manifest import NOT_TAKEN, Counts
+from pipeline.articles.article import DeadLetter
+from pipeline.articles.columns import NO_ARTICLES, Articles, Pages, Texts
+from pipeline.articles.split import NO_SPLIT, Selection
+from pipeline.prose.cleaner import Cleaner
+from pipeline.prose.plain import blank_texts
+from pipeline.settings import ShardsSettings
+from pipeline.tokens.encoder import Encoder
+from pipeline.tokens.rows import NO_TAIL, Ids, Rows, Tail, cut_rows
+from wikilm.shards import EMPTY_TEXT, NOT_TAKEN, SPLITS, Counts
 
-ARTICLES, TEXT_BYTES = 256, 1 << 20  # so many make a batch: bounded, yet large enough that no step costs by itself
-Texts = Any  # a pyarrow string array without nulls
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -29,125 +29,120 @@ NOTHING = Counts(
 
 
 @dataclass(frozen=True)
-class Articles:
-    """Which articles a batch is of, in the order of the source.
-
-    Attributes:
-        page_ids: int64 [articles].
-        revision_ids: int64 [articles]; 0 where the source does not say.
-        titles: string [articles].
-        sides: [articles], indices into `SPLITS`.
-        where: [articles], where each lies, for a dead letter; empty where no step can fail.
-        tokens: int64 [articles], ids that each put into the rows and tails; empty until they are cut.
-    """
-
-    page_ids: NDArray[np.int64]
-    revision_ids: NDArray[np.int64]
-    titles: Any
-    sides: NDArray[np.int8]
-    where: Sequence[str] = ()
-    tokens: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-
-    def only(self, kept: NDArray[np.bool_]) -> "Articles":
-        """Those articles for which `kept` is true."""
-        where = [place for place, keep in zip(self.where, kept, strict=True) if keep] if self.where else ()
-        titles = self.titles.filter(pa.array(kept))
-        tokens = self.tokens[kept] if len(self.tokens) else self.tokens
-        return Articles(self.page_ids[kept], self.revision_ids[kept], titles, self.sides[kept], where, tokens)
-
-
-NO_ARTICLES = Articles(np.empty(0, np.int64), np.empty(0, np.int64), pa.array([], pa.string()), np.empty(0, np.int8))
-
-
-@dataclass(frozen=True)
 class Batch(Generic[T]):
     """Some articles on their way.
 
     Attributes:
         articles: which ones.
-        content: what they are by now: texts (a pyarrow string array), token ids, then rows by side.
+        splits: int8 [articles], indices into `SPLITS`.
+        content: what they are by now: texts (a pyarrow string array), token ids, then rows by split.
         counts: what these pages add to the ledger.
-        dead_letters: those of the pages that could not be read or cleaned.
+        dead_letters: the pages that could not be read or cleaned.
     """
 
     articles: Articles
+    splits: NDArray[np.int8]
     content: T
     counts: Counts = NOTHING
     dead_letters: tuple[DeadLetter, ...] = ()
 
-    def then(self, content: U, **counts: Any) -> "Batch[U]":
-        """The same articles in the next step: other content, and these counts set."""
-        return Batch(self.articles, content, self.counts.model_copy(update=counts), self.dead_letters)
+    def with_content(self, content: U, **counts: Any) -> "Batch[U]":
+        """Return the same articles after a step: other content, and these counts set."""
+        return Batch(self.articles, self.splits, content, self.counts.model_copy(update=counts), self.dead_letters)
+
+    def of_split(self, split: str) -> Articles:
+        """Return the articles of one split."""
+        return self.articles.only(self.splits == SPLITS.index(split))
 
 
-def read_articles(unit: WorkUnit, site: Site, selected: Selection) -> Iterator[Batch[Texts]]:
-    """Read a unit, and sort its articles by side; all else is counted by its reason."""
-    for part in unit.parts:
-        if isinstance(part, RowGroups):
-            for found in read_columns(part, unit.max_page_bytes):
-                yield _of_columns(found, selected) if isinstance(found, Columns) else _of_pages(found, selected)
-        else:
-            for pages in _batches(read_unit(replace(unit, parts=(part,)), site)):
-                yield _of_pages(pages, selected)
+def take(pages: Pages, selection: Selection) -> Batch[Texts]:
+    """Take the articles that are selected, each with its split, and count all other pages by their reasons."""
+    dead, dropped = len(pages.dead_letters), dict(pages.dropped)
+    redirects = dropped.pop("redirect", 0)
+    splits = selection.splits_of(pages.articles.page_ids.tolist())
+    taken = splits != NO_SPLIT
+    counts = NOTHING.model_copy(
+        update={
+            "pages": len(pages.articles) + dead + redirects + sum(dropped.values()),
+            "articles": len(pages.articles) + dead,
+            "redirects": redirects,
+            "left_out": dropped | left_out(NOT_TAKEN, int(np.count_nonzero(~taken))),
+            "dead_letters": dead,
+        }
+    )
+    return _only(Batch(pages.articles, splits, pages.texts, counts, pages.dead_letters), taken)
 
 
-def _batches(pages: Iterator[Page]) -> Iterator[list[Page]]:
-    """Pages, as many at a time as make a batch."""
-    some: list[Page] = []
-    size = 0
-    for page in pages:
-        some.append(page)
-        size += len(page.text) if isinstance(page, Article) else 0
-        if len(some) >= ARTICLES or size >= TEXT_BYTES:
-            yield some
-            some, size = [], 0
-    yield some
-
-
-def some(reason: str, count: int) -> dict[str, int]:
-    """What `Counts.left_out` holds of a reason: nothing where there is none."""
-    return {reason: count} if count else {}
-
-
-def _counted(**counts: Any) -> Counts:
-    return NOTHING.model_copy(update=counts)
-
-
-def _of_columns(found: Columns, selected: Selection) -> Batch[Texts]:
-    ids = found.page_ids
-    counts = _counted(pages=len(ids), articles=len(ids))
-    return _selected(ids, np.zeros_like(ids), found.titles, found.texts, (), selected, counts, ())
-
-
-def _of_pages(pages: Sequence[Page], selected: Selection) -> Batch[Texts]:
-    articles = [page for page in pages if isinstance(page, Article)]
-    dead = tuple(page for page in pages if isinstance(page, DeadLetter))
-    reasons = Counter(page.reason for page in pages if isinstance(page, Dropped))
-    redirects = reasons.pop("redirect", 0)
-    counts = _counted(
-        pages=len(pages), articles=len(articles) + len(dead), redirects=redirects, left_out=dict(reasons),
-        dead_letters=len(dead),
-    )  # fmt: skip
-    return _selected(
-        np.array([article.page_id for article in articles], np.int64),
-        np.array([article.revision_id for article in articles], np.int64),
-        pa.array([article.title for article in articles], pa.string()),
-        pa.array([article.text for article in articles], pa.string()),
-        [article.where for article in articles],
-        selected,
-        counts,
-        dead,
+def clean(batch: Batch[Texts], cleaner: Cleaner) -> Batch[Texts]:
+    """Turn the texts into prose. What cannot be cleaned is a dead letter, what has no prose is left out."""
+    texts, dead = cleaner.prose_of_all(batch.articles, batch.content)
+    alive = np.ones(len(texts), bool) if not dead else np.asarray(texts.is_valid())
+    empty = blank_texts(texts.fill_null("x")) & alive
+    cleaned = _only(replace(batch, content=texts, dead_letters=batch.dead_letters + dead), alive & ~empty)
+    return cleaned.with_content(
+        cleaned.content,
+        left_out=batch.counts.left_out | left_out(EMPTY_TEXT, int(np.count_nonzero(empty))),
+        text_bytes=pc.sum(pc.binary_length(cleaned.content)).as_py() or 0,
+        dead_letters=batch.counts.dead_letters + len(dead),
+        **{f"{name}_articles": int(np.count_nonzero(cleaned.splits == i)) for i, name in enumerate(SPLITS)},
     )
 
 
-def _selected(
-    page_ids: Any, revision_ids: Any, titles: Any, texts: Any, where: Sequence[str], selected: Selection,
-    counts: Counts, dead: tuple[DeadLetter, ...],
-) -> Batch[Texts]:  # fmt: skip
-    """A batch of those articles that are on a side."""
-    sides = selected.sides(page_ids.tolist())
-    articles, kept = Articles(page_ids, revision_ids, titles, sides, where), sides != split.NOT_TAKEN
-    left_out = counts.left_out | some(NOT_TAKEN, int(np.count_nonzero(~kept)))
-    if not kept.all():
-        articles, texts = articles.only(kept), texts.filter(pa.array(kept))
-    return Batch(articles, texts, counts.model_copy(update={"left_out": left_out}), dead)
+def encode(batch: Batch[Texts], encoder: Encoder) -> Batch[list[Ids]]:
+    """Encode the texts as token ids."""
+    return batch.with_content(encoder.encode_batch(batch.content))
+
+
+def cut(
+    batch: Batch[list[Ids]], shards: ShardsSettings, end_of_text_id: int, tails: Mapping[str, Tail]
+) -> Batch[dict[str, Rows]]:
+    """Cut the token ids into rows, by split.
+
+    Args:
+        batch: token ids.
+        shards: how rows are cut.
+        end_of_text_id: the id that ends an article in `pack` chunking.
+        tails: split -> the ids that the batches before have left over.
+    """
+    triples = list(zip(batch.articles.page_ids.tolist(), batch.content, batch.splits.tolist(), strict=True))
+    rows = {}
+    for number, split in enumerate(SPLITS):
+        articles = [(page_id, ids) for page_id, ids, of_split in triples if of_split == number]
+        rows[split] = cut_rows(articles, shards.chunking, shards.chunk_tokens, end_of_text_id, tails[split])
+    return batch.with_content(
+        rows,
+        tokens=sum(of_split.tokens for of_split in rows.values()),
+        tail_tokens=sum(of_split.left_out for of_split in rows.values()),
+        **{f"{split}_chunks": len(of_split.input_ids) for split, of_split in rows.items()},
+    )
+
+
+def last_tails(tails: Mapping[str, Tail]) -> Batch[dict[str, Rows]]:
+    """Return a batch without articles, which counts the ids that fill no row in the end."""
+    counts = NOTHING.model_copy(update={"tail_tokens": sum(len(tail.ids) for tail in tails.values())})
+    return Batch(NO_ARTICLES, np.empty(0, np.int8), {}, counts)
+
+
+def no_tails() -> dict[str, Tail]:
+    """Return the tails that there are before the first batch: none."""
+    return dict.fromkeys(SPLITS, NO_TAIL)
+
+
+def left_out(reason: str, count: int) -> dict[str, int]:
+    """Return what `Counts.left_out` holds of a reason: nothing where its count is 0."""
+    return {reason: count} if count else {}
+
+
+def table(articles: Articles, rows: Rows) -> Sequence[Any]:
+    """Return the columns of an articles table (see `wikilm.shards.articles_schema`)."""
+    return [
+        pa.array(articles.page_ids), pa.array(articles.revision_ids), articles.titles, pa.array(rows.article_tokens)
+    ]  # fmt: skip
+
+
+def _only(batch: Batch[Texts], kept: NDArray[np.bool_]) -> Batch[Texts]:
+    """Keep the articles for which `kept` is true; the counts stay."""
+    if kept.all():
+        return batch
+    texts = batch.content.filter(pa.array(kept))
+    return replace(batch, articles=batch.articles.only(kept), splits=batch.splits[kept], content=texts)

@@ -1,4 +1,4 @@
-"""Carry the reason of a failed step through Beam, which wraps every error in its own."""
+"""Carry the one-line reason of a failed step through Beam, which passes errors on as text, wrapped in its own."""
 
 import functools
 import re
@@ -8,23 +8,22 @@ from typing import ParamSpec, TypeVar
 from wikilm.errors import RunError, reason
 
 P = ParamSpec("P")
-
 R = TypeVar("R")
 
 
 def failure(why: str) -> str:
-    """A worker's one-line reason, marked so that it can be found within whatever Beam wraps around it."""
+    """Mark a worker's one-line reason, so that it can be found within whatever Beam wraps around it."""
     return f"wikilm-failure<{why}>wikilm-failure"
 
 
-def told_reason(text: str) -> str | None:
-    """The first reason that `failure` marked in a text, or None."""
+def marked_reason(text: str) -> str | None:
+    """Find the first reason that `failure` marked in a text, or None."""
     found = re.search("wikilm-failure<(.*?)>wikilm-failure", text)
     return found[1] if found else None
 
 
-def step(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a worker's error carry its one-line reason through Beam, which passes errors on as text."""
+def marks_failure(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a step raise RunError with its reason marked, whatever it raises by itself."""
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:

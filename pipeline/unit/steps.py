@@ -1,147 +1,128 @@
-"""One work unit in, its report out, in the steps that `flow.py` names: articles, texts, token ids, rows, shards.
+"""The steps that make shards of a work unit, as `flow.py` names them: read, clean, encode, cut, write.
 
-Every step takes batches and makes batches, one at a time: a unit of any size needs the memory of a few batches.
+Each but the last hands on a stream of batches and does its work only when the next asks for one, so that a unit of any
+size needs the memory of a few batches.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.articles.article import Article, DeadLetter
+from pipeline.articles.columns import Texts
 from pipeline.articles.site import Site
-from pipeline.articles.split import Selection, merge, selection, smallest
-from pipeline.output.ledger import DeadLetterRecord, UnitReport, total
-from pipeline.output.publish import REPORTS, unit_file
+from pipeline.articles.split import Selection, Smallest, merge, selection, smallest
+from pipeline.output.ledger import total
+from pipeline.output.reports import CHOSEN, DeadLetterRecord, UnitReport, unit_file, write_report
 from pipeline.output.shard_file import ArrowFile, ShardFile
-from pipeline.prose.clean import text_of
-from pipeline.prose.deadline import TooSlow
-from pipeline.prose.plain import blank_texts, plain_texts
+from pipeline.prose.cleaner import Cleaner
 from pipeline.settings import ShardsSettings, SplitSettings
-from pipeline.source.plan import Source, WorkUnit, read_unit
+from pipeline.source.plan import Source, WorkUnit
 from pipeline.storage.place import Place
-from pipeline.tokens.encoder import Encoder
-from pipeline.tokens.rows import NO_TAIL, Ids, Rows, chunk
-from pipeline.unit.batch import NO_ARTICLES, NOTHING, Articles, Batch, Texts, read_articles, some
-from wikilm.errors import RunError, reason
-from wikilm.shards.format import SPLITS, articles_name, articles_schema, shard_name
-from wikilm.shards.manifest import EMPTY_TEXT
+from pipeline.tokens import encoder_pool
+from pipeline.tokens.encoder_pool import EncoderSpec
+from pipeline.tokens.rows import Ids, Rows
+from pipeline.unit import batch as batches
+from pipeline.unit.batch import NOTHING, Batch
+from pipeline.unit.failures import marks_failure
+from wikilm.errors import RunError
+from wikilm.shards import SPLITS, articles_name, articles_schema, shard_name
 
 MAX_DEAD_LETTERS = 100_000  # of one unit, which are held until its end: more are no accident
+SMALLEST = TypeAdapter(Smallest)
 
 
-def article_ids(unit: WorkUnit, site: Site) -> Iterator[int]:
-    """Page ids of a unit's articles."""
-    return (page.page_id for page in read_unit(unit, site) if isinstance(page, Article))
+@dataclass(frozen=True)
+class Recipe:
+    """All that a worker must know; small, since it travels with every step. All workers can reach its places."""
+
+    cleaner: Cleaner
+    split: SplitSettings
+    encoder: EncoderSpec
+    shards: ShardsSettings
+    work: Place
+    units: int  # of the source, for the names of files
 
 
-def clean_texts(
-    batches: Iterable[Batch[Texts]], site: Site, is_wikitext: bool, max_seconds: float
-) -> Iterator[Batch[Texts]]:
-    """Wikitext to prose. What cannot be cleaned is a dead letter, what has no prose is left out."""
-    for batch in batches:
-        if is_wikitext:
-            texts, dead = _cleaned(batch, site, max_seconds)
-        else:
-            texts, dead = plain_texts(batch.content), ()
-        alive = np.ones(len(texts), bool) if not dead else np.asarray(texts.is_valid())
-        empty = blank_texts(texts.fill_null("x")) & alive
-        kept = alive & ~empty
-        articles = batch.articles
-        if not kept.all():
-            articles, texts = articles.only(kept), texts.filter(pa.array(kept))
-        counts = batch.counts.model_copy(
-            update={
-                "left_out": batch.counts.left_out | some(EMPTY_TEXT, int(np.count_nonzero(empty))),
-                "text_bytes": pc.sum(pc.binary_length(texts)).as_py() or 0,
-                "dead_letters": batch.counts.dead_letters + len(dead),
-                **{f"{side}_articles": int(np.count_nonzero(articles.sides == i)) for i, side in enumerate(SPLITS)},
-            }
-        )
-        yield Batch(articles, texts, counts, batch.dead_letters + dead)
+@dataclass(frozen=True)
+class Stream:
+    """A work unit on its way through the steps: batches that the last step asks for, one at a time.
+
+    Steps that hand one on must run in one worker.
+    """
+
+    unit: int
+    batches: Iterator[Batch[Any]]
+
+    def with_batches(self, made: Iterator[Batch[Any]]) -> "Stream":
+        """Return the same unit after a step."""
+        return Stream(self.unit, made)
 
 
-def clean_article(article: Article, site: Site, is_wikitext: bool, max_seconds: float) -> str | DeadLetter:
-    """Wikitext to prose; whatever goes wrong costs this article, not the run."""
-    try:
-        text = text_of(article, site, is_wikitext, max_seconds)
-        text.encode()  # a lone surrogate is no text
-        return text
-    except MemoryError:
-        raise
-    except TooSlow:
-        why = f"takes more CPU time to clean than source.max_page_seconds = {max_seconds:g}"
-    except Exception as error:
-        why = f"cannot be cleaned: {type(error).__name__}: {reason(error)}"
-    return DeadLetter(article.page_id, article.title, article.where, why)
+@marks_failure
+def find_smallest(unit: WorkUnit, recipe: Recipe) -> Smallest:
+    """Find the articles of a unit that may have the smallest digests of all; an earlier run may have found them."""
+    name = unit_file(CHOSEN, unit.number)
+    with contextlib.suppress(FileNotFoundError, ValidationError):
+        return SMALLEST.validate_json(recipe.work.read(name))
+    found = smallest(recipe.split, article_ids(unit, recipe.cleaner.site))
+    recipe.work.write(name, SMALLEST.dump_json(found))
+    return found
 
 
-def _cleaned(batch: Batch[Texts], site: Site, max_seconds: float) -> tuple[Texts, tuple[DeadLetter, ...]]:
-    """The prose of each text, or null and a dead letter."""
-    articles, dead = batch.articles, []
-    texts: list[str | None] = []
-    columns = zip(articles.page_ids.tolist(), articles.titles.to_pylist(), articles.where, strict=True)
-    for (page_id, title, where), text in zip(columns, batch.content.to_pylist(), strict=True):
-        cleaned = clean_article(Article(page_id, 0, title, text, where), site, True, max_seconds)
-        if isinstance(cleaned, DeadLetter):
-            dead.append(cleaned)
-        texts.append(None if isinstance(cleaned, DeadLetter) else cleaned)
-    return pa.array(texts, pa.string()), tuple(dead)
+@marks_failure
+def read(unit: WorkUnit, recipe: Recipe, selected: Selection) -> Stream:
+    """Read the articles of a unit that are taken, each with its split."""
+    return Stream(unit.number, read_articles(unit, recipe.cleaner.site, selected))
 
 
-def encode(batches: Iterable[Batch[Texts]], encoder: Encoder) -> Iterator[Batch[list[Ids]]]:
-    """Prose to token ids, article by article."""
-    for batch in batches:
-        yield batch.then(encoder.encode_batch(batch.content))
+@marks_failure
+def clean(articles: Stream, recipe: Recipe) -> Stream:
+    """Turn their texts into prose."""
+    return articles.with_batches(batches.clean(batch, recipe.cleaner) for batch in articles.batches)
 
 
-def to_rows(
-    batches: Iterable[Batch[list[Ids]]], shards: ShardsSettings, end_of_text_id: int
-) -> Iterator[Batch[dict[str, Rows]]]:
-    """Token ids to rows of `chunk_tokens`, by side; the ids that fill no row are counted."""
-    tails = dict.fromkeys(SPLITS, NO_TAIL)
-    for batch in batches:
-        pairs = list(zip(batch.articles.page_ids.tolist(), batch.content, batch.articles.sides.tolist(), strict=True))
-        sides = {}
-        for index, side in enumerate(SPLITS):
-            articles = [(page_id, ids) for page_id, ids, of_side in pairs if of_side == index]
-            sides[side] = chunk(articles, shards.chunking, shards.chunk_tokens, end_of_text_id, tails[side])
-            tails[side] = sides[side].tail
-        tokens = np.array([len(ids) for ids in batch.content], np.int64) + (shards.chunking == "pack")
-        cut = batch.then(
-            sides,
-            tokens=sum(rows.tokens for rows in sides.values()),
-            tail_tokens=sum(rows.left_out for rows in sides.values()),
-            **{f"{side}_chunks": len(rows.input_ids) for side, rows in sides.items()},
-        )
-        yield replace(cut, articles=replace(cut.articles, tokens=tokens))
-    left = sum(len(tail.ids) for tail in tails.values())
-    yield Batch(NO_ARTICLES, {}, NOTHING.model_copy(update={"tail_tokens": left}))
+@marks_failure
+def encode(texts: Stream, recipe: Recipe) -> Stream:
+    """Encode the prose as token ids."""
+    return texts.with_batches(_encoded(texts.batches, recipe.encoder))
 
 
-def write_shards(
-    unit: int, batches: Iterable[Batch[dict[str, Rows]]], work: Place, units: int, chunk_tokens: int, vocab_size: int
-) -> int:
-    """Write a unit's shards and the tables of their articles, then its report, which says that they are there.
+@marks_failure
+def cut(ids: Stream, recipe: Recipe) -> Stream:
+    """Cut the token ids into rows."""
+    return ids.with_batches(_rows(ids.batches, recipe.shards, recipe.encoder.entry.end_of_text_id))
+
+
+@marks_failure
+def write(rows: Stream, recipe: Recipe) -> int:
+    """Write the rows as shards, with the tables of their articles, and then the unit's report.
 
     Done twice, they are the same bytes.
+
+    Returns:
+        The unit's number: all else is in the files.
+
+    Raises:
+        RunError: any of the steps failed, as they all do their work while this one asks for batches.
     """
+    unit, work, vocab_size = rows.unit, recipe.work, recipe.encoder.entry.vocab_size
     counts = NOTHING
     dead: list[DeadLetter] = []
     with contextlib.ExitStack() as files:
         shards, tables = {}, {}
-        for side in SPLITS:
-            name, table = shard_name(side, unit, units), articles_name(side, unit, units)
-            shards[side] = ShardFile(name, files.enter_context(work.create(name)), chunk_tokens, vocab_size)
-            tables[side] = ArrowFile(table, files.enter_context(work.create(table)), articles_schema())
-        for batch in batches:
-            for side, rows in batch.content.items():
-                shards[side].append_rows(rows)
-                tables[side].append(_table(batch.articles.only(batch.articles.sides == SPLITS.index(side))))
+        for split in SPLITS:
+            name, table = shard_name(split, unit, recipe.units), articles_name(split, unit, recipe.units)
+            file = files.enter_context(work.create(name))
+            shards[split] = ShardFile(name, file, recipe.shards.chunk_tokens, vocab_size)
+            tables[split] = ArrowFile(table, files.enter_context(work.create(table)), articles_schema())
+        for batch in rows.batches:
+            for split, of_split in batch.content.items():
+                shards[split].append_rows(of_split)
+                tables[split].append(batches.table(batch.of_split(split), of_split))
             counts = total([counts, batch.counts])
             dead += batch.dead_letters
             if len(dead) > MAX_DEAD_LETTERS:
@@ -150,32 +131,57 @@ def write_shards(
         report = UnitReport(
             unit=unit,
             counts=counts,
-            shards=[shards[side].close_shard(side, unit) for side in SPLITS],
-            articles=[tables[side].close() for side in SPLITS],
+            shards=[shards[split].close_shard(split, unit) for split in SPLITS],
+            articles=[tables[split].close() for split in SPLITS],
             dead_letters=[DeadLetterRecord(**vars(letter)) for letter in dead],
         )
-    work.write(unit_file(REPORTS, unit), report.model_dump_json().encode())
+    write_report(work, report)
     return unit
 
 
-def _table(articles: Articles) -> list[Any]:
-    """The columns of `shard_format.articles_schema`."""
-    return [pa.array(articles.page_ids), pa.array(articles.revision_ids), articles.titles, pa.array(articles.tokens)]
+def cleaner_of(source: Source) -> Cleaner:
+    """Make the cleaner for the texts of a source."""
+    return Cleaner(source.site, source.is_wikitext, source.limits.max_page_seconds)
+
+
+def article_ids(unit: WorkUnit, site: Site) -> Iterator[int]:
+    """Yield the page ids of a unit's articles."""
+    return (page.page_id for page in unit.pages(site) if isinstance(page, Article))
+
+
+def read_articles(unit: WorkUnit, site: Site, selected: Selection) -> Iterator[Batch[Texts]]:
+    """Yield the articles of a unit that are taken, some at a time."""
+    return (batches.take(pages, selected) for pages in unit.batches(site))
+
+
+def training_texts(source: Source, split: SplitSettings) -> Iterator[str]:
+    """Yield the prose of the training articles, in the order of the source: what a tokenizer may be made of."""
+    selected, cleaner = select(source, split), cleaner_of(source)
+    for unit in source.units:
+        for batch in read_articles(unit, source.site, selected):
+            cleaned = batches.clean(batch, cleaner)
+            yield from (text for text, number in zip(cleaned.content.to_pylist(), cleaned.splits, strict=True)
+                        if SPLITS[number] == "train")  # fmt: skip
 
 
 def select(source: Source, split: SplitSettings) -> Selection:
-    """Which articles go where: where only some are taken, the source is read once to find them."""
+    """Select the articles that are taken; where only some are, the source is read once to find them."""
     if split.take is None:
         return Selection(split)
     found = (smallest(split, article_ids(unit, source.site)) for unit in source.units)
     return selection(split, merge(split, found))
 
 
-def training_texts(source: Source, split: SplitSettings) -> Iterator[str]:
-    """Prose of the training articles, in the order of the source: what a tokenizer may be made of."""
-    selected = select(source, split)
-    for unit in source.units:
-        articles = read_articles(unit, source.site, selected)
-        for batch in clean_texts(articles, source.site, source.is_wikitext, source.limits.max_page_seconds):
-            is_train = pa.array(batch.articles.sides == SPLITS.index("train"))
-            yield from batch.content.filter(is_train).to_pylist()
+def _encoded(texts: Iterator[Batch[Texts]], spec: EncoderSpec) -> Iterator[Batch[list[Ids]]]:
+    with encoder_pool.encoder(spec) as encoder:
+        for batch in texts:
+            yield batches.encode(batch, encoder)
+
+
+def _rows(ids: Iterator[Batch[list[Ids]]], shards: ShardsSettings, end_of_text_id: int) -> Iterator[Batch[Any]]:
+    tails = batches.no_tails()
+    for batch in ids:
+        cut_batch: Batch[dict[str, Rows]] = batches.cut(batch, shards, end_of_text_id, tails)
+        tails = {split: rows.tail for split, rows in cut_batch.content.items()}
+        yield cut_batch
+    yield batches.last_tails(tails)

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from benchmarks import clean_text as benchmark
 from benchmarks.clean_text import HOLES, LEFTOVERS, Page, gaps, main, measure, prose
 from pipeline.articles.article import Article
 from pipeline.articles.site import Site
@@ -155,7 +154,7 @@ def test_a_page_that_cannot_be_cleaned_is_shown(
     def fail(*args: object, **options: object) -> str:
         raise ValueError("too deep")
 
-    monkeypatch.setattr(benchmark, "text_of", fail)
+    monkeypatch.setattr("pipeline.prose.cleaner.clean", fail)
     assert run(main, "benchmark", ["--every", "100", str(CORPUS)]) == 1  # no words are kept
     assert "too deep" in capsys.readouterr().out
 

@@ -20,7 +20,7 @@ from corpus.page import NAMESPACES, Page, parse_page, read_pages
 from pipeline.articles.article import Article, DeadLetter
 from pipeline.prose.clean import clean
 from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source, read_unit
+from pipeline.source.plan import open_source
 from tests.helpers import ROOT, SHARED
 from wikilm.cli import run
 from wikilm.errors import RunError
@@ -188,7 +188,7 @@ def test_every_offset_of_the_index_starts_a_stream_that_holds_exactly_the_pages_
 @pytest.mark.parametrize("unit_bytes", [1, 1_000_000])
 def test_the_pipeline_reads_every_page_of_it(unit_bytes: int, pages: list[Page], articles: list[Page]) -> None:
     source = open_source(SourceSettings(path=str(XML), unit_bytes=unit_bytes))
-    read = [page for unit in source.units for page in read_unit(unit, source.site)]
+    read = [page for unit in source.units for page in unit.pages(source.site)]
     assert [page.page_id for page in read] == [page.page_id for page in pages]
     found = [(page.page_id, page.title, page.text) for page in read if isinstance(page, Article)]
     assert found == [(page.page_id, page.title, page.text) for page in articles]

@@ -13,14 +13,14 @@ from pathlib import Path
 import datasets
 import pytest
 
-import pipeline.flow
+import pipeline.output.reports
 import pipeline.output.resume
 import pipeline.run.job
 import pipeline.storage.store_writer
 import pipeline.unit.steps
 from pipeline.__main__ import main
-from pipeline.output.ledger import UnitReport
-from pipeline.output.publish import LOCK, REPORTS, UNFINISHED, numbered
+from pipeline.output.publish import LOCK, UNFINISHED
+from pipeline.output.reports import REPORTS, UnitReport, numbered
 from pipeline.storage.lock import Holder
 from pipeline.storage.place import Place, place_of
 from pipeline.verify import main as verify
@@ -105,7 +105,7 @@ def test_a_run_that_is_broken_off_in_every_way_ends_in_the_same_bytes(bench, slo
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     status, told, _ = broken_off(lambda pid: children(pid)[0], signal.SIGKILL, 2)
     assert (status, told[:67]) == (1, "python -m pipeline: error: a worker process died (exit status -9), ")
-    assert "of 50 units are done and kept, and the same command goes on from there" in told
+    assert "of 50 units are done and kept; give the same command again to resume" in told
     status, told, _ = broken_off(lambda pid: pid, signal.SIGINT, 1)
     assert (status, told[:40]) == (130, "python -m pipeline: error: interrupted; ")
     assert "of 50 units are done and kept" in told
@@ -137,9 +137,9 @@ def failing(monkeypatch):
     def make(writes: int, looks: int) -> tuple[FailsAfter, FailsAfter]:
         monkeypatch.undo()
         monkeypatch.setattr(pipeline.storage.store_writer, "SETTLE_SECONDS", 0.0)
-        steps = FailsAfter(pipeline.unit.steps.write_shards, writes), FailsAfter(pipeline.flow.smallest, looks)
-        monkeypatch.setattr(pipeline.unit.steps, "write_shards", steps[0])
-        monkeypatch.setattr(pipeline.flow, "smallest", steps[1])
+        steps = FailsAfter(pipeline.unit.steps.write_report, writes), FailsAfter(pipeline.unit.steps.smallest, looks)
+        monkeypatch.setattr(pipeline.unit.steps, "write_report", steps[0])
+        monkeypatch.setattr(pipeline.unit.steps, "smallest", steps[1])
         return steps
 
     return make
@@ -181,7 +181,7 @@ def test_a_run_with_other_inputs_removes_what_was_done_and_says_so(bench, plain,
 
 def test_a_ledger_that_does_not_balance_is_not_gone_on_from(bench, plain, tmp_path, monkeypatch, capsys):
     def one_more(work: Place) -> list[UnitReport]:
-        first, *others = pipeline.output.resume.read_reports(work)
+        first, *others = pipeline.output.reports.read_reports(work)
         counts = first.counts.model_copy(update={"pages": first.counts.pages + 1})
         return [first.model_copy(update={"counts": counts}), *others]
 
@@ -252,7 +252,8 @@ def test_a_dry_run_says_what_would_be_made_and_touches_nothing(bench, plain, fai
     failing(2, -1)
     assert run(main, "pipeline", bench.arguments(tmp_path / "begun", *in_one)) == 1
     monkeypatch.undo()
-    monkeypatch.setattr(pipeline.source.plan, "read_unit", reads)
+    monkeypatch.setattr(pipeline.source.plan.WorkUnit, "pages", reads)
+    monkeypatch.setattr(pipeline.source.plan.WorkUnit, "batches", reads)
     monkeypatch.setattr(pipeline.source.plan, "checksums", reads)
     manifest, before = read_manifest(plain), tree(tmp_path)
     capsys.readouterr()

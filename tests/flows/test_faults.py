@@ -237,7 +237,7 @@ def test_a_source_that_changes_in_place_while_it_is_read_is_refused(ground, tmp_
     status, said, manifest = result(ground, source, tmp_path / "out", capsys)
     assert (status, manifest) == (1, None)
     assert f"{source}: has changed since the run began" in said
-    assert "goes on from there" not in said
+    assert "again to resume" not in said
     assert not (tmp_path / "out").exists()
 
 

@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.flow import Stream
 from pipeline.inspection.origins import locate
 from pipeline.output.card import card
 from pipeline.output.publish import FINAL
@@ -28,6 +27,7 @@ from pipeline.run.beam import beam_options, run_graph
 from pipeline.show import main as show
 from pipeline.tokenizer import save, train
 from pipeline.tokens.encoder import Encoder
+from pipeline.unit.steps import Stream
 from pipeline.verify import main as verify
 from tests.flows.chaos import tree
 from tests.helpers import ROOT, SHARED

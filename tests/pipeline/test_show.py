@@ -141,7 +141,7 @@ def fails(*_):
 
 
 def test_a_page_that_cannot_be_cleaned_is_shown_as_wikitext(place, capsys, monkeypatch):
-    monkeypatch.setattr("pipeline.unit.steps.text_of", fails)
+    monkeypatch.setattr("pipeline.prose.cleaner.clean", fails)
     status, out, err = shown(place, capsys, monkeypatch, "--page-id", "1")
     assert status == 1
     assert out.startswith("Bridge (page 1)\nwhere: x")

@@ -12,8 +12,9 @@ from transformers import AutoTokenizer
 
 import pipeline.tokens.encoder
 from pipeline.tokenizer import load, main, save, train
+from pipeline.tokens import encoder_pool
 from pipeline.tokens.encoder import GIGATOKEN, HARD_TEXT, TOKENIZERS, Encoder
-from pipeline.tokens.encoder_pool import borrowed_encoder
+from pipeline.tokens.encoder_pool import EncoderSpec
 from tests.helpers.dumps import Page, make_dump
 from tests.helpers.hub_server import hub_environment, hub_server
 from wikilm.cli import run
@@ -137,13 +138,14 @@ def test_a_tokenizer_that_gigatoken_refuses_is_encoded_by_tokenizers(tmp_path):
 
 
 def test_an_encoder_is_lent_to_one_thread_at_a_time_and_loaded_once(folder):
-    with borrowed_encoder(folder, GIGATOKEN) as one, borrowed_encoder(folder, GIGATOKEN) as other:
+    spec = EncoderSpec(folder, GIGATOKEN, Encoder(folder).entry)
+    with encoder_pool.encoder(spec) as one, encoder_pool.encoder(spec) as other:
         assert one is not other
         assert (one.entry, one.engine) == (other.entry, other.engine)
         texts = [HARD_TEXT, *TEXTS]
         expected = [ids.tolist() for ids in one.encode_batch(texts)]
         assert [ids.tolist() for ids in other.encode_batch(texts)] == expected
-    with borrowed_encoder(folder, GIGATOKEN) as again:
+    with encoder_pool.encoder(spec) as again:
         assert again in (one, other)
 
 
@@ -213,13 +215,13 @@ def _p(tmp_path) -> Path:
 
 
 def test_the_command_learns_from_training_articles_only(tmp_path, params, capsys):
-    from pipeline.articles.split import side
+    from pipeline.articles.split import split_of
     from pipeline.settings import SplitSettings
 
     split = SplitSettings(seed=0, validation_fraction=0.3)
     secret = "qzxj" * 30  # what only validation articles say is no token
     pages = [
-        Page(number, f"T{number}", TEXTS[number] + (f" {secret}" if side(split, number) == "validation" else ""))
+        Page(number, f"T{number}", TEXTS[number] + (f" {secret}" if split_of(split, number) == "validation" else ""))
         for number in range(1, 30)
     ]
     dump = make_dump(tmp_path / "x-multistream.xml.bz2", [*pages, Page(99, "Talk:X", secret * 9, ns=1)])

@@ -38,7 +38,7 @@ class FileEntry(_Record):
 
 
 class ShardEntry(FileEntry):
-    """One shard: the rows of one work unit on one side of the split."""
+    """One shard: the rows of one work unit that are in one split."""
 
     split: Literal["train", "validation"]
     unit: int = Field(ge=0, description="number of the work unit, in the order of the source")

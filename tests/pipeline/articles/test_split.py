@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.articles.split import NOT_TAKEN, Selection, digest, merge, selection, side, smallest
+from pipeline.articles.split import NO_SPLIT, Selection, digest, merge, selection, smallest, split_of
 from pipeline.settings import SplitSettings
 
 page_ids = st.integers(min_value=1, max_value=2**63 - 1)
@@ -24,14 +24,14 @@ def test_digest_is_sha256_of_seed_and_page_id_in_every_year():
 
 @given(page_ids, st.integers(0, 2**32), st.floats(0, 0.99))
 def test_an_article_on_the_validation_side_stays_there_when_the_fraction_grows(page_id, seed, fraction):
-    if side(settings(seed, fraction), page_id) == "validation":
-        assert side(settings(seed, min(0.999, fraction + 0.001)), page_id) == "validation"
+    if split_of(settings(seed, fraction), page_id) == "validation":
+        assert split_of(settings(seed, min(0.999, fraction + 0.001)), page_id) == "validation"
 
 
 def test_the_fraction_is_the_share_held_back():
-    sides = Counter(side(settings(fraction=0.1), page_id) for page_id in range(1, 20_001))
-    assert sides["validation"] / 20_000 == pytest.approx(0.1, abs=0.01)
-    assert {side(settings(fraction=0.0), page_id) for page_id in range(1, 1000)} == {"train"}
+    counts = Counter(split_of(settings(fraction=0.1), page_id) for page_id in range(1, 20_001))
+    assert counts["validation"] / 20_000 == pytest.approx(0.1, abs=0.01)
+    assert {split_of(settings(fraction=0.0), page_id) for page_id in range(1, 1000)} == {"train"}
 
 
 @given(st.lists(page_ids, max_size=60), st.integers(0, 5), st.integers(0, 5), st.randoms())
@@ -44,26 +44,28 @@ def test_take_keeps_the_smallest_digests_of_each_side_however_the_source_is_cut(
         random.choice(pieces).append(page_id)
     taken = selection(split, merge(split, [smallest(split, piece) for piece in pieces])).taken
     for name, limit in (("train", train), ("validation", validation)):
-        of_side = sorted((digest(0, page_id), page_id) for page_id in set(ids) if side(split, page_id) == name)
-        assert {page_id for page_id in taken if side(split, page_id) == name} == {page for _, page in of_side[:limit]}
+        of_split = sorted((digest(0, page_id), page_id) for page_id in set(ids) if split_of(split, page_id) == name)
+        assert {page_id for page_id in taken if split_of(split, page_id) == name} == {
+            page for _, page in of_split[:limit]
+        }
 
 
 def test_memory_of_take_is_bounded_and_nothing_is_lost_by_thinning_out():
     split = settings(fraction=0.5, take=(3, 3))
     found = smallest(split, iter(range(1, 20_000)))
     assert len(found.train) == len(found.validation) == 3
-    best = min(digest(0, page) for page in range(1, 20_000) if side(split, page) == "train")
+    best = min(digest(0, page) for page in range(1, 20_000) if split_of(split, page) == "train")
     assert found.train[0][0] == best
 
 
 def test_without_take_every_article_has_a_side_and_with_it_the_others_have_none():
-    assert Selection(settings()).side(7) in ("train", "validation")
-    assert Selection(settings(take=(1, 1)), frozenset({8})).side(7) is None
+    assert Selection(settings()).split_of(7) in ("train", "validation")
+    assert Selection(settings(take=(1, 1)), frozenset({8})).split_of(7) is None
 
 
 @given(st.lists(page_ids, max_size=30), st.integers(0, 2**32), st.floats(0, 0.9999999), st.booleans())
 def test_many_articles_at_once_are_on_the_sides_that_each_is_on(ids, seed, fraction, some):
     taken = frozenset(ids[::2]) if some else None
     selected = Selection(settings(seed, fraction), taken)
-    names = {None: NOT_TAKEN, "train": 0, "validation": 1}
-    assert selected.sides(ids).tolist() == [names[selected.side(page_id)] for page_id in ids]
+    names = {None: NO_SPLIT, "train": 0, "validation": 1}
+    assert selected.splits_of(ids).tolist() == [names[selected.split_of(page_id)] for page_id in ids]

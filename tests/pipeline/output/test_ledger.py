@@ -2,7 +2,8 @@ import shlex
 
 import pytest
 
-from pipeline.output.ledger import DeadLetterRecord, UnitReport, check, replay, total
+from pipeline.output.ledger import check, replay, total
+from pipeline.output.reports import DeadLetterRecord, UnitReport
 from wikilm.errors import RunError
 from wikilm.shards.format import shard_name
 from wikilm.shards.manifest import Counts, LimitsEntry, ShardEntry, imbalances

@@ -2,12 +2,12 @@ import hashlib
 
 import pytest
 
-from pipeline.output.ledger import UnitReport
 from pipeline.output.publish import UNFINISHED
-from pipeline.output.resume import begin, code_digest, finished, plan_record, read_reports, unfinished
+from pipeline.output.reports import UnitReport, read_reports
+from pipeline.output.resume import begin, code_digest, finished, plan_record, unfinished
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.storage.place import Place
-from pipeline.unit.steps import NOTHING
+from pipeline.unit.batch import NOTHING
 from wikilm.shards.manifest import FileEntry, ShardEntry, SourceEntry, TokenizerEntry
 
 FILE = {"name": "x.xml", "bytes": 9, "checksum": "sha256:0"}

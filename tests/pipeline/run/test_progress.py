@@ -4,10 +4,10 @@ import time
 import pytest
 
 import pipeline.run.progress
-from pipeline.output.ledger import UnitReport
+from pipeline.output.reports import UnitReport
 from pipeline.run.progress import Progress, Seen, line
 from pipeline.storage.place import Place
-from pipeline.unit.steps import NOTHING
+from pipeline.unit.batch import NOTHING
 from tests.helpers.waiting import wait_until
 
 

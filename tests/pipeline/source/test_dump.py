@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.articles.article import Article, DeadLetter, Dropped
 from pipeline.settings import SourceSettings
 from pipeline.source import dump_streams as stored
-from pipeline.source.plan import Source, open_source, read_unit
+from pipeline.source.plan import Source, open_source
 from tests.helpers import SHARED
 from tests.helpers.dumps import FOOTER, NAMESPACES, Page, header, index_of, make_dump, read_index, write_index
 from wikilm.errors import RunError, UsageError
@@ -37,7 +37,7 @@ def opened(path: Path, unit_bytes: int = 1, **settings: int) -> Source:
 
 def pages_of(path: Path, unit_bytes: int = 1, **settings: int) -> list[Article | Dropped | DeadLetter]:
     source = opened(path, unit_bytes, **settings)
-    return [page for unit in source.units for page in read_unit(unit, source.site)]
+    return [page for unit in source.units for page in unit.pages(source.site)]
 
 
 def refusal(path: Path, unit_bytes: int = 1) -> str:
@@ -79,7 +79,7 @@ def test_units_hold_whole_streams_and_all_of_them(
     pages = [Page(number, f"T{number}", text) for number, text in enumerate(texts, 1)]
     path = make_dump(tmp_path / "a-multistream.xml.bz2", pages, pages_per_stream=per_stream)
     source = opened(path, unit_bytes)
-    found = [page for unit in source.units for page in read_unit(unit, source.site)]
+    found = [page for unit in source.units for page in unit.pages(source.site)]
     assert [page.text for page in found if isinstance(page, Article)] == texts
     assert [unit.number for unit in source.units] == list(range(source.entry.units))
     first = int(read_index(path)[0].split(":")[0])
@@ -96,9 +96,7 @@ def test_a_plan_is_small_plain_data_that_reads_the_same_after_pickling(tmp_path:
     for unit in source.units:
         sent = pickle.dumps(unit)
         assert len(sent) < 700
-        assert list(read_unit(pickle.loads(sent), pickle.loads(pickle.dumps(source.site)))) == list(
-            read_unit(unit, source.site)
-        )
+        assert list(pickle.loads(sent).pages(pickle.loads(pickle.dumps(source.site)))) == list(unit.pages(source.site))
 
 
 def test_the_plan_does_not_depend_on_the_folder_or_the_current_one(
@@ -318,7 +316,7 @@ def test_a_page_of_any_size_is_read_in_the_memory_of_the_limit(tmp_path: Path) -
         file.write(after.encode() + Page(3, "C", "c").xml().encode() + FOOTER)
     source = opened(path, max_page_bytes=1 << 20)
     tracemalloc.start()
-    found = [type(page) for page in read_unit(source.units[0], source.site)]
+    found = [type(page) for page in source.units[0].pages(source.site)]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found == [DeadLetter, Article]

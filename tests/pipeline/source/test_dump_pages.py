@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source.dump_pages import HEAD_BYTES, PageSplitter, RawPage
+from pipeline.source.dump_pages import HEAD_BYTES, PageSplitter, RawPage, Whereabouts
 from wikilm.errors import RunError
 
 MAX = HEAD_BYTES + 100
@@ -66,3 +66,16 @@ def test_no_more_than_the_limit_and_a_piece_is_held(limit: int) -> None:
     assert errors[:2] == [f"the page is larger than source.max_page_bytes = {limit}"] * 2
     assert len(errors) == 3
     assert max(held) <= limit + 1000
+
+
+@given(st.text(max_size=40), st.integers(0, 2**62), st.integers(0, 2**62))
+def test_the_place_of_a_page_is_read_as_it_was_written(file: str, stream: int, offset: int) -> None:
+    place = Whereabouts(file, stream, offset)
+    assert Whereabouts.parse(str(place)) == place
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a.parquet, row group 2, row 9", "a.bz2, byte x of the text of the stream at byte 1"]
+)
+def test_what_names_no_place_of_a_dump_is_none(text: str) -> None:
+    assert Whereabouts.parse(text) is None

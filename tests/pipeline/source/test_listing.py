@@ -20,7 +20,7 @@ from pipeline.articles.article import Article
 from pipeline.settings import SourceSettings
 from pipeline.show import main as show
 from pipeline.source.listing import find_files
-from pipeline.source.plan import Source, open_source, read_unit
+from pipeline.source.plan import Source, open_source
 from pipeline.storage import store_reader as remote
 from pipeline.storage.reading import open_file
 from pipeline.tokenizer import save, train
@@ -47,7 +47,7 @@ def opened(path: Path | str, unit_bytes: int = 500) -> Source:
 
 
 def ids(source: Source) -> list[int]:
-    return [page.page_id for unit in source.units for page in read_unit(unit, source.site) if isinstance(page, Article)]
+    return [page.page_id for unit in source.units for page in unit.pages(source.site) if isinstance(page, Article)]
 
 
 def write_parquet(path: Path, pages: list[Page]) -> Path:
@@ -244,7 +244,7 @@ def test_a_dump_is_never_fetched_whole_and_show_fetches_one_stream(
         planned = server.sent
         assert planned < path.stat().st_size / 4, "the plan reads header, index and the last streams"
         unit = source.units[3]
-        assert len(list(read_unit(unit, source.site))) > 0
+        assert len(list(unit.pages(source.site))) > 0
         assert server.sent - planned == unit.bytes
 
 

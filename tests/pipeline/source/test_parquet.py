@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from pipeline.articles.article import Article, DeadLetter
 from pipeline.articles.site import Site
-from pipeline.prose.clean import text_of
+from pipeline.prose.cleaner import Cleaner
 from pipeline.settings import SourceSettings
-from pipeline.source.parquet import _one_by_one, read, read_columns
-from pipeline.source.plan import Source, open_source, read_unit
+from pipeline.source.parquet import _one_by_one, read_columns
+from pipeline.source.plan import Source, open_source
 from wikilm.errors import RunError, UsageError
 
 
@@ -37,14 +37,14 @@ def opened(path: Path, unit_bytes: int = 1, **settings: int) -> Source:
 
 def pages_of(path: Path, unit_bytes: int = 1) -> list[Article | DeadLetter]:
     source = opened(path, unit_bytes)
-    return [page for unit in source.units for page in read_unit(unit, source.site)]  # type: ignore[misc]
+    return [page for unit in source.units for page in unit.pages(source.site)]  # type: ignore[misc]
 
 
 def test_a_title_that_is_too_large_is_a_dead_letter_without_it(tmp_path: Path) -> None:
     table = pa.table({"id": [1, 2], "title": ["T" * 4097, "T" * 4096], "text": ["one", "two"]})
     pq.write_table(table, tmp_path / "a.parquet")
     source = opened(tmp_path / "a.parquet", max_page_bytes=4096)
-    dead, alive = [page for unit in source.units for page in read_unit(unit, source.site)]
+    dead, alive = [page for unit in source.units for page in unit.pages(source.site)]
     assert isinstance(dead, DeadLetter)
     assert (dead.page_id, dead.title) == (1, "")
     assert dead.error == "the title has 4097 bytes, more than source.max_page_bytes = 4096"
@@ -54,7 +54,7 @@ def test_a_title_that_is_too_large_is_a_dead_letter_without_it(tmp_path: Path) -
 @pytest.mark.parametrize("ids", [["12", "25", "39"], [12, 25, 39]])
 def test_ids_are_strings_or_numbers(tmp_path: Path, ids: list[object]) -> None:
     source = opened(write(tmp_path / "a.parquet", ids, ["one", "two\nlines", ""]))
-    found = [page for unit in source.units for page in read_unit(unit, source.site)]
+    found = [page for unit in source.units for page in unit.pages(source.site)]
     assert [(p.page_id, p.title, p.text) for p in found if isinstance(p, Article)] == [
         (12, "T12", "one"), (25, "T25", "two\nlines"), (39, "T39", ""),
     ]  # fmt: skip
@@ -64,7 +64,7 @@ def test_ids_are_strings_or_numbers(tmp_path: Path, ids: list[object]) -> None:
 
 def test_a_text_that_is_too_large_is_a_dead_letter_that_names_the_setting(tmp_path: Path) -> None:
     source = opened(write(tmp_path / "a.parquet", [1, 2, 3], ["é" * 2048, "é" * 2048 + "x", ""]), max_page_bytes=4096)
-    found = [page for unit in source.units for page in read_unit(unit, source.site)]
+    found = [page for unit in source.units for page in unit.pages(source.site)]
     assert [type(page) for page in found] == [Article, DeadLetter, Article]
     assert "4097 bytes, more than source.max_page_bytes = 4096" in found[1].error  # type: ignore[union-attr]
     assert (found[1].page_id, found[1].title) == (2, "T2")
@@ -95,7 +95,7 @@ def test_the_wiki_is_that_of_the_first_address_if_it_is_one(
 
 def test_plain_text_is_not_taken_for_wikitext() -> None:
     article = Article(1, 0, "T", "a '' [[b]]\r\n{{c}}\x00 ")
-    assert text_of(article, Site(), is_wikitext=False) == "a '' [[b]]\n{{c}} "
+    assert Cleaner(Site(), False, 60.0).prose(article) == "a '' [[b]]\n{{c}} "
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -115,7 +115,7 @@ def test_units_cover_every_row_once_in_order_and_may_span_files(
         write(folder / f"part-{number:05d}.parquet", ids, [f"text {i}" for i in ids], rows)
         first += size
     source = opened(folder, unit_bytes)
-    found = [page.page_id for unit in source.units for page in read_unit(unit, source.site)]
+    found = [page.page_id for unit in source.units for page in unit.pages(source.site)]
     assert found == list(range(1, first))
     groups = sum(-(-size // rows) for size in sizes)
     assert len(source.units) == groups if unit_bytes == 1 else len(source.units) <= groups
@@ -177,7 +177,7 @@ def test_numbers_of_any_type_are_ids_where_they_are_positive_whole_and_of_63_bit
 def test_a_text_above_the_limit_is_a_dead_letter_and_no_other(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", [1, 2, 3], ["é" * 5, "é" * 6, "x"], rows=3)
     [unit] = opened(path).units
-    found = list(read(unit.parts[0], 10))  # type: ignore[arg-type]
+    found = list(unit.parts[0].pages(Site(), 10))
     assert [type(page) for page in found] == [Article, DeadLetter, Article]
     assert "the text has 12 bytes, more than source.max_page_bytes = 10" in found[1].error  # type: ignore[union-attr]
 

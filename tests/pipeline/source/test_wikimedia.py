@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.articles.article import Article
 from pipeline.settings import SourceSettings
 from pipeline.source.listing import find_files, kind_of, natural
-from pipeline.source.plan import Source, open_source, read_unit
+from pipeline.source.plan import Source, open_source
 from pipeline.source.wikimedia import CONTENT, NAME, links
 from pipeline.storage.reading import check_address
 from tests.helpers import ROOT
@@ -49,7 +49,7 @@ def refusal(mirror: Server, name: str) -> str:
 
 
 def ids(source: Source) -> list[int | None]:
-    return [page.page_id for unit in source.units for page in read_unit(unit, source.site) if isinstance(page, Article)]
+    return [page.page_id for unit in source.units for page in unit.pages(source.site) if isinstance(page, Article)]
 
 
 def classic(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tokens.rows import NO_TAIL, chunk, document, pack
+from pipeline.tokens.rows import NO_TAIL, cut_rows, document, pack
 from tests.helpers import SHARED
 
 END = 999
@@ -46,10 +46,10 @@ def test_document_rows_never_cross_articles_and_only_short_tails_are_left_out(so
 
 @given(articles, st.lists(st.integers(0, 12), max_size=5), chunk_tokens, st.sampled_from(["pack", "document"]))
 def test_articles_cut_in_any_batches_give_the_rows_that_they_give_at_once(some, cuts, n, chunking):
-    whole = chunk(arrays(some), chunking, n, END)
+    whole = cut_rows(arrays(some), chunking, n, END)
     parts, tail = [], NO_TAIL
     for first, last in pairwise([0, *sorted(cuts), len(some)]):
-        parts.append(chunk(arrays(some[first:last]), chunking, n, END, tail))
+        parts.append(cut_rows(arrays(some[first:last]), chunking, n, END, tail))
         tail = parts[-1].tail
     assert np.concatenate([part.input_ids for part in parts]).tolist() == whole.input_ids.tolist()
     assert [page for part in parts for page in part.page_ids.tolist()] == whole.page_ids.tolist()

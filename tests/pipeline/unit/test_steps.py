@@ -6,19 +6,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import pipeline.articles.columns
 import pipeline.source.parquet
-import pipeline.unit.batch
 from pipeline.articles.site import Site
-from pipeline.articles.split import Selection, side
-from pipeline.output.ledger import UnitReport
-from pipeline.output.resume import read_reports
+from pipeline.articles.split import Selection, split_of
+from pipeline.output.reports import UnitReport, read_reports
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.source.plan import Source, open_source
 from pipeline.storage.place import Place
 from pipeline.tokenizer import save, train
-from pipeline.tokens.encoder import Encoder
-from pipeline.unit.batch import read_articles
-from pipeline.unit.steps import clean_texts, encode, to_rows, training_texts, write_shards
+from pipeline.tokens.encoder import GIGATOKEN, Encoder
+from pipeline.tokens.encoder_pool import EncoderSpec
+from pipeline.unit import steps
+from pipeline.unit.steps import Recipe, cleaner_of, read_articles, training_texts
 from tests.helpers.dumps import Page, make_dump
 from wikilm.shards.format import SPLITS
 from wikilm.shards.manifest import imbalances
@@ -52,14 +52,21 @@ def sources(folder: Path) -> list[Source]:
 
 
 def made(source: Source, folder: Path, work: Path, chunking: str) -> tuple[UnitReport, dict[str, bytes]]:
-    encoder = Encoder(folder / "tokenizer")
-    settings = ShardsSettings(chunk_tokens=8, chunking=chunking, max_dead_fraction=1)
+    tokenizer = folder / "tokenizer"
+    recipe = Recipe(
+        cleaner=cleaner_of(source),
+        split=SPLIT,
+        encoder=EncoderSpec(tokenizer, GIGATOKEN, Encoder(tokenizer).entry),
+        shards=ShardsSettings(chunk_tokens=8, chunking=chunking, max_dead_fraction=1),
+        work=Place(str(work)),
+        units=1,
+    )
     [unit] = source.units
-    articles = read_articles(unit, source.site, Selection(SPLIT))
-    texts = clean_texts(articles, source.site, source.is_wikitext, 60.0)
-    rows = to_rows(encode(texts, encoder), settings, encoder.end_of_text_id)
-    write_shards(unit.number, rows, Place(str(work)), 1, 8, encoder.vocab_size)
-    [report] = read_reports(Place(str(work)))
+    stream = steps.read(unit, recipe, Selection(SPLIT))
+    for step in (steps.clean, steps.encode, steps.cut):
+        stream = step(stream, recipe)
+    assert steps.write(stream, recipe) == unit.number
+    [report] = read_reports(recipe.work)
     return report, {str(p.relative_to(work)): p.read_bytes() for p in work.rglob("*") if p.is_file()}
 
 
@@ -71,7 +78,7 @@ def test_batches_of_any_size_make_the_same_files(folder, tmp_path, monkeypatch, 
         assert len(files) == 5
         for size in (1, 3, 7):
             with monkeypatch.context() as patch:
-                patch.setattr(pipeline.unit.batch, "ARTICLES", size)
+                patch.setattr(pipeline.articles.columns, "BATCH_PAGES", size)
                 patch.setattr(pipeline.source.parquet, "MAX_BATCH_ROWS", size)
                 assert made(source, folder, tmp_path / f"{number}-{size}", chunking)[1] == files
 
@@ -90,7 +97,7 @@ def test_the_tables_name_every_article_of_the_shards_with_its_tokens(folder, tmp
             ids = tables[split]["page_id"].to_pylist()
             assert len(ids) == count > 10
             assert ids == sorted(ids)
-            assert {side(SPLIT, page_id) for page_id in ids} == {split}
+            assert {split_of(SPLIT, page_id) for page_id in ids} == {split}
             titles = {page_id: f"T{page_id}" for page_id in ids} | {500: "Spaced", 501: "Surrogate"}
             assert tables[split]["title"].to_pylist() == [titles[page_id] for page_id in ids]
         assert sum(sum(table["tokens"].to_pylist()) for table in tables.values()) == report.counts.tokens
@@ -109,15 +116,15 @@ def test_what_cannot_be_read_or_cleaned_costs_itself_alone_and_says_where_it_lie
         assert report.counts.pages == len(TEXTS) + (2 if report is dump else 4)
 
 
-def test_training_texts_are_those_of_the_training_side_in_order(folder):
+def test_training_texts_are_those_of_the_training_split_in_order(folder):
     _, table = sources(folder)
-    expected = [text for number, text in TEXTS.items() if side(SPLIT, number) == "train" and text.strip()]
+    expected = [text for number, text in TEXTS.items() if split_of(SPLIT, number) == "train" and text.strip()]
     found = list(training_texts(table, SPLIT))
     assert found[: len(expected)] == [text.replace("\r\n", "\n").replace("\x00", "") for text in expected]
 
 
 def test_a_batch_is_no_larger_than_it_must_be(folder, monkeypatch):
-    monkeypatch.setattr(pipeline.unit.batch, "TEXT_BYTES", 100)
+    monkeypatch.setattr(pipeline.articles.columns, "BATCH_CHARACTERS", 100)
     dump, _ = sources(folder)
     for batch in read_articles(dump.units[0], Site(), Selection(SPLIT)):
         sizes = [len(text.as_py()) for text in batch.content]

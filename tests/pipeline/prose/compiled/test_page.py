@@ -14,14 +14,14 @@ from pipeline.prose.clean import clean_by_reference
 from pipeline.prose.clean import clean_compiled as clean
 from pipeline.prose.deadline import TooSlow
 from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source, read_unit
+from pipeline.source.plan import open_source
 from tests.helpers import ROOT, SHARED
 from tests.helpers.wikitext import PAGES, SITE
 
 
 def articles(path: Path) -> tuple[Site, list[str]]:
     source = open_source(SourceSettings(path=str(path), unit_bytes=10_000_000))
-    pages = (page for unit in source.units for page in read_unit(unit, source.site))
+    pages = (page for unit in source.units for page in unit.pages(source.site))
     return source.site, [page.text for page in pages if isinstance(page, Article)]
 
 

@@ -1,0 +1,93 @@
+"""Gather the pages of a source into batches, articles column by column: the form that they keep up to the shards."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.articles.article import Article, DeadLetter, Dropped, Page
+
+BATCH_PAGES, BATCH_CHARACTERS = 256, 1 << 20  # bounded, yet so large that the steps' own cost does not show
+Texts = Any  # a pyarrow string array without nulls
+
+
+@dataclass(frozen=True)
+class Articles:
+    """Which articles a batch holds, in the order of the source.
+
+    Attributes:
+        page_ids: int64 [articles].
+        revision_ids: int64 [articles]; 0 where the source does not say.
+        titles: pyarrow string array [articles].
+        where: [articles], the place of each in the source, for a dead letter; empty where no later step can fail.
+    """
+
+    page_ids: NDArray[np.int64]
+    revision_ids: NDArray[np.int64]
+    titles: Any
+    where: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.page_ids)
+
+    def only(self, kept: NDArray[np.bool_]) -> "Articles":
+        """Keep those articles for which `kept`, bool [articles], is true."""
+        where = [place for place, keep in zip(self.where, kept, strict=True) if keep] if self.where else ()
+        return Articles(self.page_ids[kept], self.revision_ids[kept], self.titles.filter(pa.array(kept)), where)
+
+    def dead_letter(self, number: int, error: str) -> DeadLetter:
+        """Make a dead letter of one of these articles."""
+        return DeadLetter(int(self.page_ids[number]), self.titles[number].as_py(), self.where[number], error)
+
+
+NO_ARTICLES = Articles(np.empty(0, np.int64), np.empty(0, np.int64), pa.array([], pa.string()))
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Some pages of a source, in its order.
+
+    Attributes:
+        articles: those that are articles.
+        texts: pyarrow string array [articles]: wikitext (dumps) or plain text (Parquet).
+        dropped: reason -> number of pages that are no articles.
+        dead_letters: those that cannot be read.
+    """
+
+    articles: Articles
+    texts: Texts
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    dead_letters: tuple[DeadLetter, ...] = ()
+
+
+def gather(pages: Iterable[Page]) -> Iterator[Pages]:
+    """Yield pages in batches, each of about `BATCH_CHARACTERS` of text; the last may be empty."""
+    some: list[Page] = []
+    size = 0
+    for page in pages:
+        some.append(page)
+        size += len(page.text) if isinstance(page, Article) else 0
+        if len(some) >= BATCH_PAGES or size >= BATCH_CHARACTERS:
+            yield in_columns(some)
+            some, size = [], 0
+    yield in_columns(some)
+
+
+def in_columns(pages: Sequence[Page]) -> Pages:
+    """Put pages into one batch."""
+    articles = [page for page in pages if isinstance(page, Article)]
+    return Pages(
+        Articles(
+            np.array([article.page_id for article in articles], np.int64),
+            np.array([article.revision_id for article in articles], np.int64),
+            pa.array([article.title for article in articles], pa.string()),
+            [article.where for article in articles],
+        ),
+        pa.array([article.text for article in articles], pa.string()),
+        Counter(page.reason for page in pages if isinstance(page, Dropped)),
+        tuple(page for page in pages if isinstance(page, DeadLetter)),
+    )

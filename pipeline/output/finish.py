@@ -1,0 +1,101 @@
+"""Write all that stands beside the shards of a run: what `datasets` reads, the dead letters, the card, the manifest."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipeline.output.card import card
+from pipeline.output.ledger import replay
+from pipeline.output.reports import UnitReport
+from pipeline.output.shard_file import dataset_files, file_entry
+from pipeline.settings import ShardsSettings, SplitSettings
+from pipeline.source.plan import Source
+from pipeline.storage.place import Place
+from wikilm import __version__
+from wikilm.shards import (
+    ARTICLES,
+    CARD,
+    DEAD_LETTERS,
+    MANIFEST,
+    SPLITS,
+    Counts,
+    Manifest,
+    SiteEntry,
+    SplitEntry,
+    TokenizerEntry,
+    manifest_bytes,
+)
+
+
+def finish(
+    work: Place,
+    source: Source,
+    split: SplitSettings,
+    shards: ShardsSettings,
+    tokenizer: TokenizerEntry,
+    reports: Sequence[UnitReport],
+    counts: Counts,
+) -> Manifest:
+    """Complete a work folder, so that it can be published. Nothing in it has a final name yet, the manifest neither.
+
+    Args:
+        work: holds the shards and tables of all units.
+        source: what was read.
+        split: how articles were split.
+        shards: how rows were cut.
+        tokenizer: what made the ids.
+        reports: of all units, in the order of the source.
+        counts: the balanced ledger (see `ledger.check`).
+
+    Returns:
+        The manifest, as it was written.
+    """
+    manifest = Manifest(
+        version=__version__,
+        source=source.entry,
+        site=SiteEntry(**{name: getattr(source.site, name) for name in SiteEntry.model_fields}),
+        limits=source.limits,
+        tokenizer=tokenizer,
+        split=SplitEntry(**split.model_dump(mode="json")),
+        chunk_tokens=shards.chunk_tokens,
+        chunking=shards.chunking,
+        counts=counts,
+        shards=[shard for name in SPLITS for report in reports for shard in report.shards if shard.split == name],
+        articles=[
+            table for name in SPLITS for report in reports for table in report.articles
+            if table.path.startswith(f"{ARTICLES}/{name}-")
+        ],
+        files=[],
+    )  # fmt: skip
+    files = dataset_files(manifest.shards, manifest.chunk_tokens, tokenizer.vocab_size)
+    files[DEAD_LETTERS] = "".join(_dead_letters(source, reports)).encode()
+    manifest = _with_files(manifest, work, files)
+    manifest = _with_files(manifest, work, {CARD: card(manifest).encode()})
+    work.write(MANIFEST, manifest_bytes(manifest))
+    _sweep(work, {entry.path for entry in manifest.entries})
+    return manifest
+
+
+def _dead_letters(source: Source, reports: Sequence[UnitReport]) -> Iterator[str]:
+    """Yield the lines of dead_letters.jsonl; one empty line if there are none, since DVC warns of files of 0 bytes."""
+    letters = [letter for report in reports for letter in report.dead_letters]
+    for letter in letters:
+        record = letter.model_dump() | {"replay": replay(source.entry.name, source.limits, letter)}
+        yield json.dumps(record, ensure_ascii=False) + "\n"
+    if not letters:
+        yield "\n"
+
+
+def _with_files(manifest: Manifest, work: Place, files: Mapping[str, bytes]) -> Manifest:
+    """Write some files, and return the manifest with them."""
+    for path, data in files.items():
+        work.write(path, data)
+    entries = [file_entry(path, data) for path, data in files.items()]
+    return manifest.model_copy(update={"files": [*manifest.files, *entries]})
+
+
+def _sweep(work: Place, wanted: set[str]) -> None:
+    """Remove what a worker left that was stopped while it wrote: temporary files among the shards."""
+    folders = {path.split("/")[0] for path in wanted if "/" in path}
+    for path in work.sizes():
+        if path.split("/")[0] in folders and path not in wanted:
+            work.remove(path)

@@ -1,0 +1,74 @@
+"""Write and read the reports of work units, small files in the work folder: all that comes back from a worker.
+
+WORK/reports/00012.json   what unit 12 did; written last, so that where it is, the unit's files are
+WORK/chosen/00012.json    the articles that unit 12 may have among those that `take` takes
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.storage.place import FILES_AT_ONCE, Place
+from wikilm.shards import Counts, FileEntry, ShardEntry
+
+REPORTS, CHOSEN = "reports", "chosen"
+
+
+class DeadLetterRecord(BaseModel):
+    """A page that could not be read or cleaned: a line of dead_letters.jsonl, enough to look at it again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    page_id: int | None
+    title: str
+    where: str
+    error: str
+
+
+class UnitReport(BaseModel):
+    """What one work unit did."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: int
+    counts: Counts
+    shards: list[ShardEntry]
+    articles: list[FileEntry]
+    dead_letters: list[DeadLetterRecord]
+
+    @property
+    def files(self) -> list[FileEntry]:
+        """All files of the unit."""
+        return [*self.shards, *self.articles]
+
+
+def write_report(work: Place, report: UnitReport) -> None:
+    """Write the report of a unit, which says that the unit is done."""
+    work.write(unit_file(REPORTS, report.unit), report.model_dump_json().encode())
+
+
+def read_report(work: Place, number: int) -> UnitReport | None:
+    """Read the report of a unit; None if there is none, or none that can be read."""
+    try:
+        return UnitReport.model_validate_json(work.read(unit_file(REPORTS, number)))
+    except (ValidationError, FileNotFoundError):  # a link that leads nowhere
+        return None
+
+
+def read_reports(work: Place) -> list[UnitReport]:
+    """Read the reports of all units that are done, in the order of the source, but for those that cannot be read."""
+    with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
+        found = threads.map(lambda number: read_report(work, number), numbered(work, REPORTS))
+        return sorted((report for report in found if report is not None), key=lambda report: report.unit)
+
+
+def unit_file(folder: str, number: int) -> str:
+    """Name a unit's file in a folder of a work place."""
+    return f"{folder}/{number:05d}.json"
+
+
+def numbered(work: Place, folder: str) -> list[int]:
+    """List the units that have a file in a folder of a work place; a file that is not whole has another name."""
+    found = {name: name.removesuffix(".json") for name in work.names(folder)}
+    numbers = {name: int(stem) for name, stem in found.items() if stem.isascii() and stem.isdecimal()}
+    return [number for name, number in numbers.items() if unit_file(folder, number) == f"{folder}/{name}"]

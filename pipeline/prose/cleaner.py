@@ -1,0 +1,71 @@
+"""Turn the text of articles into prose; whatever goes wrong with one article costs that one alone."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipeline.articles.article import Article, DeadLetter
+from pipeline.articles.columns import Articles, Texts
+from pipeline.articles.site import Site
+from pipeline.prose.clean import clean
+from pipeline.prose.deadline import TooSlow
+from pipeline.prose.plain import plain, plain_texts
+from wikilm.errors import reason
+
+
+@dataclass(frozen=True)
+class Cleaner:
+    """How the texts of a source become prose; small, since it travels with every step of the Beam graph.
+
+    Attributes:
+        site: whose names of namespaces count in wikitext.
+        is_wikitext: whether the texts are wikitext; plain ones only lose carriage returns and control characters.
+        max_seconds: CPU time that one article may take, about; `source.max_page_seconds` of params.yaml.
+    """
+
+    site: Site
+    is_wikitext: bool
+    max_seconds: float
+
+    def prose(self, article: Article) -> str | DeadLetter:
+        """The prose of one article."""
+        try:
+            return self._cleaned(article.text) if self.is_wikitext else plain(article.text)
+        except _CannotBeCleanedError as error:
+            return DeadLetter(article.page_id, article.title, article.where, str(error))
+
+    def prose_of_all(self, articles: Articles, texts: Texts) -> tuple[Texts, tuple[DeadLetter, ...]]:
+        """The prose of a batch of articles, null where one cannot be cleaned, and a dead letter for each of those.
+
+        Args:
+            articles: whose texts they are.
+            texts: pyarrow string array [articles] without nulls.
+        """
+        if not self.is_wikitext:
+            return plain_texts(texts), ()
+        dead: list[DeadLetter] = []
+        cleaned: list[str | None] = []
+        for number, text in enumerate(texts.to_pylist()):
+            try:
+                cleaned.append(self._cleaned(text))
+            except _CannotBeCleanedError as error:
+                cleaned.append(None)
+                dead.append(articles.dead_letter(number, str(error)))
+        return pa.array(cleaned, pa.string()), tuple(dead)
+
+    def _cleaned(self, wikitext: str) -> str:
+        try:
+            text = clean(wikitext, self.site, self.max_seconds)
+            text.encode()  # a lone surrogate is no text
+            return text
+        except MemoryError:
+            raise
+        except TooSlow:
+            limit = f"source.max_page_seconds = {self.max_seconds:g}"
+            raise _CannotBeCleanedError(f"takes more CPU time to clean than {limit}") from None
+        except Exception as error:
+            raise _CannotBeCleanedError(f"cannot be cleaned: {type(error).__name__}: {reason(error)}") from error
+
+
+class _CannotBeCleanedError(ValueError):
+    """Why an article has no prose, in one line."""
