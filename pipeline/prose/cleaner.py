@@ -1,8 +1,12 @@
-"""Turn the text of articles into prose; whatever goes wrong with one article costs that one alone."""
+"""Turn the text of articles into prose. What is wrong with one article costs that one alone.
+
+An error of the program or of the machine is no article's fault, and ends the run: a full disk, a compiler that fails.
+"""
 
 from dataclasses import dataclass
 
 import pyarrow as pa
+from mwparserfromhell.parser import ParserError
 
 from pipeline.articles.article import Article, DeadLetter
 from pipeline.articles.columns import Articles, Texts
@@ -11,6 +15,9 @@ from pipeline.prose.clean import clean
 from pipeline.prose.deadline import TooSlow
 from pipeline.prose.plain import plain, plain_texts
 from wikilm.errors import reason
+
+# What a text can make the steps and the parser raise.
+OF_THE_TEXT = (ValueError, LookupError, ArithmeticError, RecursionError, ParserError)
 
 
 @dataclass(frozen=True)
@@ -28,14 +35,14 @@ class Cleaner:
     max_seconds: float
 
     def prose(self, article: Article) -> str | DeadLetter:
-        """The prose of one article."""
+        """Clean one article."""
         try:
             return self._cleaned(article.text) if self.is_wikitext else plain(article.text)
         except _CannotBeCleanedError as error:
             return DeadLetter(article.page_id, article.title, article.where, str(error))
 
     def prose_of_all(self, articles: Articles, texts: Texts) -> tuple[Texts, tuple[DeadLetter, ...]]:
-        """The prose of a batch of articles, null where one cannot be cleaned, and a dead letter for each of those.
+        """Clean a batch of articles; the prose is null where one cannot be cleaned, and there is a dead letter for it.
 
         Args:
             articles: whose texts they are.
@@ -58,12 +65,10 @@ class Cleaner:
             text = clean(wikitext, self.site, self.max_seconds)
             text.encode()  # a lone surrogate is no text
             return text
-        except MemoryError:
-            raise
         except TooSlow:
             limit = f"source.max_page_seconds = {self.max_seconds:g}"
             raise _CannotBeCleanedError(f"takes more CPU time to clean than {limit}") from None
-        except Exception as error:
+        except OF_THE_TEXT as error:
             raise _CannotBeCleanedError(f"cannot be cleaned: {type(error).__name__}: {reason(error)}") from error
 
 
