@@ -15,6 +15,10 @@ HEAD_BYTES = 2000  # kept of what is no page, or too large: its id and title are
 _BLANK = re.compile(rb"\s*")
 _OPEN = re.compile(rb"<page[\s>]")
 _CLOSE = b"</page>"
+_REVISION = re.compile(rb"<revision[\s>]")
+_REVISION_END = b"</revision>"
+_TIMESTAMP = re.compile(rb"<timestamp>\s*([0-9T:Z.+-]{1,40})\s*</timestamp>")
+_TRUNCATED = b"\0"  # stands in no XML
 _FOOTER = b"</mediawiki>"
 _WHEREABOUTS = re.compile("(.*), byte ([0-9]{1,19}) of the text of the stream at byte ([0-9]{1,19})", re.DOTALL)
 _MARK = len(_FOOTER)  # the longest of the marks that end anything
@@ -65,7 +69,8 @@ class PageSplitter:
         Args:
             path: for errors.
             across_streams: a page may go on in the next stream, as in files that a parallel bzip2 has made.
-            max_page_bytes: no more than this, and the last piece, is ever held; at least HEAD_BYTES.
+            max_page_bytes: of a page with one revision; no more than three times this, and the last piece, is ever held;
+                at least HEAD_BYTES.
             skip: length of the text to leave out at the start: a header.
         """
         self.footer = False
@@ -76,6 +81,8 @@ class PageSplitter:
         self._base = 0  # offset of the buffer's first byte in the text of its stream
         self._searched = 0  # nothing ends before here in the buffer
         self._skipping = ""  # "page" or "text": inside something of which the end alone is still wanted
+        self._removed = 0  # bytes of the page at the start of the buffer that are not there any more
+        self._tail = 0  # where in the buffer the last revision of that page starts, or ends if it is whole
 
     def split(self, pieces: Iterable[tuple[int, bytes]]) -> Iterator[RawPage]:
         """Yield the pages of `pieces`, pairs of (where the stream starts, text).
@@ -107,11 +114,13 @@ class PageSplitter:
                         f" at byte {self._stream}; {AGAIN}"
                     )
                 end = len(self._buffer)
+            if kind == "page" and not self._skipping:
+                end = self._keep_newest(end)
             if not self._skipping:
                 if 0 <= end <= self._limit(kind):
                     yield self._whole(kind, end)
                     continue
-                if end < 0 and len(self._buffer) <= self._limit(kind):
+                if end < 0 and len(self._buffer) - self._tail <= self._limit(kind):
                     return
                 yield self._too_large(kind)
                 self._skipping = kind
@@ -143,10 +152,51 @@ class PageSplitter:
         self._searched = max(0, len(self._buffer) - _MARK + 1)
         return -1
 
+    def _keep_newest(self, end: int) -> int:
+        """Leave, of the whole revisions of the page at the start of the buffer, only the one with the latest timestamp.
+
+        Of one that is too large only the start is kept; if it is the newest, the page is too large.
+
+        Args:
+            end: where the page ends, or -1.
+
+        Returns:
+            Where it ends now.
+        """
+        stop, before = end if end >= 0 else len(self._buffer), len(self._buffer)
+        found: list[tuple[int, int]] = []
+        start = _REVISION.search(self._buffer, 0, stop)
+        while start and (close := self._buffer.find(_REVISION_END, start.end(), stop)) >= 0:
+            found.append((start.start(), close + len(_REVISION_END)))
+            start = _REVISION.search(self._buffer, found[-1][1], stop)
+        if start and end < 0 and before - start.start() > self._max_page_bytes:
+            self._remove(start.start() + HEAD_BYTES, before - _MARK, _TRUNCATED)
+        self._tail = start.start() if start else found[-1][1] if found else 0
+        if len(found) > 1:  # of two with the same timestamp, the later one in the file
+            newest = max(found, key=lambda span: (self._timestamp(*span), span))
+            self._remove(newest[1], found[-1][1])
+            self._remove(found[0][0], newest[0])
+            self._tail -= found[-1][1] - found[0][0] - (newest[1] - newest[0])
+        return end if end < 0 else end - (before - len(self._buffer))
+
+    def _timestamp(self, start: int, end: int) -> bytes:
+        found = _TIMESTAMP.search(self._buffer, start, end)
+        return found[1] if found else b""
+
+    def _remove(self, start: int, end: int, mark: bytes = b"") -> None:
+        """Take out a part of the page at the start of the buffer, which counts for places in the text all the same."""
+        self._buffer[start:end] = mark
+        self._removed += end - start - len(mark)
+        self._searched = max(0, min(self._searched, len(self._buffer) - _MARK + 1))
+
     def _limit(self, kind: str) -> int:
         return self._max_page_bytes if kind == "page" else HEAD_BYTES
 
     def _whole(self, kind: str, length: int) -> RawPage:
+        if kind == "page" and self._removed and _TRUNCATED in self._buffer[:length]:
+            raw = self._too_large(kind)
+            self._take(length)
+            return raw
         offset, xml = self._base, self._take(length)
         if kind == "text":
             return RawPage(self._stream, offset, xml, "text that stands in no page")
@@ -160,6 +210,6 @@ class PageSplitter:
     def _take(self, length: int) -> bytes:
         taken = bytes(self._buffer[:length])
         del self._buffer[:length]
-        self._base += length
-        self._searched = 0
+        self._base += length + self._removed
+        self._searched = self._removed = self._tail = 0
         return taken

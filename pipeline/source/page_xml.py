@@ -56,7 +56,8 @@ def _read(xml: bytes, where: str, site: Site) -> Article | Dropped:
     revisions = page.findall("revision")
     if not revisions:
         raise ValueError("the page has no revision")
-    revision = revisions[-1]  # the newest, where a dump holds a page's history
+    # The newest, where a dump holds a page's history: its order is not the same everywhere.
+    revision = max(enumerate(revisions), key=lambda pair: ((pair[1].findtext("timestamp") or "").strip(), pair[0]))[1]
     model = (revision.findtext("model") or "wikitext").strip()
     if model != "wikitext":
         return Dropped(page_id, title, f"model:{model if re.fullmatch('[a-zA-Z0-9./-]{1,40}', model) else 'other'}")
