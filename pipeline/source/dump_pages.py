@@ -69,8 +69,8 @@ class PageSplitter:
         Args:
             path: for errors.
             across_streams: a page may go on in the next stream, as in files that a parallel bzip2 has made.
-            max_page_bytes: of a page with one revision; no more than three times this, and the last piece, is ever held;
-                at least HEAD_BYTES.
+            max_page_bytes: of a page with its newest revision; at least HEAD_BYTES. No more than three times this, and
+                the last piece, is ever held.
             skip: length of the text to leave out at the start: a header.
         """
         self.footer = False
@@ -208,6 +208,8 @@ class PageSplitter:
         return RawPage(self._stream, self._base, head, error if kind == "page" else "text that stands in no page")
 
     def _take(self, length: int) -> bytes:
+        if not length:
+            return b""
         taken = bytes(self._buffer[:length])
         del self._buffer[:length]
         self._base += length + self._removed

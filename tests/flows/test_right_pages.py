@@ -1,5 +1,6 @@
-"""The pages that a source has become the articles that its wiki shows: each once, in its newest text, and no redirect."""
+"""The pages of a source become the articles that its wiki shows: each once, in its newest text, and no redirect."""
 
+import bz2
 import itertools
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from hypothesis import strategies as st
 
 from pipeline.articles.article import Article, DeadLetter, Page
 from pipeline.settings import SourceSettings
+from pipeline.show import main as show
 from pipeline.source.dump_pages import HEAD_BYTES, PageSplitter
 from pipeline.source.plan import open_source
-from tests.helpers import dumps
+from tests.helpers import ROOT, dumps
 from tests.helpers.dumps import make_dump
+from wikilm.cli import run
 
 
 def pages_of(path: Path, **settings: object) -> list[Page]:
@@ -100,3 +103,21 @@ def test_of_a_history_no_more_than_three_limits_and_a_piece_are_held() -> None:
 
     assert len(list(splitter.split(watched()))) == 1
     assert max(held) <= 3 * HEAD_BYTES + 1500
+
+
+TITLES = ["AT&T", "<b>", "Rock 'n' Roll", 'The "x"', "a:b", "1 < 2 & 3 > 2"]
+
+
+@pytest.mark.parametrize("unpacked", [False, True])
+@pytest.mark.parametrize("title", TITLES)
+def test_a_page_is_shown_by_its_title_whatever_xml_makes_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], title: str, unpacked: bool
+) -> None:
+    pages = [dumps.Page(n, name, f"text of {n}") for n, name in enumerate(TITLES, 1)]
+    path = make_dump(tmp_path / "a-multistream.xml.bz2", pages)
+    if unpacked:
+        index = dumps.index_of(path)
+        index.with_suffix("").write_bytes(bz2.decompress(index.read_bytes()))
+        index.unlink()
+    assert run(show, "show", ["--source", str(path), "--title", title, "--params", str(ROOT / "params.yaml")]) == 0
+    assert f"text of {TITLES.index(title) + 1}" in capsys.readouterr().out
