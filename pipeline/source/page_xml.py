@@ -6,6 +6,7 @@ from lxml import etree
 
 from pipeline.articles.article import MAX_ID, Article, DeadLetter, Dropped, Page
 from pipeline.articles.site import Site, page_base
+from pipeline.source.redirects import is_redirect
 
 _ID = re.compile(rb"<id>([0-9]{1,19})</id>")
 
@@ -62,6 +63,8 @@ def _read(xml: bytes, where: str, site: Site) -> Article | Dropped:
     if model != "wikitext":
         return Dropped(page_id, title, f"model:{model if re.fullmatch('[a-zA-Z0-9./-]{1,40}', model) else 'other'}")
     text = revision.findtext("text") or ""
+    if is_redirect(text):  # exports before schema 0.4 have no element for it
+        return Dropped(page_id, title, "redirect")
     return Article(page_id, _number(revision.findtext("id"), "revision id"), title, text, where)
 
 

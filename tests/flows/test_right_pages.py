@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.articles.article import Article, DeadLetter, Page
+from pipeline.articles.article import Article, DeadLetter, Dropped, Page
 from pipeline.settings import SourceSettings
 from pipeline.show import main as show
 from pipeline.source.dump_pages import HEAD_BYTES, PageSplitter
@@ -121,3 +121,40 @@ def test_a_page_is_shown_by_its_title_whatever_xml_makes_of_it(
         index.unlink()
     assert run(show, "show", ["--source", str(path), "--title", title, "--params", str(ROOT / "params.yaml")]) == 0
     assert f"text of {TITLES.index(title) + 1}" in capsys.readouterr().out
+
+
+REDIRECTS = [
+    "#REDIRECT [[Bee]]", "#redirect [[Bee]]", "#WEITERLEITUNG [[Biene]]", "#Weiterleitung: [[Biene|b]]",
+    "#REDIRECTION[[Abeille]]", "#REDIRECCIÓN [[Abeja]]", "#RINVIA [[Ape]]", "#DOORVERWIJZING [[Bij]]",
+    "#PATRZ [[Pszczoła]]", "#перенаправление [[Пчела]]", "#ПЕРЕНАПРАВЛЕННЯ [[Бджола]]",
+    "#OMDIRIGERING [[Bi]]", "\n #OHJAUS [[Mehiläinen]]", "#転送 [[ミツバチ]]", "＃リダイレクト [[ミツバチ]]",
+    "#넘겨주기 [[꿀벌]]", "#重定向 [[蜜蜂]]", "#重新導向 [[蜜蜂]]", "#đổi [[Ong]]", "#เปลี่ยนทาง [[ผึ้ง]]",
+    "#تحويل [[نحل]]", "#تغییر_مسیر [[زنبور]]", "#تغییر مسیر [[زنبور]]", "#הפניה [[דבורה]]",
+    "#अनुप्रेषित [[मधुमक्खी]]", "#পুনর্নির্দেশ [[মৌমাছি]]", "#ÁTIRÁNYÍTÁS [[Méh]]", "#YÖNLENDİRME [[Arı]]",
+    "#ALIH [[Lebah]]", "#PŘESMĚRUJ [[Včela]]", "#ΑΝΑΚΑΤΕΥΘΥΝΣΗ [[Μέλισσα]]", "#Преусмери [[Пчела]]",
+]  # fmt: skip
+
+
+def test_a_text_that_redirects_is_a_redirect_where_the_dump_has_no_element_for_it(tmp_path: Path) -> None:
+    """Exports before schema 0.4, and those of other programs, have no `<redirect>`."""
+    raw = [
+        f"<page><title>T{number}</title><id>{number}</id>{revision(number, '2004-01-01T00:00:00Z', text)}</page>"
+        for number, text in enumerate(REDIRECTS, 1)
+    ]
+    path = make_dump(tmp_path / "a.xml", [dumps.Page(number, "T", raw=text) for number, text in enumerate(raw, 1)])
+    assert [page.reason for page in pages_of(path) if isinstance(page, Dropped)] == ["redirect"] * len(REDIRECTS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# [[Bee]] is the first of a list",
+        "#REDIRECT Bee",
+        "#REDIRECTED [[Bee]]",
+        "The #REDIRECT [[Bee]]",
+        "#REDIRECT []",
+    ],
+)
+def test_what_only_looks_like_a_redirect_is_an_article(tmp_path: Path, text: str) -> None:
+    [page] = pages_of(make_dump(tmp_path / "a.xml", [dumps.Page(1, "T", text)]))
+    assert isinstance(page, Article)
