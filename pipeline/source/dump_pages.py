@@ -13,15 +13,10 @@ from wikilm.errors import RunError
 
 HEAD_BYTES = 2000  # kept of what is no page, or too large: its id and title are there, if anywhere
 _BLANK = re.compile(rb"\s*")
-_OPEN = re.compile(rb"<page[\s>]")
-_CLOSE = b"</page>"
-_REVISION = re.compile(rb"<revision[\s>]")
-_REVISION_END = b"</revision>"
-_TIMESTAMP = re.compile(rb"<timestamp>\s*([0-9T:Z.+-]{1,40})\s*</timestamp>")
 _TRUNCATED = b"\0"  # stands in no XML
-_FOOTER = b"</mediawiki>"
+PREFIX = rb"(?:[A-Za-z_][\w.-]{0,40}:)?"  # of tags; MediaWiki writes none, but other programs do
+_ANY_OPEN = re.compile(rb"<" + PREFIX + rb"page[\s>]")
 _WHEREABOUTS = re.compile("(.*), byte ([0-9]{1,19}) of the text of the stream at byte ([0-9]{1,19})", re.DOTALL)
-_MARK = len(_FOOTER)  # the longest of the marks that end anything
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,20 @@ class RawPage:
     @property
     def is_page(self) -> bool:
         """Whether it starts as a page does, whatever is wrong with it."""
-        return _OPEN.match(self.xml) is not None
+        return _ANY_OPEN.match(self.xml) is not None
+
+
+class _Marks:
+    """The tags that text is split at, with the prefix that a dump gives them."""
+
+    def __init__(self, prefix: bytes) -> None:
+        self.open = re.compile(rb"<%bpage[\s>]" % re.escape(prefix))
+        self.close = b"</%bpage>" % prefix
+        self.revision = re.compile(rb"<%brevision[\s>]" % re.escape(prefix))
+        self.revision_end = b"</%brevision>" % prefix
+        self.timestamp = re.compile(rb"<%btimestamp>\s*([0-9T:Z.+-]{1,40})\s*</" % re.escape(prefix))
+        self.footer = b"</%bmediawiki>" % prefix
+        self.longest = len(self.footer)  # of the marks that end anything
 
 
 class PageSplitter:
@@ -63,7 +71,9 @@ class PageSplitter:
     What comes out does not depend on where the pieces that go in are cut.
     """
 
-    def __init__(self, path: str, *, across_streams: bool, max_page_bytes: int, skip: int = 0) -> None:
+    def __init__(
+        self, path: str, *, across_streams: bool, max_page_bytes: int, skip: int = 0, prefix: bytes = b""
+    ) -> None:
         """Say what to split.
 
         Args:
@@ -72,8 +82,10 @@ class PageSplitter:
             max_page_bytes: of a page with its newest revision; at least HEAD_BYTES. No more than three times this, and
                 the last piece, is ever held.
             skip: length of the text to leave out at the start: a header.
+            prefix: of the tags, with its colon.
         """
         self.footer = False
+        self._marks = _Marks(prefix)
         self._path, self._across_streams, self._max_page_bytes = path, across_streams, max_page_bytes
         self._header = skip
         self._buffer = bytearray()
@@ -105,7 +117,7 @@ class PageSplitter:
         while self._buffer:
             if not self._skipping and self._outside(last=last):
                 return
-            kind = self._skipping or ("page" if _OPEN.match(self._buffer) else "text")
+            kind = self._skipping or ("page" if self._marks.open.match(self._buffer) else "text")
             end = self._end_of(kind)
             if end < 0 and last:
                 if kind == "page":
@@ -125,7 +137,7 @@ class PageSplitter:
                 yield self._too_large(kind)
                 self._skipping = kind
             if end < 0:
-                self._take(max(1, len(self._buffer) - _MARK))
+                self._take(max(1, len(self._buffer) - self._marks.longest))
                 return
             self._take(end)
             self._skipping = ""
@@ -135,21 +147,21 @@ class PageSplitter:
         while True:
             blank = _BLANK.match(self._buffer)
             self._take(blank.end() if blank else 0)
-            if not self._buffer.startswith(_FOOTER):
-                return not self._buffer or (len(self._buffer) < _MARK and not last)
+            if not self._buffer.startswith(self._marks.footer):
+                return not self._buffer or (len(self._buffer) < self._marks.longest and not last)
             self.footer = True
-            self._take(_MARK)
+            self._take(self._marks.longest)
 
     def _end_of(self, kind: str) -> int:
         """Return how much of the buffer belongs to what is at its start; -1: its end has not come yet."""
         start = self._searched if self._skipping else max(1, self._searched)
-        mark = self._buffer.find(_CLOSE if kind == "page" else _FOOTER, start)
-        opened = _OPEN.search(self._buffer, start, mark if mark >= 0 else len(self._buffer))
+        mark = self._buffer.find(self._marks.close if kind == "page" else self._marks.footer, start)
+        opened = self._marks.open.search(self._buffer, start, mark if mark >= 0 else len(self._buffer))
         if opened:  # the next page, although this one has not ended
             return opened.start()
         if mark >= 0:
-            return mark + len(_CLOSE) if kind == "page" else mark
-        self._searched = max(0, len(self._buffer) - _MARK + 1)
+            return mark + len(self._marks.close) if kind == "page" else mark
+        self._searched = max(0, len(self._buffer) - self._marks.longest + 1)
         return -1
 
     def _keep_newest(self, end: int) -> int:
@@ -165,12 +177,12 @@ class PageSplitter:
         """
         stop, before = end if end >= 0 else len(self._buffer), len(self._buffer)
         found: list[tuple[int, int]] = []
-        start = _REVISION.search(self._buffer, 0, stop)
-        while start and (close := self._buffer.find(_REVISION_END, start.end(), stop)) >= 0:
-            found.append((start.start(), close + len(_REVISION_END)))
-            start = _REVISION.search(self._buffer, found[-1][1], stop)
+        start = self._marks.revision.search(self._buffer, 0, stop)
+        while start and (close := self._buffer.find(self._marks.revision_end, start.end(), stop)) >= 0:
+            found.append((start.start(), close + len(self._marks.revision_end)))
+            start = self._marks.revision.search(self._buffer, found[-1][1], stop)
         if start and end < 0 and before - start.start() > self._max_page_bytes:
-            self._remove(start.start() + HEAD_BYTES, before - _MARK, _TRUNCATED)
+            self._remove(start.start() + HEAD_BYTES, before - self._marks.longest, _TRUNCATED)
         self._tail = start.start() if start else found[-1][1] if found else 0
         if len(found) > 1:  # of two with the same timestamp, the later one in the file
             newest = max(found, key=lambda span: (self._timestamp(*span), span))
@@ -180,14 +192,14 @@ class PageSplitter:
         return end if end < 0 else end - (before - len(self._buffer))
 
     def _timestamp(self, start: int, end: int) -> bytes:
-        found = _TIMESTAMP.search(self._buffer, start, end)
+        found = self._marks.timestamp.search(self._buffer, start, end)
         return found[1] if found else b""
 
     def _remove(self, start: int, end: int, mark: bytes = b"") -> None:
         """Take out a part of the page at the start of the buffer, which counts for places in the text all the same."""
         self._buffer[start:end] = mark
         self._removed += end - start - len(mark)
-        self._searched = max(0, min(self._searched, len(self._buffer) - _MARK + 1))
+        self._searched = max(0, min(self._searched, len(self._buffer) - self._marks.longest + 1))
 
     def _limit(self, kind: str) -> int:
         return self._max_page_bytes if kind == "page" else HEAD_BYTES
@@ -200,7 +212,7 @@ class PageSplitter:
         offset, xml = self._base, self._take(length)
         if kind == "text":
             return RawPage(self._stream, offset, xml, "text that stands in no page")
-        return RawPage(self._stream, offset, xml, "" if xml.endswith(_CLOSE) else "the page has no </page>")
+        return RawPage(self._stream, offset, xml, "" if xml.endswith(self._marks.close) else "the page has no </page>")
 
     def _too_large(self, kind: str) -> RawPage:
         error = f"the page is larger than source.max_page_bytes = {self._max_page_bytes}"

@@ -45,27 +45,27 @@ def _read(xml: bytes, where: str, site: Site) -> Article | Dropped:
     # inside an element, so none but XML's own five exist here.
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, encoding="utf-8")
     page = etree.fromstring(xml, parser)
-    title = (page.findtext("title") or "").strip()
+    title = (page.findtext("{*}title") or "").strip()
     if not title:
         raise ValueError("the page has no title")
-    page_id = _number(page.findtext("id"), "page id")
-    namespace = _namespace(page.findtext("ns"), title, site)
+    page_id = _number(page.findtext("{*}id"), "page id")
+    namespace = _namespace(page.findtext("{*}ns"), title, site)
     if namespace != 0:
         return Dropped(page_id, title, f"namespace:{namespace}")
-    if page.find("redirect") is not None:
+    if page.find("{*}redirect") is not None:
         return Dropped(page_id, title, "redirect")
-    revisions = page.findall("revision")
+    revisions = page.findall("{*}revision")
     if not revisions:
         raise ValueError("the page has no revision")
     # The newest, where a dump holds a page's history: its order is not the same everywhere.
-    revision = max(enumerate(revisions), key=lambda pair: ((pair[1].findtext("timestamp") or "").strip(), pair[0]))[1]
-    model = (revision.findtext("model") or "wikitext").strip()
+    revision = max(reversed(revisions), key=lambda revision: (revision.findtext("{*}timestamp") or "").strip())
+    model = (revision.findtext("{*}model") or "wikitext").strip()
     if model != "wikitext":
         return Dropped(page_id, title, f"model:{model if re.fullmatch('[a-zA-Z0-9./-]{1,40}', model) else 'other'}")
-    text = revision.findtext("text") or ""
+    text = revision.findtext("{*}text") or ""
     if is_redirect(text):  # exports before schema 0.4 have no element for it
         return Dropped(page_id, title, "redirect")
-    return Article(page_id, _number(revision.findtext("id"), "revision id"), title, text, where)
+    return Article(page_id, _number(revision.findtext("{*}id"), "revision id"), title, text, where)
 
 
 def _number(text: str | None, what: str) -> int:

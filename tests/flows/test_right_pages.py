@@ -1,7 +1,9 @@
 """The pages of a source become the articles that its wiki shows: each once, in its newest text, and no redirect."""
 
 import bz2
+import dataclasses
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from pipeline.show import main as show
 from pipeline.source.dump_pages import HEAD_BYTES, PageSplitter
 from pipeline.source.plan import open_source
 from tests.helpers import ROOT, dumps
-from tests.helpers.dumps import make_dump
+from tests.helpers.dumps import header, make_dump
 from wikilm.cli import run
 
 
@@ -158,3 +160,31 @@ def test_a_text_that_redirects_is_a_redirect_where_the_dump_has_no_element_for_i
 def test_what_only_looks_like_a_redirect_is_an_article(tmp_path: Path, text: str) -> None:
     [page] = pages_of(make_dump(tmp_path / "a.xml", [dumps.Page(1, "T", text)]))
     assert isinstance(page, Article)
+
+
+def without_place(page: Page) -> Page:
+    return page if isinstance(page, Dropped) else dataclasses.replace(page, where="")
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.xml.bz2", "a-multistream.xml.bz2"])
+def test_tags_may_have_the_prefix_that_another_program_has_given_them(tmp_path: Path, name: str) -> None:
+    pages = [dumps.Page(1, "A", "a <b>x</b> & y"), dumps.Page(2, "B", "b"), dumps.Page(3, "C", redirect="A")]
+    expected = pages_of(make_dump(tmp_path / "plain.xml", pages))
+
+    def prefixed(xml: str) -> str:
+        return re.sub(r"<(/?)(?=[a-z])", r"<\1ns0:", xml).replace("xmlns=", "xmlns:ns0=")
+
+    raw = [dumps.Page(page.id, page.title, raw=prefixed(page.xml())) for page in pages]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dumps, "header", lambda *names: prefixed(header(*names).decode()).encode())
+        patch.setattr(dumps, "FOOTER", b"</ns0:mediawiki>\n")
+        path = make_dump(tmp_path / name, raw)
+    assert [without_place(page) for page in pages_of(path)] == [without_place(page) for page in expected]
+    assert open_source(SourceSettings(path=str(path), unit_bytes=1000)).site.database == "miniwiki"
+
+
+def test_a_page_may_say_its_namespace_itself(tmp_path: Path) -> None:
+    raw = dumps.Page(1, "A", "text").xml().replace("<page>", '<page xmlns="http://www.mediawiki.org/xml/export-0.11/">')
+    [page] = pages_of(make_dump(tmp_path / "a.xml", [dumps.Page(1, "A", raw=raw)]))
+    assert isinstance(page, Article)
+    assert (page.page_id, page.title, page.text) == (1, "A", "text")
