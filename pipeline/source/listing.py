@@ -19,7 +19,7 @@ from pipeline.storage.reading import check_address, describe, is_web
 from wikilm.errors import RunError, UsageError
 
 PARQUET = "parquet"
-DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xml": "xml"}
+DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xz": "xml.xz", ".xml": "xml"}
 _PART = re.compile(r"p([0-9]{1,19})p([0-9]{1,19})(?=\.)")  # the page ids that a part of a dump is named by
 
 

@@ -2,10 +2,14 @@
 
 import bz2
 import dataclasses
+import gzip
 import itertools
+import lzma
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +22,7 @@ from pipeline.source.plan import open_source
 from tests.helpers import ROOT, dumps
 from tests.helpers.dumps import header, make_dump
 from wikilm.cli import run
+from wikilm.errors import RunError
 
 
 def pages_of(path: Path, **settings: object) -> list[Page]:
@@ -188,3 +193,68 @@ def test_a_page_may_say_its_namespace_itself(tmp_path: Path) -> None:
     [page] = pages_of(make_dump(tmp_path / "a.xml", [dumps.Page(1, "A", raw=raw)]))
     assert isinstance(page, Article)
     assert (page.page_id, page.title, page.text) == (1, "A", "text")
+
+
+def test_zeros_after_a_gzip_member_are_padding(tmp_path: Path) -> None:
+    path = make_dump(tmp_path / "a.xml.gz", [dumps.Page(1, "A", "a")])
+    expected = pages_of(path)
+    for zeros in (1, 511, 1 << 19):
+        path.write_bytes(path.read_bytes() + b"\0" * zeros)
+        assert pages_of(path) == expected
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.xml.bz2", "a.xml.gz", "a.xml.xz", "a-multistream.xml.bz2"])
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (gzip.compress(b"x"), "gzip"), (bz2.compress(b"x"), "bz2"), (lzma.compress(b"x"), "xz"),
+        (b"PAR1....", "Parquet"),
+        (b"<!DOCTYPE html><html><title>404</title>", "a web page (HTML)"), (b"\n<html lang='en'>", "a web page (HTML)"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "7z"), (b"\x28\xb5\x2f\xfd....", "zstd"), (b"PK\x03\x04....", "zip"),
+        (header(), "XML"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_not_what_its_name_says_is_told_by_what_it_is(
+    tmp_path: Path, name: str, data: bytes, what: str
+) -> None:
+    if {"a.xml": "XML", "a.xml.gz": "gzip", "a.xml.xz": "xz"}.get(name, "bz2") == what:
+        return
+    path = make_dump(tmp_path / name, [dumps.Page(1, "A", "a")])
+    path.write_bytes(data + b" " * 300)
+    with pytest.raises(RunError, match=re.escape(f"{name}: is {what}, not what its name says; ")):
+        pages_of(path)
+
+
+def test_an_xz_dump_is_the_same_source_as_a_plain_one(tmp_path: Path) -> None:
+    pages = [dumps.Page(number, f"T{number}", "text " * 100) for number in range(1, 50)]
+    plain = make_dump(tmp_path / "a.xml", pages)
+    packed = tmp_path / "b.xml.xz"
+    packed.write_bytes(lzma.compress(plain.read_bytes()[:5000]) + lzma.compress(plain.read_bytes()[5000:]))
+    assert [without_place(page) for page in pages_of(packed)] == [without_place(page) for page in pages_of(plain)]
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with pytest.raises(RunError, match="is cut: the xz stream"):
+        pages_of(packed)
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.string()])
+def test_ids_of_parquet_start_at_0_and_may_be_whole_floats(tmp_path: Path, kind: pa.DataType) -> None:
+    ids = pa.array([0, 1, 2], pa.int64()).cast(kind)
+    if pa.types.is_floating(kind):
+        ids = pa.concat_arrays([ids, pa.array([1.5, float("nan"), float("inf")], kind)])
+    text = ["text"] * len(ids)
+    for rows in (1, 10):
+        pq.write_table(pa.table({"id": ids, "title": text, "text": text}), tmp_path / "a.parquet", row_group_size=rows)
+        found = pages_of(tmp_path / "a.parquet")
+        assert [page.page_id for page in found if isinstance(page, Article)] == [0, 1, 2]
+        assert len(found) == len(ids)
+
+
+def test_parquet_of_two_wikis_is_refused(tmp_path: Path) -> None:
+    for language in ("de", "en"):
+        url = [f"https://{language}.wikipedia.org/wiki/A"]
+        pq.write_table(
+            pa.table({"id": [1], "url": url, "title": ["A"], "text": ["a"]}), tmp_path / f"{language}.parquet"
+        )
+    with pytest.raises(RunError, match=r"en\.parquet: is of en\.wikipedia\.org, but de\.parquet of de\.wikipedia\.org"):
+        open_source(SourceSettings(path=str(tmp_path), unit_bytes=10))
+    assert open_source(SourceSettings(path=str(tmp_path / "de.parquet"), unit_bytes=10)).site.language == "de"
