@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.__main__ import main as pipeline
 from pipeline.articles.article import Article, DeadLetter, Dropped, Page
 from pipeline.settings import SourceSettings
 from pipeline.show import main as show
@@ -258,3 +259,27 @@ def test_parquet_of_two_wikis_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"en\.parquet: is of en\.wikipedia\.org, but de\.parquet of de\.wikipedia\.org"):
         open_source(SourceSettings(path=str(tmp_path), unit_bytes=10))
     assert open_source(SourceSettings(path=str(tmp_path / "de.parquet"), unit_bytes=10)).site.language == "de"
+
+
+@pytest.mark.parametrize(
+    ("pages", "why"),
+    [
+        ([dumps.Page(1, "A", redirect="B")], "none of its 1 pages is an article (1 redirect)"),
+        ([dumps.Page(1, "A", "")], "1 of its 1 articles have no text; a stub dump has none"),
+        ([dumps.Page(1, "A", "short")], "its 1 articles together are shorter than a row"),
+    ],
+)
+def test_a_run_that_makes_no_row_fails_says_why_and_publishes_nothing(
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str], pages: list[dumps.Page], why: str
+) -> None:
+    path, output = make_dump(tmp_path / "a.xml", pages), tmp_path / "out"
+    arguments = ["--source", str(path), "--tokenizer", str(tiny / "tokenizer"), "--output", str(output)]
+    assert run(pipeline, "pipeline", [*arguments, "--params", str(ROOT / "params.yaml")]) == 1
+    assert why in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_two_sources_are_refused_and_none_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(pipeline, "pipeline", ["--source", "a.xml", "--source", "b.xml"])
+    assert "--source: given twice; name one source" in capsys.readouterr().err
