@@ -5,7 +5,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -16,7 +16,8 @@ from pipeline.output.finish import finish
 from pipeline.output.ledger import Unbalanced, check, replay
 from pipeline.output.publish import publish, work_folder
 from pipeline.output.remarks import NoRows, remarks
-from pipeline.output.reports import REPORTS, numbered, read_reports
+from pipeline.output.repeats import find_repeats, stale, write_repeats
+from pipeline.output.reports import REPORTS, UnitReport, numbered, read_reports, unit_file
 from pipeline.output.resume import begin, finished, forget, plan_record
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.fast_path import prepare
@@ -78,10 +79,9 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
         prepare(source.is_wikitext, sum(missing))
         with _kept_when_it_fails(work, len(source.units)):
             began = time.monotonic()
-            with Progress(work, [unit.bytes for unit in source.units], 1 if job.split.take is None else 2):
-                run_graph(functools.partial(graph, units=source.units, recipe=recipe, done=kept), options)
+            _run(source, recipe, options, kept)
+            reports = _without_repeats(source, recipe, options, read_reports(work), say)
             seconds = time.monotonic() - began
-            reports = read_reports(work)
             show = functools.partial(replay, job.source.path, source.limits)
             counts = check(reports, len(source.units), job.shards.chunk_tokens, job.shards.max_dead_fraction, show)
             notes = list(remarks(counts, job.split, job.shards))
@@ -93,6 +93,30 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
         say(note)
     made_tokens = sum(report.counts.tokens for report in reports if report.unit not in kept)
     return Outcome(manifest, len(kept), sum(missing), made_tokens, seconds)
+
+
+def _run(source: Source, recipe: Recipe, options: PipelineOptions, done: frozenset[int]) -> None:
+    """Make the shards of the units that are not done, and show the progress."""
+    with Progress(recipe.work, [unit.bytes for unit in source.units], 1 if recipe.split.take is None else 2):
+        run_graph(functools.partial(graph, units=source.units, recipe=recipe, done=done), options)
+
+
+def _without_repeats(
+    source: Source, recipe: Recipe, options: PipelineOptions, reports: list[UnitReport], say: Callable[[str], None]
+) -> list[UnitReport]:
+    """Make those units again that have a page of which there is a newer revision; return the reports of all units."""
+    work, repeats = recipe.work, find_repeats(recipe.work, reports)
+    again = {report.unit for report in reports if stale(report, repeats)}
+    if not again:
+        return reports
+    pages = sum(map(len, repeats.values()))
+    say(f"{pages} pages are older revisions of others: {len(again)} units are made again without them")
+    write_repeats(work, repeats)
+    for unit in again:
+        work.remove(unit_file(REPORTS, unit))
+    done = frozenset(report.unit for report in reports) - again
+    _run(source, replace(recipe, leaves_out_repeats=True), options, done)
+    return read_reports(work)
 
 
 def _begin(source: Source, job: Job, encoder: Encoder, say: Callable[[str], None]) -> tuple[Place, frozenset[int]]:

@@ -1,10 +1,12 @@
 """Read the XML of one page, and the header of a dump, which says whose wiki it is."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from lxml import etree
 
-from pipeline.articles.article import MAX_ID, Article, DeadLetter, Dropped, Page
+from pipeline.articles.article import MAX_ID, REDIRECT, Article, DeadLetter, Dropped, Page
 from pipeline.articles.site import Site, page_base
 from pipeline.source.redirects import is_redirect
 
@@ -52,20 +54,32 @@ def _read(xml: bytes, where: str, site: Site) -> Article | Dropped:
     namespace = _namespace(page.findtext("{*}ns"), title, site)
     if namespace != 0:
         return Dropped(page_id, title, f"namespace:{namespace}")
-    if page.find("{*}redirect") is not None:
-        return Dropped(page_id, title, "redirect")
     revisions = page.findall("{*}revision")
+    if page.find("{*}redirect") is not None:
+        return Dropped(page_id, title, REDIRECT, _newest(revisions)[1] if revisions else 0)
     if not revisions:
         raise ValueError("the page has no revision")
-    # The newest, where a dump holds a page's history: its order is not the same everywhere.
-    revision = max(reversed(revisions), key=lambda revision: (revision.findtext("{*}timestamp") or "").strip())
+    revision, timestamp = _newest(revisions)
     model = (revision.findtext("{*}model") or "wikitext").strip()
     if model != "wikitext":
         return Dropped(page_id, title, f"model:{model if re.fullmatch('[a-zA-Z0-9./-]{1,40}', model) else 'other'}")
     text = revision.findtext("{*}text") or ""
     if is_redirect(text):  # exports before schema 0.4 have no element for it
-        return Dropped(page_id, title, "redirect")
-    return Article(page_id, _number(revision.findtext("{*}id"), "revision id"), title, text, where)
+        return Dropped(page_id, title, REDIRECT, timestamp)
+    return Article(page_id, _number(revision.findtext("{*}id"), "revision id"), title, text, where, timestamp)
+
+
+def _newest(revisions: Sequence[Any]) -> tuple[Any, int]:
+    """Return the revision with the latest timestamp, and that one as a number; the order in a file may be any."""
+    stamped = [(_timestamp(revision.findtext("{*}timestamp") or ""), revision) for revision in revisions]
+    timestamp, revision = max(reversed(stamped), key=lambda pair: pair[0])
+    return revision, timestamp
+
+
+def _timestamp(text: str) -> int:
+    """Parse 2024-01-31T23:59:59Z into 20240131235959; 0 is no timestamp."""
+    digits = re.sub("[^0-9]", "", text)
+    return int(digits) if len(digits) == 14 else 0
 
 
 def _number(text: str | None, what: str) -> int:

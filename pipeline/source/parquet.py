@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.articles.article import MAX_ID, Article, DeadLetter, Page
-from pipeline.articles.columns import Articles, Pages, in_columns
+from pipeline.articles.columns import Articles, Identities, Pages, in_columns
 from pipeline.articles.site import Site, page_base
 from pipeline.storage.file import File
 from pipeline.storage.reading import open_ranges
@@ -71,7 +71,9 @@ class Columns:
 
     def as_pages(self) -> Pages:
         """Return the rows as one batch."""
-        return Pages(Articles(self.page_ids, np.zeros_like(self.page_ids), self.titles), self.texts)
+        unknown, positions = np.zeros_like(self.page_ids), np.arange(len(self.page_ids))
+        articles = Articles(self.page_ids, unknown, self.titles, positions)
+        return Pages(articles, self.texts, len(articles), Identities(self.page_ids, unknown, positions))
 
 
 def plan(files: Sequence[File], unit_bytes: int) -> list[tuple[RowGroups, ...]]:

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import lzma
 import re
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,14 +17,21 @@ from hypothesis import strategies as st
 
 from pipeline.__main__ import main as pipeline
 from pipeline.articles.article import Article, DeadLetter, Dropped, Page
+from pipeline.output import repeats
+from pipeline.output.repeats import find_repeats, pages_name
+from pipeline.output.reports import UnitReport
+from pipeline.output.shard_file import ArrowFile
 from pipeline.settings import SourceSettings
 from pipeline.show import main as show
 from pipeline.source.dump_pages import HEAD_BYTES, PageSplitter
 from pipeline.source.plan import open_source
+from pipeline.storage.place import Place
+from pipeline.unit.batch import NOTHING
 from tests.helpers import ROOT, dumps
 from tests.helpers.dumps import header, make_dump
 from wikilm.cli import run
 from wikilm.errors import RunError
+from wikilm.shards import Manifest, read_manifest
 
 
 def pages_of(path: Path, **settings: object) -> list[Page]:
@@ -283,3 +291,96 @@ def test_two_sources_are_refused_and_none_is_dropped(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit, match="2"):
         run(pipeline, "pipeline", ["--source", "a.xml", "--source", "b.xml"])
     assert "--source: given twice; name one source" in capsys.readouterr().err
+
+
+def made(tmp_path: Path, tiny: Path, source: Path, name: str = "out", *more: str) -> tuple[Manifest, list[int]]:
+    """The manifest of the shards of a source, and the page ids in its articles tables."""
+    output = tmp_path / name
+    arguments = ["--source", str(source), "--tokenizer", str(tiny / "tokenizer"), "--output", str(output), *more]
+    assert run(pipeline, "pipeline", [*arguments, "--unit-bytes", "500", "--params", str(ROOT / "params.yaml")]) == 0
+    manifest = read_manifest(output)
+    tables = [pa.ipc.open_stream((output / entry.path).read_bytes()).read_all() for entry in manifest.articles]
+    return manifest, sorted(page_id for table in tables for page_id in table["page_id"].to_pylist())
+
+
+def page(number: int, year: int, text: str, redirect: bool = False) -> dumps.Page:
+    element = '<redirect title="X" />' if redirect else ""
+    raw = f"<page><title>T{number}</title><ns>0</ns><id>{number}</id>{element}"
+    return dumps.Page(number, f"T{number}", raw=raw + revision(year, f"{year}-01-01T00:00:00Z", text) + "</page>")
+
+
+WORDS = " ".join(f"the river {number} flows by the sea" for number in range(40))
+
+
+@pytest.mark.parametrize("order", [[2001, 2003, 2002], [2003, 2002, 2001], [2001, 2002, 2003]])
+@pytest.mark.parametrize("name", ["a.xml", "a-multistream.xml.bz2"])
+def test_of_a_page_that_occurs_again_only_the_newest_revision_is_an_article(
+    tmp_path: Path, tiny: Path, name: str, order: list[int]
+) -> None:
+    others = [page(number, 2010, f"{WORDS} {number}") for number in range(10, 16)]
+    again = [page(5, year, f"{WORDS} of {year}") for year in order]
+    source = make_dump(tmp_path / name, [others[0], again[0], *others[1:3], again[1], *others[3:], again[2]])
+    manifest, ids = made(tmp_path, tiny, source)
+    assert ids == [5, *range(10, 16)]
+    assert (manifest.counts.pages, manifest.counts.articles, manifest.counts.left_out["repeated"]) == (9, 7, 2)
+    (tmp_path / "newest").mkdir()
+    newest = [again[order.index(2003)], *others]
+    once, _ = made(tmp_path, tiny, make_dump(tmp_path / "newest" / name, newest), "once")
+    assert once.counts.text_bytes == manifest.counts.text_bytes
+    assert once.counts.tokens == manifest.counts.tokens
+
+
+def test_a_newer_redirect_takes_its_article_out_and_a_newer_article_its_redirect(tmp_path: Path, tiny: Path) -> None:
+    pages = [
+        page(1, 2001, WORDS), page(2, 2001, "", redirect=True), page(3, 2001, WORDS),
+        page(1, 2002, "", redirect=True), page(2, 2002, WORDS),
+    ]  # fmt: skip
+    manifest, ids = made(tmp_path, tiny, make_dump(tmp_path / "a.xml.bz2", pages))
+    assert ids == [2, 3]
+    counts = manifest.counts
+    assert (counts.pages, counts.articles, counts.redirects, counts.left_out["repeated"]) == (5, 2, 1, 2)
+
+
+def test_repeated_rows_of_parquet_count_once_and_the_last_is_taken(tmp_path: Path, tiny: Path) -> None:
+    ids = [1, 2, 1, 3, 2, 1]
+    table = pa.table({"id": ids, "title": [f"T{i}" for i in ids], "text": [f"{WORDS} {row}" for row in range(6)]})
+    (tmp_path / "rows").mkdir()
+    for rows in (1, 2, 6):
+        pq.write_table(table, tmp_path / "rows" / f"{rows}.parquet", row_group_size=rows)
+        manifest, found = made(tmp_path, tiny, tmp_path / "rows" / f"{rows}.parquet", f"out-{rows}")
+        assert found == [1, 2, 3]
+        assert manifest.counts.left_out == {"repeated": 3}
+        assert manifest.counts.text_bytes == 3 * len(f"{WORDS} 0")
+
+
+def test_take_counts_articles_and_not_their_revisions(tmp_path: Path, tiny: Path) -> None:
+    pages = [page(number, year, f"{WORDS} {year}") for year in (2001, 2002) for number in (5, 6, 7)]
+    manifest, ids = made(tmp_path, tiny, make_dump(tmp_path / "a.xml", pages), "out", "--take", "1,0")
+    assert (len(ids), manifest.counts.train_articles) == (1, 1)
+    assert manifest.counts.left_out == {"not_taken": 2, "repeated": 3}
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 3)), max_size=8), min_size=1, max_size=4),
+    st.integers(1, 30),
+)
+def test_what_is_repeated_does_not_depend_on_how_many_are_compared_at_once(
+    units: list[list[tuple[int, int]]], at_once: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repeats, "AT_ONCE", at_once)
+        work, reports = Place(folder), []
+        for unit, pages in enumerate(units):
+            columns = [[p for p, _ in pages], [t for _, t in pages], list(range(len(pages)))]
+            with work.create(pages_name(unit)) as file:
+                stored = ArrowFile(pages_name(unit), file, repeats.COLUMNS)
+                stored.append(columns)
+                entry = stored.close()
+            counts = NOTHING.model_copy(update={"pages": len(pages)})
+            reports.append(UnitReport(unit=unit, counts=counts, shards=[], articles=[], pages=entry, dead_letters=[]))
+        found = find_repeats(work, reports)
+    every = [(page_id, time, unit, at) for unit, pages in enumerate(units) for at, (page_id, time) in enumerate(pages)]
+    newest = {max(p for p in every if p[0] == page_id) for page_id in {p[0] for p in every}}
+    expected = {(unit, at) for page_id, time, unit, at in every if (page_id, time, unit, at) not in newest}
+    assert {(unit, at) for unit, positions in found.items() for at in positions.tolist()} == expected
+    assert all(positions.tolist() == sorted(positions.tolist()) for positions in found.values())

@@ -13,6 +13,7 @@ from wikilm.shards.format import SPLITS
 
 FORMAT = 3
 EMPTY_TEXT, NOT_TAKEN = "empty_text", "not_taken"
+REPEATED = "repeated"  # the reason of a page that a newer revision of the same page is in the source for
 ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN)  # why an article is in no shard; all other reasons are those of pages
 
 
