@@ -13,10 +13,11 @@ def add_source(parser: Parser) -> None:
     group = parser.add_argument_group("source")
     group.add_argument(
         "--source",
+        action=Once,
         metavar="PATH",
-        help="a Wikipedia dump (*-multistream.xml.bz2 with its index beside it, .xml, .xml.bz2, .xml.gz), a Parquet "
-        "file, or a folder of them; here, or at https://, s3://, gs://, hf://datasets/…; or a dump by name, such as "
-        "wikimedia:ltgwiki/latest; see docs/sources.md",
+        help="a Wikipedia dump (*-multistream.xml.bz2 with its index beside it, .xml, .xml.bz2, .xml.gz, .xml.xz), a "
+        "Parquet file, or a folder of them; here, or at https://, s3://, gs://, hf://datasets/…; or a dump by name, "
+        "such as wikimedia:ltgwiki/latest; see docs/sources.md",
     )
     group.add_argument(
         "--unit-bytes",
@@ -65,6 +66,26 @@ def split_settings(args: argparse.Namespace) -> SplitSettings:
     """Return section `split` with the flags of `add_split` applied."""
     overrides = from_flags(args, "seed", "validation_fraction", "take")
     return section(args.params, "split", SplitSettings, overrides)
+
+
+class Once(argparse.Action):
+    """A flag that may be given once: of two, argparse would drop the first without a word."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the value.
+
+        Raises:
+            argparse.ArgumentError: there is one already.
+        """
+        if getattr(namespace, self.dest) is not None:
+            raise argparse.ArgumentError(self, "given twice; name one source: a file, a folder or an address")
+        setattr(namespace, self.dest, values)
 
 
 def two_counts(text: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+REDIRECT = "redirect"  # why a page is dropped that is one
 MAX_ID = 2**63 - 1  # page_id is an int64 column of every shard
 
 
@@ -14,6 +15,7 @@ class Article:
     title: str
     text: str
     where: str = ""  # its place in the source, as a dead letter names it
+    timestamp: int = 0  # of the revision: 20240131235959; 0 where the source does not say
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Dropped:
     page_id: int
     title: str
     reason: str
+    timestamp: int = 0  # as of an article
 
 
 @dataclass(frozen=True)

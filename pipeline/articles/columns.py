@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.articles.article import Article, DeadLetter, Dropped, Page
+from pipeline.articles.article import REDIRECT, Article, DeadLetter, Dropped, Page
 
 BATCH_PAGES, BATCH_CHARACTERS = 256, 1 << 20  # bounded, yet so large that the steps' own cost does not show
 Texts = Any  # a pyarrow string array without nulls
@@ -23,12 +23,14 @@ class Articles:
         page_ids: int64 [articles].
         revision_ids: int64 [articles]; 0 where the source does not say.
         titles: pyarrow string array [articles].
+        positions: int64 [articles], the place of each among the pages of the batch, from 0.
         where: [articles], the place of each in the source, for a dead letter; empty where no later step can fail.
     """
 
     page_ids: NDArray[np.int64]
     revision_ids: NDArray[np.int64]
     titles: Any
+    positions: NDArray[np.int64]
     where: Sequence[str] = ()
 
     def __len__(self) -> int:
@@ -37,14 +39,34 @@ class Articles:
     def only(self, kept: NDArray[np.bool_]) -> "Articles":
         """Keep those articles for which `kept`, bool [articles], is true."""
         where = [place for place, keep in zip(self.where, kept, strict=True) if keep] if self.where else ()
-        return Articles(self.page_ids[kept], self.revision_ids[kept], self.titles.filter(pa.array(kept)), where)
+        titles = self.titles.filter(pa.array(kept))
+        return Articles(self.page_ids[kept], self.revision_ids[kept], titles, self.positions[kept], where)
 
     def dead_letter(self, number: int, error: str) -> DeadLetter:
         """Make a dead letter of one of these articles."""
         return DeadLetter(int(self.page_ids[number]), self.titles[number].as_py(), self.where[number], error)
 
 
-NO_ARTICLES = Articles(np.empty(0, np.int64), np.empty(0, np.int64), pa.array([], pa.string()))
+_NONE = np.empty(0, np.int64)
+NO_ARTICLES = Articles(_NONE, _NONE, pa.array([], pa.string()), _NONE)
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Which pages of a batch, redirects too, could be another one's earlier or later revision.
+
+    Attributes:
+        page_ids: int64 [pages].
+        timestamps: int64 [pages], of the revision: 20240131235959; 0 where the source does not say.
+        positions: int64 [pages], the place of each among the pages of the batch, from 0.
+    """
+
+    page_ids: NDArray[np.int64]
+    timestamps: NDArray[np.int64]
+    positions: NDArray[np.int64]
+
+
+NO_IDENTITIES = Identities(_NONE, _NONE, _NONE)
 
 
 @dataclass(frozen=True)
@@ -54,12 +76,16 @@ class Pages:
     Attributes:
         articles: those that are articles.
         texts: pyarrow string array [articles]: wikitext (dumps) or plain text (Parquet).
+        count: how many pages there are, dead letters too.
+        identities: of the articles and redirects.
         dropped: reason -> number of pages that are no articles.
         dead_letters: those that cannot be read.
     """
 
     articles: Articles
     texts: Texts
+    count: int
+    identities: Identities
     dropped: Mapping[str, int] = field(default_factory=dict)
     dead_letters: tuple[DeadLetter, ...] = ()
 
@@ -79,15 +105,22 @@ def gather(pages: Iterable[Page]) -> Iterator[Pages]:
 
 def in_columns(pages: Sequence[Page]) -> Pages:
     """Put pages into one batch."""
-    articles = [page for page in pages if isinstance(page, Article)]
+    articles = [(position, page) for position, page in enumerate(pages) if isinstance(page, Article)]
+    identified = [
+        (page.page_id, page.timestamp, position) for position, page in enumerate(pages)
+        if isinstance(page, Article) or (isinstance(page, Dropped) and page.reason == REDIRECT)
+    ]  # fmt: skip
     return Pages(
         Articles(
-            np.array([article.page_id for article in articles], np.int64),
-            np.array([article.revision_id for article in articles], np.int64),
-            pa.array([article.title for article in articles], pa.string()),
-            [article.where for article in articles],
+            np.array([article.page_id for _, article in articles], np.int64),
+            np.array([article.revision_id for _, article in articles], np.int64),
+            pa.array([article.title for _, article in articles], pa.string()),
+            np.array([position for position, _ in articles], np.int64),
+            [article.where for _, article in articles],
         ),
-        pa.array([article.text for article in articles], pa.string()),
+        pa.array([article.text for _, article in articles], pa.string()),
+        len(pages),
+        Identities(*np.array(identified, np.int64).reshape(-1, 3).T),
         Counter(page.reason for page in pages if isinstance(page, Dropped)),
         tuple(page for page in pages if isinstance(page, DeadLetter)),
     )

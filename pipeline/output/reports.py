@@ -2,6 +2,8 @@
 
 WORK/reports/00012.json   what unit 12 did; written last, so that where it is, the unit's files are
 WORK/chosen/00012.json    the articles that unit 12 may have among those that `take` takes
+WORK/pages/00012.arrow    the identities of the pages of unit 12 (see repeats.py)
+WORK/repeated/00012.json  the positions of those of its pages of which there is a newer one
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.storage.place import FILES_AT_ONCE, Place
 from wikilm.shards import Counts, FileEntry, ShardEntry
 
-REPORTS, CHOSEN = "reports", "chosen"
+REPORTS, CHOSEN, REPEATS = "reports", "chosen", "repeated"
 
 
 class DeadLetterRecord(BaseModel):
@@ -34,12 +36,13 @@ class UnitReport(BaseModel):
     counts: Counts
     shards: list[ShardEntry]
     articles: list[FileEntry]
+    pages: FileEntry  # the identities of its pages, which stay in the work folder
     dead_letters: list[DeadLetterRecord]
 
     @property
     def files(self) -> list[FileEntry]:
         """All files of the unit."""
-        return [*self.shards, *self.articles]
+        return [*self.shards, *self.articles, self.pages]
 
 
 def write_report(work: Place, report: UnitReport) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.output.publish import PUBLISHING, UNFINISHED, clear_final, kept, take_back
+from pipeline.output.repeats import pages_name
 from pipeline.output.reports import CHOSEN, REPORTS, UnitReport, numbered, read_report, unit_file
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.storage.place import FILES_AT_ONCE, Place
@@ -133,7 +134,8 @@ def _is_of(report: UnitReport, number: int, units: int) -> bool:
     """Return whether a report is of this unit, and names all of its files and no other."""
     shards = [shard_name(split, number, units) for split in SPLITS]
     tables = [articles_name(split, number, units) for split in SPLITS]
-    return report.unit == number < units and [file.path for file in report.files] == shards + tables
+    files = [*shards, *tables, pages_name(number)]
+    return report.unit == number < units and [file.path for file in report.files] == files
 
 
 def _is_whole(work: Place, report: UnitReport, sizes: Mapping[str, int]) -> bool:

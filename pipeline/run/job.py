@@ -5,7 +5,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -15,7 +15,9 @@ from pipeline.flow import graph
 from pipeline.output.finish import finish
 from pipeline.output.ledger import Unbalanced, check, replay
 from pipeline.output.publish import publish, work_folder
-from pipeline.output.reports import REPORTS, numbered, read_reports
+from pipeline.output.remarks import NoRows, remarks
+from pipeline.output.repeats import find_repeats, stale, write_repeats
+from pipeline.output.reports import REPORTS, UnitReport, numbered, read_reports, unit_file
 from pipeline.output.resume import begin, finished, forget, plan_record
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.fast_path import prepare
@@ -31,7 +33,6 @@ from pipeline.tokens.encoder import Encoder
 from pipeline.tokens.encoder_pool import EncoderSpec
 from pipeline.unit.steps import Recipe, cleaner_of
 from wikilm.errors import RunError
-from wikilm.shards import DEAD_LETTERS, SPLITS, Counts
 
 ARTICLES_TO_COMPARE = 8  # encoded by both engines before the run begins
 
@@ -78,20 +79,44 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
         prepare(source.is_wikitext, sum(missing))
         with _kept_when_it_fails(work, len(source.units)):
             began = time.monotonic()
-            with Progress(work, [unit.bytes for unit in source.units], 1 if job.split.take is None else 2):
-                run_graph(functools.partial(graph, units=source.units, recipe=recipe, done=kept), options)
+            _run(source, recipe, options, kept)
+            reports = _without_repeats(source, recipe, options, read_reports(work), say)
             seconds = time.monotonic() - began
-            reports = read_reports(work)
             show = functools.partial(replay, job.source.path, source.limits)
             counts = check(reports, len(source.units), job.shards.chunk_tokens, job.shards.max_dead_fraction, show)
+            notes = list(remarks(counts, job.split, job.shards))
             manifest = finish(work, source, job.split, job.shards, encoder.entry, reports, counts)
             check_stamps(before)
             lock.check()
             publish(work, job.output)
-    for line in _remarks(job.split, counts):
-        say(line)
+    for note in notes:
+        say(note)
     made_tokens = sum(report.counts.tokens for report in reports if report.unit not in kept)
     return Outcome(manifest, len(kept), sum(missing), made_tokens, seconds)
+
+
+def _run(source: Source, recipe: Recipe, options: PipelineOptions, done: frozenset[int]) -> None:
+    """Make the shards of the units that are not done, and show the progress."""
+    with Progress(recipe.work, [unit.bytes for unit in source.units], 1 if recipe.split.take is None else 2):
+        run_graph(functools.partial(graph, units=source.units, recipe=recipe, done=done), options)
+
+
+def _without_repeats(
+    source: Source, recipe: Recipe, options: PipelineOptions, reports: list[UnitReport], say: Callable[[str], None]
+) -> list[UnitReport]:
+    """Make those units again that have a page of which there is a newer revision; return the reports of all units."""
+    work, repeats = recipe.work, find_repeats(recipe.work, reports)
+    again = {report.unit for report in reports if stale(report, repeats)}
+    if not again:
+        return reports
+    pages = sum(map(len, repeats.values()))
+    say(f"{pages} pages are older revisions of others: {len(again)} units are made again without them")
+    write_repeats(work, repeats)
+    for unit in again:
+        work.remove(unit_file(REPORTS, unit))
+    done = frozenset(report.unit for report in reports) - again
+    _run(source, replace(recipe, leaves_out_repeats=True), options, done)
+    return read_reports(work)
 
 
 def _begin(source: Source, job: Job, encoder: Encoder, say: Callable[[str], None]) -> tuple[Place, frozenset[int]]:
@@ -113,7 +138,7 @@ def _kept_when_it_fails(work: Place, units: int) -> Iterator[None]:
         yield
     except BaseException as error:
         with suppress(OSError, RunError):  # a store that fails must not hide why the run did
-            if isinstance(error, Unbalanced | Changed):
+            if isinstance(error, Unbalanced | Changed | NoRows):
                 forget(work)
             elif done := len(numbered(work, REPORTS)):
                 error.add_note(f"{done} of {units} units are done and kept; give the same command again to resume")
@@ -124,23 +149,3 @@ def _first_texts(source: Source, cleaner: Cleaner) -> list[str]:
     pages = itertools.chain.from_iterable(unit.pages(source.site) for unit in source.units[:1])
     texts = (cleaner.prose(page) for page in pages if isinstance(page, Article))
     return list(itertools.islice((text for text in texts if isinstance(text, str)), ARTICLES_TO_COMPARE))
-
-
-def _remarks(split: SplitSettings, counts: Counts) -> list[str]:
-    """Return remarks that a user should read after a run that went well."""
-    remarks = []
-    if split.take is not None:
-        for name, asked, there in zip(
-            SPLITS, split.take, (counts.train_articles, counts.validation_articles), strict=True
-        ):
-            if there < asked:
-                remarks.append(
-                    f"only {there} of the {asked} {name} articles that --take asks for are there; "
-                    f"another --validation-fraction (now {split.validation_fraction}) moves articles between the splits"
-                )
-    if counts.dead_letters:
-        remarks.append(
-            f"{counts.dead_letters} pages could not be read or cleaned: {DEAD_LETTERS} in the output has each of them, "
-            "with the command that shows it in the folder of the source; elsewhere, --source takes its path or address"
-        )
-    return remarks

@@ -13,8 +13,8 @@ from pipeline.articles.article import Page
 from pipeline.articles.columns import Pages, gather
 from pipeline.articles.site import Site
 from pipeline.source.dump_index import BOTH_AGAIN, Run, check_run, plan_runs
-from pipeline.source.dump_pages import PageSplitter, RawPage, Whereabouts
-from pipeline.source.dump_streams import READ_BYTES, pieces
+from pipeline.source.dump_pages import PREFIX, PageSplitter, RawPage, Whereabouts
+from pipeline.source.dump_streams import READ_BYTES, misnamed, pieces
 from pipeline.source.page_xml import dead_letter, parse_header, read_page
 from pipeline.storage.file import AGAIN, File
 from pipeline.storage.reading import open_file, open_ranges
@@ -22,8 +22,9 @@ from wikilm.errors import RunError
 
 MAX_HEADER_BYTES = 4 << 20
 _STREAM_MAGIC = (b"1AY&SY", b"\x17rE8P\x90")  # what follows 'BZh' and the level: a block, or the end of no blocks
-_FOOTER = b"</mediawiki>"
-_HEADER_END = re.compile(rb"<page[\s>]|</mediawiki>")
+_FOOTER = re.compile(rb"</" + PREFIX + rb"mediawiki>\s*$")
+_HEADER_END = re.compile(rb"<" + PREFIX + rb"page[\s>]|</" + PREFIX + rb"mediawiki>")
+_ROOT = re.compile(rb"<(" + PREFIX + rb")mediawiki[\s>]")
 
 
 class _Part(ABC):
@@ -47,6 +48,7 @@ class Streams(_Part):
     index: File
     run: Run
     is_last: bool  # then it ends with the footer
+    prefix: bytes = b""  # of the XML's tags
 
     @property
     def stored_bytes(self) -> int:
@@ -59,9 +61,11 @@ class Streams(_Part):
         Raises:
             RunError: the dump is cut or damaged; or, at the end, its pages are not those that the index names.
         """
-        splitter = PageSplitter(self.file.url, across_streams=False, max_page_bytes=max_page_bytes)
+        splitter = PageSplitter(
+            self.file.url, across_streams=False, max_page_bytes=max_page_bytes, prefix=self.prefix
+        )  # fmt: skip
         found: list[tuple[int, int | None]] = []
-        for raw, page in _read(splitter, self.file, "multistream", self.run.start, self.run.end, site):
+        for raw, page in _read(splitter, self, "multistream", self.run.start, self.run.end, site):
             if raw.is_page:
                 found.append((raw.stream, page.page_id))
             yield page, raw.xml
@@ -75,8 +79,9 @@ class WholeFile(_Part):
     """A dump that can only be read from its start to its end."""
 
     file: File
-    kind: str  # "xml", "xml.bz2" or "xml.gz"
+    kind: str  # as in `SourceEntry.kind`
     header: int  # bytes of text before the first page
+    prefix: bytes = b""  # of the XML's tags
 
     @property
     def stored_bytes(self) -> int:
@@ -90,9 +95,10 @@ class WholeFile(_Part):
             RunError: the dump is cut or damaged.
         """
         splitter = PageSplitter(
-            self.file.url, across_streams=True, max_page_bytes=max_page_bytes, skip=self.header
+            self.file.url, across_streams=True, max_page_bytes=max_page_bytes, skip=self.header,
+            prefix=self.prefix,
         )  # fmt: skip
-        for raw, page in _read(splitter, self.file, self.kind, 0, self.stored_bytes, site):
+        for raw, page in _read(splitter, self, self.kind, 0, self.stored_bytes, site):
             yield page, raw.xml
         if not splitter.footer:
             raise _cut(self.file)
@@ -107,7 +113,7 @@ def plan_whole(file: File, kind: str) -> tuple[Site, WholeFile]:
     text = _read_header(file, kind, file.bytes)
     found = _HEADER_END.search(text)
     header = found.start() if found else len(text)
-    return _site(file, text[:header]), WholeFile(file, kind, header)
+    return _site(file, text[:header]), WholeFile(file, kind, header, _prefix(text))
 
 
 def plan_multistream(file: File, index: File, unit_bytes: int) -> tuple[Site, list[Streams]]:
@@ -116,6 +122,7 @@ def plan_multistream(file: File, index: File, unit_bytes: int) -> tuple[Site, li
     Raises:
         RunError: the index does not fit, or the dump is empty, cut, damaged, or no dump.
     """
+    _check_kind(file, "multistream")
     runs = plan_runs(index, file, unit_bytes)
     with open_ranges(file) as stored:
         if not _stream_starts(stored, 0):
@@ -132,25 +139,28 @@ def plan_multistream(file: File, index: File, unit_bytes: int) -> tuple[Site, li
     tail = b""
     with open_file(file) as last:
         for _, piece in pieces(last, file.url, "multistream", runs[-1].start, runs[-1].end):
-            tail = (tail + piece)[-len(_FOOTER) - 100 :]
-    if not tail.rstrip().endswith(_FOOTER):
+            tail = (tail + piece)[-200:]
+    if not _FOOTER.search(tail):
         raise _cut(file)
-    return _site(file, text), [Streams(file, index, run, run is runs[-1]) for run in runs]
+    return _site(file, text), [Streams(file, index, run, run is runs[-1], _prefix(text)) for run in runs]
 
 
 def _read(
-    splitter: PageSplitter, file: File, kind: str, start: int, end: int, site: Site
+    splitter: PageSplitter, part: Streams | WholeFile, kind: str, start: int, end: int, site: Site
 ) -> Iterator[tuple[RawPage, Page]]:
     """Yield the pages as they were found, and as they were read."""
+    file, prefixed = part.file, re.compile(rb"(</?)" + re.escape(part.prefix)) if part.prefix else None
     with open_file(file, end) as stored:
         for raw in splitter.split(pieces(stored, file.url, kind, start, end)):
             where = str(Whereabouts(file.name, raw.stream, raw.offset))
-            page = dead_letter(raw.xml, where, raw.error) if raw.error else read_page(raw.xml, where, site)
+            xml = prefixed.sub(rb"\1", raw.xml) if prefixed else raw.xml
+            page = dead_letter(xml, where, raw.error) if raw.error else read_page(xml, where, site)
             yield raw, page
 
 
 def _read_header(file: File, kind: str, end: int) -> bytes:
     """Return the text up to `end`, or up to a little after the first page starts."""
+    _check_kind(file, kind)
     text = b""
     with open_file(file, end, READ_BYTES) as stored:
         for _, piece in pieces(stored, file.url, kind, 0, end):
@@ -164,11 +174,26 @@ def _read_header(file: File, kind: str, end: int) -> bytes:
     return text
 
 
+def _check_kind(file: File, kind: str) -> None:
+    """Refuse a file that is not what its name says."""
+    with open_ranges(file) as stored:
+        found = misnamed(stored.read(min(200, file.bytes)), kind)
+    if found is not None:
+        remedy = "download it again" if "HTML" in found else f"give it the name of what it is, or {AGAIN}"
+        raise RunError(f"{file.url}: is {found}, not what its name says; {remedy}")
+
+
 def _site(file: File, header: bytes) -> Site:
     try:
         return parse_header(header)
     except ValueError as error:
         raise RunError(f"{file.url}: is no MediaWiki dump: {error}") from None
+
+
+def _prefix(header: bytes) -> bytes:
+    """Return the prefix of a dump's tags, with its colon; MediaWiki writes none."""
+    root = _ROOT.search(header)
+    return root[1] if root else b""
 
 
 def _stream_starts(file: BinaryIO, offset: int) -> bool:

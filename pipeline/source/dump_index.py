@@ -1,18 +1,21 @@
 """Read the index of a multistream dump, and plan runs of its streams."""
 
 import bz2
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
+from xml.sax.saxutils import unescape
 
 from pipeline.storage.file import AGAIN, File
 from pipeline.storage.reading import open_file
 from wikilm.errors import RunError
 
 BOTH_AGAIN = "download both again"
+_ENTITIES = {"&quot;": '"', "&#039;": "'"}
 _NAME = re.compile(r"(.*-multistream)([0-9]*)\.xml(-p[0-9]+p[0-9]+)?\.bz2", re.DOTALL)
 
 
@@ -46,12 +49,13 @@ def read_index(file: File) -> Iterator[Line]:
         RunError: it is missing, cut or damaged, or a line is not `offset:page id:title`; names file and line.
     """
     number, path = 0, file.url
-    with open_file(file) as stored, bz2.open(stored) as lines:
+    with open_file(file) as stored, _lines(stored, path) as lines:
         try:
             for line in lines:
                 number += 1
                 offset, page_id, title = line.decode().rstrip("\n").split(":", 2)
-                yield Line(_natural(offset), _natural(page_id), title)
+                # As it stands in the dump's XML, with its entities.
+                yield Line(_natural(offset), _natural(page_id), unescape(title, _ENTITIES))
         except (OSError, EOFError) as error:
             raise RunError(f"{path}: not a whole bz2 file: {error}; {AGAIN}") from None
         except ValueError:
@@ -102,6 +106,10 @@ def check_run(run: Run, pages: Sequence[tuple[int, int | None]], index: File, du
             raise RunError(
                 f"{index.url}: does not fit {dump.url}: it names {named}, where there is {there}; {BOTH_AGAIN}"
             )
+
+
+def _lines(stored: BinaryIO, path: str) -> Any:
+    return bz2.open(stored) if path.endswith(".bz2") else contextlib.nullcontext(stored)
 
 
 def _streams(index: File, dump: File) -> Iterator[tuple[int, int, list[int]]]:

@@ -1,6 +1,9 @@
 """Decompress a dump's stored bytes (bz2 streams, gzip members, plain) in pieces; refuse what is cut or damaged."""
 
 import bz2
+import functools
+import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
@@ -12,6 +15,17 @@ READ_BYTES = 1 << 18
 PIECE_BYTES = 1 << 20  # a few bytes of bz2 can stand for gigabytes: never more than this is decompressed at once
 # Dumps shrink to a tenth, those of robots' articles to a fortieth. Text beyond this for its stored size is a bomb.
 BOMB_BYTES, BOMB_RATIO = 256 << 20, 200
+
+
+# A stream's own header says how much memory it needs; xz itself uses 65 MB at most to read what -9 has made.
+XZ_BYTES = 256 << 20
+_NAMES = {"multistream": "bz2", "xml.bz2": "bz2", "xml.gz": "gzip", "xml.xz": "xz", "xml": "XML"}
+_MAGIC = {
+    "gzip": rb"\x1f\x8b", "bz2": rb"BZh[1-9]", "xz": rb"\xfd7zXZ\0", "7z": rb"7z\xbc\xaf\x27\x1c",
+    "zstd": rb"\x28\xb5\x2f\xfd", "zip": rb"PK\x03\x04", "Parquet": rb"PAR1",
+    "a web page (HTML)": rb"(?i:\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+)?html)",
+    "XML": rb"\s*<(?:\?xml|(?:[\w.-]+:)?mediawiki)",
+}  # fmt: skip
 
 
 class _Decoder(Protocol):
@@ -60,8 +74,15 @@ _DECODERS: dict[str, Callable[[], _Decoder]] = {
     "multistream": bz2.BZ2Decompressor,
     "xml.bz2": bz2.BZ2Decompressor,
     "xml.gz": _Gzip,
+    "xml.xz": functools.partial(lzma.LZMADecompressor, memlimit=XZ_BYTES),
     "xml": _Plain,
 }
+
+
+def misnamed(head: bytes, kind: str) -> str | None:
+    """Return what a file is by its first bytes, where its name says something else; None where it is what it says."""
+    found = next((name for name, magic in _MAGIC.items() if re.match(magic, head, re.DOTALL)), None)
+    return None if found in (None, _NAMES[kind]) else found
 
 
 def pieces(file: BinaryIO, path: str, kind: str, start: int, end: int) -> Iterator[tuple[int, bytes]]:
@@ -85,6 +106,14 @@ def pieces(file: BinaryIO, path: str, kind: str, start: int, end: int) -> Iterat
     text = 0  # bytes that came out
     position, buffer = start, b""  # of the file: what has been read, and what of it no stream has taken yet
     while position < end or buffer:
+        if kind == "xml.gz" and position > start:  # zeros after a member are padding, as gzip(1) has it
+            while not (buffer := buffer.lstrip(b"\0")) and position < end:
+                buffer = file.read(min(READ_BYTES, end - position))
+                if not buffer:
+                    return
+                position += len(buffer)
+            if not buffer:
+                return
         stream = position - len(buffer)
         decoder = _DECODERS[kind]()
         while not decoder.eof:
@@ -94,24 +123,20 @@ def pieces(file: BinaryIO, path: str, kind: str, start: int, end: int) -> Iterat
                 if not buffer:
                     if kind == "xml" and position == end:
                         return
-                    raise RunError(f"{path}: is cut: the {_name(kind)} stream at byte {stream} has no end; {AGAIN}")
+                    raise RunError(f"{path}: is cut: the {_NAMES[kind]} stream at byte {stream} has no end; {AGAIN}")
             given, buffer = (buffer, b"") if decoder.needs_input else (b"", buffer)
             try:
                 piece = decoder.decompress(given, PIECE_BYTES)
-            except (OSError, EOFError, ValueError, zlib.error) as error:
+            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
                 raise RunError(
-                    f"{path}: damaged in the {_name(kind)} stream at byte {stream}: {error}; {AGAIN}"
+                    f"{path}: damaged in the {_NAMES[kind]} stream at byte {stream}: {error}; {AGAIN}"
                 ) from None
             text += len(piece)
             if text > BOMB_BYTES + BOMB_RATIO * (position - start):
                 raise RunError(
                     f"{path}: is no dump but a decompression bomb: {text >> 20} MiB of text in {position - start}"
-                    f" stored bytes, up to the {_name(kind)} stream at byte {stream}; name another source"
+                    f" stored bytes, up to the {_NAMES[kind]} stream at byte {stream}; name another source"
                 )
             if piece:
                 yield stream, piece
         buffer = decoder.unused_data
-
-
-def _name(kind: str) -> str:
-    return "gzip" if kind == "xml.gz" else "bz2"

@@ -1,5 +1,6 @@
 """Find the files of a source, all of one kind and in their order."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -18,7 +19,7 @@ from pipeline.storage.reading import check_address, describe, is_web
 from wikilm.errors import RunError, UsageError
 
 PARQUET = "parquet"
-DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xml": "xml"}
+DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xz": "xml.xz", ".xml": "xml"}
 _PART = re.compile(r"p([0-9]{1,19})p([0-9]{1,19})(?=\.)")  # the page ids that a part of a dump is named by
 
 
@@ -154,15 +155,19 @@ def _with_index(one: Listed, kind: str, contact: str | None) -> SourceFile:
         )
     index = None
     if kind == "multistream":
-        url = index_name(one.url) or ""
-        try:
-            index = describe(url, contact)
-        except FileNotFoundError:
-            raise RunError(
-                f"{url}: no such file: the index of {file.name} must lie beside it; download it, or take"
-                " '-multistream' out of the dump's name to read it without"
-            ) from None
+        index = _index(index_name(one.url) or "", file, contact)
     return SourceFile(file, index, one.checksum or file.checksum, one.name)
+
+
+def _index(url: str, dump: File, contact: str | None) -> File:
+    """Describe the index of a dump, which may lie there unpacked."""
+    for name in (url, url.removesuffix(".bz2")):
+        with contextlib.suppress(FileNotFoundError):
+            return describe(name, contact)
+    raise RunError(
+        f"{url}: no such file: the index of {dump.name} must lie beside it; download it, or take"
+        " '-multistream' out of the dump's name to read it without"
+    )
 
 
 def _described(url: str, contact: str | None) -> File:

@@ -1,11 +1,14 @@
 """Read the XML of one page, and the header of a dump, which says whose wiki it is."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from lxml import etree
 
-from pipeline.articles.article import MAX_ID, Article, DeadLetter, Dropped, Page
+from pipeline.articles.article import MAX_ID, REDIRECT, Article, DeadLetter, Dropped, Page
 from pipeline.articles.site import Site, page_base
+from pipeline.source.redirects import is_redirect
 
 _ID = re.compile(rb"<id>([0-9]{1,19})</id>")
 
@@ -44,24 +47,39 @@ def _read(xml: bytes, where: str, site: Site) -> Article | Dropped:
     # inside an element, so none but XML's own five exist here.
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, encoding="utf-8")
     page = etree.fromstring(xml, parser)
-    title = (page.findtext("title") or "").strip()
+    title = (page.findtext("{*}title") or "").strip()
     if not title:
         raise ValueError("the page has no title")
-    page_id = _number(page.findtext("id"), "page id")
-    namespace = _namespace(page.findtext("ns"), title, site)
+    page_id = _number(page.findtext("{*}id"), "page id")
+    namespace = _namespace(page.findtext("{*}ns"), title, site)
     if namespace != 0:
         return Dropped(page_id, title, f"namespace:{namespace}")
-    if page.find("redirect") is not None:
-        return Dropped(page_id, title, "redirect")
-    revisions = page.findall("revision")
+    revisions = page.findall("{*}revision")
+    if page.find("{*}redirect") is not None:
+        return Dropped(page_id, title, REDIRECT, _newest(revisions)[1] if revisions else 0)
     if not revisions:
         raise ValueError("the page has no revision")
-    revision = revisions[-1]  # the newest, where a dump holds a page's history
-    model = (revision.findtext("model") or "wikitext").strip()
+    revision, timestamp = _newest(revisions)
+    model = (revision.findtext("{*}model") or "wikitext").strip()
     if model != "wikitext":
         return Dropped(page_id, title, f"model:{model if re.fullmatch('[a-zA-Z0-9./-]{1,40}', model) else 'other'}")
-    text = revision.findtext("text") or ""
-    return Article(page_id, _number(revision.findtext("id"), "revision id"), title, text, where)
+    text = revision.findtext("{*}text") or ""
+    if is_redirect(text):  # exports before schema 0.4 have no element for it
+        return Dropped(page_id, title, REDIRECT, timestamp)
+    return Article(page_id, _number(revision.findtext("{*}id"), "revision id"), title, text, where, timestamp)
+
+
+def _newest(revisions: Sequence[Any]) -> tuple[Any, int]:
+    """Return the revision with the latest timestamp, and that one as a number; the order in a file may be any."""
+    stamped = [(_timestamp(revision.findtext("{*}timestamp") or ""), revision) for revision in revisions]
+    timestamp, revision = max(reversed(stamped), key=lambda pair: pair[0])
+    return revision, timestamp
+
+
+def _timestamp(text: str) -> int:
+    """Parse 2024-01-31T23:59:59Z into 20240131235959; 0 is no timestamp."""
+    digits = re.sub("[^0-9]", "", text)
+    return int(digits) if len(digits) == 14 else 0
 
 
 def _number(text: str | None, what: str) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.articles.article import MAX_ID, Article, DeadLetter, Page
-from pipeline.articles.columns import Articles, Pages, in_columns
+from pipeline.articles.columns import Articles, Identities, Pages, in_columns
 from pipeline.articles.site import Site, page_base
 from pipeline.storage.file import File
 from pipeline.storage.reading import open_ranges
@@ -70,7 +71,9 @@ class Columns:
 
     def as_pages(self) -> Pages:
         """Return the rows as one batch."""
-        return Pages(Articles(self.page_ids, np.zeros_like(self.page_ids), self.titles), self.texts)
+        unknown, positions = np.zeros_like(self.page_ids), np.arange(len(self.page_ids))
+        articles = Articles(self.page_ids, unknown, self.titles, positions)
+        return Pages(articles, self.texts, len(articles), Identities(self.page_ids, unknown, positions))
 
 
 def plan(files: Sequence[File], unit_bytes: int) -> list[tuple[RowGroups, ...]]:
@@ -96,22 +99,34 @@ def plan(files: Sequence[File], unit_bytes: int) -> list[tuple[RowGroups, ...]]:
     return [*units, tuple(run)] if run else units
 
 
-def site(file: File) -> Site:
-    """Whose articles they are, as far as the first row's `url` says (the hub's `wikimedia/wikipedia` has one).
+def site(files: Sequence[File]) -> Site:
+    """Tell whose articles they are, as far as the `url` of each file's first row says (`wikimedia/wikipedia` has it).
 
     Raises:
-        RunError: the file is no Parquet, or is damaged.
+        RunError: a file is no Parquet, is damaged, or is of another wiki than the first.
     """
+    bases = {file: base for file in files if (base := _base(file))}
+    hosts = {urlsplit(base).hostname: file for file, base in reversed(bases.items())}
+    if len(hosts) > 1:
+        (host, file), (other, first) = list(hosts.items())[:2]
+        raise RunError(
+            f"{file.url}: is of {host}, but {first.name} of {other}; a source is one wiki: name its files alone"
+        )
+    base = next(iter(bases.values()), "")
+    return Site(language=language_of(base), base=base)
+
+
+def _base(file: File) -> str:
+    """Return the address of the first article of a file, or an empty text."""
     with open_ranges(file) as stored:
         table = _open(stored, file.url)
         if "url" not in table.schema_arrow.names or not table.metadata.num_rows:
-            return Site()
+            return ""
         try:
             url = next(table.iter_batches(1, columns=["url"])).column(0)[0].as_py()
         except (pa.ArrowException, OSError, ValueError) as error:
             raise RunError(f"{file.url}: damaged: {_line(error)}; download or make it again") from None
-    base = page_base(url) if isinstance(url, str) else ""
-    return Site(language=language_of(base), base=base)
+    return page_base(url) if isinstance(url, str) else ""
 
 
 def read_columns(part: RowGroups, max_page_bytes: int) -> Iterator[Columns | list[Page]]:
@@ -150,7 +165,7 @@ def _ordinary(columns: Sequence[Any], group: str, first: int, max_page_bytes: in
         return None
     try:
         titles, texts = (_utf8(column) for column in (titles, texts))
-        if pa.types.is_integer(ids.type):
+        if pa.types.is_integer(ids.type) or pa.types.is_floating(ids.type):  # a float that is no whole number fails
             digits = pc.cast(ids, pa.int64())
         elif pc.all(pc.match_substring_regex(_utf8(ids), "^[0-9]{1,19}$")).as_py():
             digits = pc.cast(_utf8(ids), pa.int64())
@@ -162,7 +177,7 @@ def _ordinary(columns: Sequence[Any], group: str, first: int, max_page_bytes: in
     if any((pc.max(pc.binary_length(column)).as_py() or 0) > max_page_bytes for column in (titles, texts)):
         return None
     stripped = pc.all(pc.equal(pc.utf8_trim_whitespace(titles), titles)).as_py()
-    if not (stripped and (page_ids > 0).all() and pc.all(pc.greater(pc.binary_length(titles), 0)).as_py()):
+    if not (stripped and (page_ids >= 0).all() and pc.all(pc.greater(pc.binary_length(titles), 0)).as_py()):
         return None
     return Columns(page_ids, titles, texts, group, first)
 
@@ -209,9 +224,9 @@ def _check_size(value: Any, what: str, max_page_bytes: int) -> None:
 
 def _page_id(value: object) -> int:
     """Parse an id, which is a string on the hub, a number elsewhere."""
-    digits = str(value)
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 19 and 0 < int(digits) <= MAX_ID):
-        raise ValueError(f"the id is {digits[:40]!r}, not a positive number of 63 bits")
+    digits = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 19 and int(digits) <= MAX_ID):
+        raise ValueError(f"the id is {digits[:40]!r}, not a whole number of 63 bits, from 0 up")
     return int(digits)
 
 

@@ -106,7 +106,8 @@ def plan(found: SourceFiles, unit_bytes: int) -> tuple[Site, Sequence[tuple[Part
         RunError: a file is damaged, or they are of several wikis.
     """
     if not found.is_wikitext:
-        return parquet.site(found.files[0].file), parquet.plan([one.file for one in found.files], unit_bytes)
+        files = [one.file for one in found.files]
+        return parquet.site(files), parquet.plan(files, unit_bytes)
     units: list[tuple[Part, ...]] = []
     sites: list[Site] = []
     for one in found.files:

@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.articles.article import DeadLetter
-from pipeline.articles.columns import NO_ARTICLES, Articles, Pages, Texts
+from pipeline.articles.article import REDIRECT, DeadLetter
+from pipeline.articles.columns import NO_ARTICLES, NO_IDENTITIES, Articles, Identities, Pages, Texts
 from pipeline.articles.split import NO_SPLIT, Selection
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.plain import blank_texts
 from pipeline.settings import ShardsSettings
 from pipeline.tokens.encoder import Encoder
 from pipeline.tokens.rows import NO_TAIL, Ids, Rows, Tail, cut_rows
-from wikilm.shards import EMPTY_TEXT, NOT_TAKEN, SPLITS, Counts
+from wikilm.shards import EMPTY_TEXT, NOT_TAKEN, REPEATED, SPLITS, Counts
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -38,6 +38,7 @@ class Batch(Generic[T]):
         content: what they are by now: texts (a pyarrow string array), token ids, then rows by split.
         counts: what these pages add to the ledger.
         dead_letters: the pages that could not be read or cleaned.
+        identities: of all that was read, positions counted from the first page of the unit.
     """
 
     articles: Articles
@@ -45,32 +46,49 @@ class Batch(Generic[T]):
     content: T
     counts: Counts = NOTHING
     dead_letters: tuple[DeadLetter, ...] = ()
+    identities: Identities = NO_IDENTITIES
 
     def with_content(self, content: U, **counts: Any) -> "Batch[U]":
         """Return the same articles after a step: other content, and these counts set."""
-        return Batch(self.articles, self.splits, content, self.counts.model_copy(update=counts), self.dead_letters)
+        counted = self.counts.model_copy(update=counts)
+        return Batch(self.articles, self.splits, content, counted, self.dead_letters, self.identities)
 
     def of_split(self, split: str) -> Articles:
         """Return the articles of one split."""
         return self.articles.only(self.splits == SPLITS.index(split))
 
 
-def take(pages: Pages, selection: Selection) -> Batch[Texts]:
-    """Take the articles that are selected, each with its split, and count all other pages by their reasons."""
+def take(
+    pages: Pages, selection: Selection, first: int = 0, repeated: NDArray[np.int64] = NO_IDENTITIES.positions
+) -> Batch[Texts]:
+    """Take the articles that are selected, each with its split, and count all other pages by their reasons.
+
+    Args:
+        pages: as they were read.
+        selection: which articles are taken.
+        first: position of the first of these pages in the unit.
+        repeated: int64, sorted, positions in the unit of articles and redirects of which there is a newer one.
+    """
     dead, dropped = len(pages.dead_letters), dict(pages.dropped)
-    redirects = dropped.pop("redirect", 0)
-    splits = selection.splits_of(pages.articles.page_ids.tolist())
+    older = repeated[np.searchsorted(repeated, first) : np.searchsorted(repeated, first + pages.count)] - first
+    once = ~np.isin(pages.articles.positions, older)
+    articles = int(np.count_nonzero(once))
+    redirects = dropped.pop(REDIRECT, 0) - (len(older) - (len(once) - articles))
+    splits = np.where(once, selection.splits_of(pages.articles.page_ids.tolist()), NO_SPLIT)
     taken = splits != NO_SPLIT
+    identities = replace(pages.identities, positions=pages.identities.positions + first)
     counts = NOTHING.model_copy(
         update={
-            "pages": len(pages.articles) + dead + redirects + sum(dropped.values()),
-            "articles": len(pages.articles) + dead,
+            "pages": pages.count,
+            "articles": articles + dead,
             "redirects": redirects,
-            "left_out": dropped | left_out(NOT_TAKEN, int(np.count_nonzero(~taken))),
+            "left_out": dropped
+            | left_out(REPEATED, len(older))
+            | left_out(NOT_TAKEN, articles - int(np.count_nonzero(taken))),
             "dead_letters": dead,
         }
     )
-    return _only(Batch(pages.articles, splits, pages.texts, counts, pages.dead_letters), taken)
+    return _only(Batch(pages.articles, splits, pages.texts, counts, pages.dead_letters, identities), taken)
 
 
 def clean(batch: Batch[Texts], cleaner: Cleaner) -> Batch[Texts]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.articles.article import Article, DeadLetter
@@ -16,6 +18,7 @@ from pipeline.articles.columns import Texts
 from pipeline.articles.site import Site
 from pipeline.articles.split import Selection, Smallest, merge, selection, smallest
 from pipeline.output.ledger import total
+from pipeline.output.repeats import COLUMNS, pages_name, read_repeats
 from pipeline.output.reports import CHOSEN, DeadLetterRecord, UnitReport, unit_file, write_report
 from pipeline.output.shard_file import ArrowFile, ShardFile
 from pipeline.prose.cleaner import Cleaner
@@ -45,6 +48,7 @@ class Recipe:
     shards: ShardsSettings
     work: Place
     units: int  # of the source, for the names of files
+    leaves_out_repeats: bool = False  # what is repeated is known once all units have been read
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ def find_smallest(unit: WorkUnit, recipe: Recipe) -> Smallest:
 @marks_failure
 def read(unit: WorkUnit, recipe: Recipe, selected: Selection) -> Stream:
     """Read the articles of a unit that are taken, each with its split."""
-    return Stream(unit.number, read_articles(unit, recipe.cleaner.site, selected))
+    repeated = read_repeats(recipe.work, unit.number) if recipe.leaves_out_repeats else None
+    return Stream(unit.number, read_articles(unit, recipe.cleaner.site, selected, repeated))
 
 
 @marks_failure
@@ -119,7 +124,9 @@ def write(rows: Stream, recipe: Recipe) -> int:
             file = files.enter_context(work.create(name))
             shards[split] = ShardFile(name, file, recipe.shards.chunk_tokens, vocab_size)
             tables[split] = ArrowFile(table, files.enter_context(work.create(table)), articles_schema())
+        pages = ArrowFile(pages_name(unit), files.enter_context(work.create(pages_name(unit))), COLUMNS)
         for batch in rows.batches:
+            pages.append([batch.identities.page_ids, batch.identities.timestamps, batch.identities.positions])
             for split, of_split in batch.content.items():
                 shards[split].append_rows(of_split)
                 tables[split].append(batches.table(batch.of_split(split), of_split))
@@ -133,6 +140,7 @@ def write(rows: Stream, recipe: Recipe) -> int:
             counts=counts,
             shards=[shards[split].close_shard(split, unit) for split in SPLITS],
             articles=[tables[split].close() for split in SPLITS],
+            pages=pages.close(),
             dead_letters=[DeadLetterRecord(**vars(letter)) for letter in dead],
         )
     write_report(work, report)
@@ -149,9 +157,14 @@ def article_ids(unit: WorkUnit, site: Site) -> Iterator[int]:
     return (page.page_id for page in unit.pages(site) if isinstance(page, Article))
 
 
-def read_articles(unit: WorkUnit, site: Site, selected: Selection) -> Iterator[Batch[Texts]]:
-    """Yield the articles of a unit that are taken, some at a time."""
-    return (batches.take(pages, selected) for pages in unit.batches(site))
+def read_articles(
+    unit: WorkUnit, site: Site, selected: Selection, repeated: NDArray[np.int64] | None = None
+) -> Iterator[Batch[Texts]]:
+    """Yield the articles of a unit that are taken, some at a time, but for those that are repeated."""
+    first = 0
+    for pages in unit.batches(site):
+        yield batches.take(pages, selected, first, np.empty(0, np.int64) if repeated is None else repeated)
+        first += pages.count
 
 
 def training_texts(source: Source, split: SplitSettings) -> Iterator[str]:

@@ -76,7 +76,8 @@ class Place:
         save(train([prose(number) for number in range(40)], 300), folder / "tokenizer", {})
 
     def arguments(self, output: Path, *more: object) -> list[str]:
-        given = ["--source", self.dump, "--tokenizer", self.folder / "tokenizer"]
+        source = [] if "--source" in map(str, more) else ["--source", self.dump]
+        given = [*source, "--tokenizer", self.folder / "tokenizer"]
         return [str(part) for part in [*given, "--params", self.folder / "params.yaml", "--output", output, *more]]
 
 

@@ -75,7 +75,7 @@ def make_dump(
     stored, index = bz2.compress(head), []
     for first in range(0, len(pages), pages_per_stream):
         some = pages[first : first + pages_per_stream]
-        index += [f"{len(stored)}:{page.id}:{page.title}\n" for page in some]
+        index += [f"{len(stored)}:{page.id}:{escape(page.title)}\n" for page in some]
         stored += bz2.compress("".join(page.xml() for page in some).encode())
     path.write_bytes(stored + bz2.compress(FOOTER))
     index_of(path).write_bytes(bz2.compress("".join(index).encode()))

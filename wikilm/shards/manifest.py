@@ -13,6 +13,7 @@ from wikilm.shards.format import SPLITS
 
 FORMAT = 3
 EMPTY_TEXT, NOT_TAKEN = "empty_text", "not_taken"
+REPEATED = "repeated"  # the reason of a page that a newer revision of the same page is in the source for
 ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN)  # why an article is in no shard; all other reasons are those of pages
 
 
@@ -61,7 +62,7 @@ class SourceEntry(_Record):
     """What was read: enough to know it again."""
 
     name: str = Field(description="of the file or folder, without its path, which differs between machines")
-    kind: Literal["multistream", "xml", "xml.bz2", "xml.gz", "parquet"]
+    kind: Literal["multistream", "xml", "xml.bz2", "xml.gz", "xml.xz", "parquet"]
     bytes: int = Field(ge=0, description="size of all its files, as stored")
     checksum: str = Field(description="of its file or commit; of several files the sha256 of what `sha256sum` prints")
     units: int = Field(ge=0)

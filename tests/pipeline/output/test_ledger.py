@@ -6,13 +6,16 @@ from pipeline.output.ledger import check, replay, total
 from pipeline.output.reports import DeadLetterRecord, UnitReport
 from wikilm.errors import RunError
 from wikilm.shards.format import shard_name
-from wikilm.shards.manifest import Counts, LimitsEntry, ShardEntry, imbalances
+from wikilm.shards.manifest import Counts, FileEntry, LimitsEntry, ShardEntry, imbalances
 
 GOOD = {
     "pages": 12, "articles": 9, "redirects": 1, "left_out": {"namespace:1": 2, "empty_text": 1, "not_taken": 2},
     "dead_letters": 1, "train_articles": 4, "validation_articles": 1, "text_bytes": 500, "tokens": 90,
     "train_chunks": 8, "validation_chunks": 2, "tail_tokens": 10,
 }  # fmt: skip
+
+
+PAGES = FileEntry(path="pages/00000.arrow", bytes=0, sha256="0" * 64)
 
 
 def shard(split: str, unit: int, rows: int) -> ShardEntry:
@@ -24,7 +27,7 @@ def report(unit: int = 0, **changed: object) -> UnitReport:
     letter = DeadLetterRecord(page_id=7, title="Broken", where="dump.bz2, byte 12", error="no revision")
     shards = [shard("train", unit, 8), shard("validation", unit, 2)]
     return UnitReport(
-        unit=unit, counts=Counts(**{**GOOD, **changed}), shards=shards, articles=[], dead_letters=[letter]
+        unit=unit, counts=Counts(**{**GOOD, **changed}), shards=shards, articles=[], pages=PAGES, dead_letters=[letter]
     )
 
 

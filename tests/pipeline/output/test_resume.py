@@ -46,7 +46,16 @@ def done(work: Place, number: int):
         path = f"articles/{split}-{number:05d}-of-00003.arrow"
         work.write(path, b"articles")
         tables.append(FileEntry(**entry(work, path)))
-    report = UnitReport(unit=number, counts=NOTHING, shards=shards, articles=tables, dead_letters=[])
+    pages = f"pages/{number:05d}.arrow"
+    work.write(pages, b"pages")
+    report = UnitReport(
+        unit=number,
+        counts=NOTHING,
+        shards=shards,
+        articles=tables,
+        pages=FileEntry(**entry(work, pages)),
+        dead_letters=[],
+    )
     work.write(f"reports/{number:05d}.json", report.model_dump_json().encode())
 
 

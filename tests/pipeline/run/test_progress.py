@@ -9,6 +9,7 @@ from pipeline.run.progress import Progress, Seen, line
 from pipeline.storage.place import Place
 from pipeline.unit.batch import NOTHING
 from tests.helpers.waiting import wait_until
+from wikilm.shards import FileEntry
 
 
 class Terminal(io.StringIO):
@@ -24,8 +25,9 @@ def work(request, tmp_path) -> Place:
 def done(work: Place, *numbers: int, tokens: int = 100) -> None:
     for number in numbers:
         report = UnitReport(
-            unit=number, counts=NOTHING.model_copy(update={"tokens": tokens}), shards=[], articles=[], dead_letters=[]
-        )
+            unit=number, counts=NOTHING.model_copy(update={"tokens": tokens}), shards=[], articles=[],
+            pages=FileEntry(path="pages/00000.arrow", bytes=0, sha256="0" * 64), dead_letters=[],
+        )  # fmt: skip
         work.write(f"reports/{number:05d}.json", report.model_dump_json().encode())
 
 

@@ -75,7 +75,7 @@ def test_batches_of_any_size_make_the_same_files(folder, tmp_path, monkeypatch, 
     for number, source in enumerate(sources(folder)):
         report, files = made(source, folder, tmp_path / f"{number}-plain", chunking)
         assert list(imbalances(report.counts, 8, report.shards)) == []
-        assert len(files) == 5
+        assert len(files) == 6
         for size in (1, 3, 7):
             with monkeypatch.context() as patch:
                 patch.setattr(pipeline.articles.columns, "BATCH_PAGES", size)

@@ -1,0 +1,71 @@
+"""Say what a user should know about a run that is done: what is missing in it, and why."""
+
+from collections.abc import Iterator
+
+from pipeline.settings import ShardsSettings, SplitSettings
+from wikilm.errors import RunError
+from wikilm.shards import ARTICLE_REASONS, DEAD_LETTERS, EMPTY_TEXT, SPLITS, Counts
+
+
+class NoRows(RunError):
+    """Not a single row came of the source: nothing is published, and there is nothing to resume."""
+
+
+def remarks(counts: Counts, split: SplitSettings, shards: ShardsSettings) -> Iterator[str]:
+    """Yield single lines about a run that went well.
+
+    Raises:
+        NoRows: the run made no row in either split; says why.
+    """
+    rows = {"train": counts.train_chunks, "validation": counts.validation_chunks}
+    articles = {"train": counts.train_articles, "validation": counts.validation_articles}
+    if not any(rows.values()):
+        raise NoRows(f"the source gives no row: {_why_no_rows(counts, shards)}")
+    for name in SPLITS:
+        if not rows[name] and (name == "train" or split.validation_fraction > 0):
+            yield f"there is no row for {name}: {_why_none_of(name, articles[name], split, shards)}"
+    if split.take is not None:
+        for name, asked in zip(SPLITS, split.take, strict=True):
+            if articles[name] < asked:
+                yield (
+                    f"only {articles[name]} of the {asked} {name} articles that --take asks for are there; another "
+                    f"--validation-fraction (now {split.validation_fraction}) moves articles between the splits"
+                )
+    if counts.dead_letters:
+        yield (
+            f"{counts.dead_letters} pages could not be read or cleaned: {DEAD_LETTERS} in the output has each of them, "
+            "with the command that shows it in the folder of the source; elsewhere, --source takes its path or address"
+        )
+
+
+def _why_no_rows(counts: Counts, shards: ShardsSettings) -> str:
+    if not counts.pages:
+        return "it has no page; name another one"
+    if not counts.articles:
+        left_out = ", ".join(f"{count} {reason}" for reason, count in _not_articles(counts).items())
+        return f"none of its {counts.pages} pages is an article ({left_out}); name another one"
+    if counts.dead_letters == counts.articles:
+        return f"all of its {counts.articles} articles are dead letters; python -m pipeline.show says why"
+    if not counts.tokens:
+        empty = counts.left_out.get(EMPTY_TEXT, 0)
+        return f"{empty} of its {counts.articles} articles have no text; a stub dump has none, take pages-articles"
+    return _too_short(counts.train_articles + counts.validation_articles, shards)
+
+
+def _not_articles(counts: Counts) -> dict[str, int]:
+    reasons = {reason: count for reason, count in counts.left_out.items() if reason not in ARTICLE_REASONS}
+    return ({"redirect": counts.redirects} if counts.redirects else {}) | reasons
+
+
+def _why_none_of(name: str, articles: int, split: SplitSettings, shards: ShardsSettings) -> str:
+    if articles:
+        return _too_short(articles, shards)
+    remedy = "raise" if name == "validation" else "lower"
+    return f"no article is in it; {remedy} --validation-fraction (now {split.validation_fraction}), or change --seed"
+
+
+def _too_short(articles: int, shards: ShardsSettings) -> str:
+    remedy = f"lower --chunk-tokens (now {shards.chunk_tokens})"
+    if shards.chunking == "document":
+        return f"each of its {articles} articles is shorter than a row; {remedy}"
+    return f"its {articles} articles together are shorter than a row; {remedy}"
