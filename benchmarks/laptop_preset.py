@@ -142,11 +142,11 @@ def asked(plan: Plan, training: Training) -> tuple[float, float]:
     loaded = LoadedModel("tried", plan.objective, plan.output, model, plan.tokenizer)
     if plan.objective == "masked":
         settings = section(PARAMS, "fill_mask", FillMaskSettings)
-        shards = read_shards(plan.shards, loaded, None, settings.seed)
+        shards = read_shards(plan.shards.path, loaded, None, settings.seed)
         found = accuracy(loaded, shards, settings.masked_fraction, settings.seed)
         return found[0].top5.value, found[1].top5.value
     asks = section(PARAMS, "recitation", RecitationSettings)
-    shards = read_shards(plan.shards, loaded, None, asks.seed)
+    shards = read_shards(plan.shards.path, loaded, None, asks.seed)
     shares = []
     for split in ("train", "validation"):
         rows = shards.split(split)

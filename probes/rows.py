@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from probes.model import LoadedModel
 from wikilm.errors import RunError
 from wikilm.files import sha256_of
-from wikilm.shards.format import SPLITS
-from wikilm.shards.manifest import Manifest
-from wikilm.shards.reading import open_split, problems, read_manifest, token_rows
+from wikilm.shards import SPLITS, Manifest, ShardFolder, open_checked
 
 TRAINING = "training.json"  # in every model folder that training writes: its settings, figures and history
 Rows = NDArray[np.int64]  # [rows, chunk_tokens], token ids
@@ -36,19 +34,18 @@ def read_shards(folder: Path, loaded: LoadedModel, limit: int | None, seed: int)
     Raises:
         RunError: no finished shards, damaged ones, a split without rows, or ids of another vocabulary than the model's.
     """
-    manifest = read_manifest(folder)
-    for path, problem in problems(folder, manifest, hashes=False):
-        raise RunError(f"{folder / path}: {problem}; run python -m pipeline.verify {folder}")
-    _same_vocabulary(folder, manifest, loaded)
-    parts = [_sample(folder, manifest, split, limit, seed) for split in SPLITS]
+    shards = open_checked(folder)
+    _same_vocabulary(shards, loaded)
+    parts = [_sample(shards, split, limit, seed) for split in SPLITS]
     for rows in parts:
         if int(rows.max()) >= loaded.vocab_size:
             raise RunError(f"{folder}: holds token id {int(rows.max())}, but {loaded.name} knows {loaded.vocab_size}")
-    return Shards(manifest, *parts)
+    return Shards(shards.manifest, *parts)
 
 
-def _same_vocabulary(folder: Path, manifest: Manifest, loaded: LoadedModel) -> None:
+def _same_vocabulary(shards: ShardFolder, loaded: LoadedModel) -> None:
     """Refuse a model whose ids mean something else, as far as that can be seen."""
+    folder, manifest = shards.path, shards.manifest
     ours, theirs = manifest.tokenizer, loaded.tokenizer
     trained = loaded.folder / "tokenizer.json"
     if (loaded.folder / TRAINING).is_file() and trained.is_file() and sha256_of(trained) != ours.sha256:
@@ -64,15 +61,14 @@ def _same_vocabulary(folder: Path, manifest: Manifest, loaded: LoadedModel) -> N
         )
 
 
-def _sample(folder: Path, manifest: Manifest, split: str, limit: int | None, seed: int) -> Rows:
+def _sample(shards: ShardFolder, split: str, limit: int | None, seed: int) -> Rows:
     """At most `limit` rows of a split, drawn without replacement."""
-    table = open_split(folder, manifest, split)
-    if table.num_rows == 0:
-        raise RunError(f"{folder}: the {split} split has no rows: make shards from more articles, or change split.*")
-    parts = [token_rows(chunk) for chunk in table.column("input_ids").chunks]
-    if limit is not None and limit < table.num_rows:
-        chosen = np.random.default_rng([seed, SPLITS.index(split)]).choice(table.num_rows, limit, replace=False)
-        drawn, starts = np.sort(chosen), np.cumsum([0, *map(len, parts)])
-        of_part = np.split(drawn, np.searchsorted(drawn, starts[1:-1]))
-        parts = [part[rows - start] for part, rows, start in zip(parts, of_part, starts, strict=False)]
-    return np.concatenate(parts).astype(np.int64)
+    rows = shards.rows(split)
+    if len(rows) == 0:
+        raise RunError(
+            f"{shards.path}: the {split} split has no rows: make shards from more articles, or change split.*"
+        )
+    if limit is None or limit >= len(rows):
+        return rows.take(np.arange(len(rows)))
+    chosen = np.random.default_rng([seed, SPLITS.index(split)]).choice(len(rows), limit, replace=False)
+    return rows.take(np.sort(chosen))

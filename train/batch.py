@@ -5,15 +5,10 @@ every epoch of which holds each row once, shuffled by (seed, epoch). A batch may
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-
-from wikilm.errors import RunError
-from wikilm.shards.manifest import Manifest
-from wikilm.shards.reading import open_split, token_rows
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Array: TypeAlias = npt.NDArray[Any]
@@ -29,41 +24,6 @@ class Batch:
     input_ids: Ints  # [rows, chunk_tokens]
     places: Ints  # [targets] flat positions in input_ids whose hidden state has to predict
     targets: Ints  # [targets] the token ids to predict there
-
-
-class Rows:
-    """All rows of one split, read from memory-mapped shards when asked for."""
-
-    def __init__(self, folder: Path, manifest: Manifest, split: str) -> None:
-        """Map the shards of `split`.
-
-        Raises:
-            RunError: a shard is not what the manifest says.
-        """
-        column = open_split(folder, manifest, split).column("input_ids")
-        self._parts = [token_rows(chunk) for chunk in column.chunks]
-        self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
-        self._folder, self._split, self._manifest = folder, split, manifest
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def take(self, indices: Ints) -> Ints:
-        """The rows with these indices, int64 [len(indices), chunk_tokens].
-
-        Raises:
-            RunError: a row holds an id that the vocabulary does not have.
-        """
-        parts = np.searchsorted(self._starts, indices, side="right") - 1
-        rows = np.empty((len(indices), self._manifest.chunk_tokens), dtype=np.int64)
-        for out, (part, index) in enumerate(zip(parts, indices, strict=True)):
-            rows[out] = self._parts[part][index - self._starts[part]]
-        if rows.size and rows.max() >= self._manifest.tokenizer.vocab_size:
-            raise RunError(
-                f"{self._folder}: a row of {self._split} holds id {rows.max()}, but the vocabulary ends at "
-                f"{self._manifest.tokenizer.vocab_size - 1}; run python -m pipeline.verify {self._folder}"
-            )
-        return rows
 
 
 @dataclass

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.batch import VALIDATION_EPOCH, Batch, Ints, Masking, Rows, causal_batch, share
+from train.batch import VALIDATION_EPOCH, Batch, Ints, Masking, causal_batch, share
 from train.plan import Plan
-from wikilm.shards.manifest import Manifest
+from wikilm.shards import Manifest, SplitRows
 
 Inputs: TypeAlias = tuple[Tensor, Tensor, Tensor]  # input_ids, places, targets, as SummedLoss.forward takes them
 
@@ -19,8 +19,8 @@ class Feed:
 
     def __init__(self, plan: Plan, process: int, processes: int, device: torch.device) -> None:
         self._plan, self._process, self._processes, self._device = plan, process, processes, device
-        self._train = Rows(plan.shards, plan.manifest, "train")
-        self._validation = Rows(plan.shards, plan.manifest, "validation")
+        self._train = plan.shards.rows("train")
+        self._validation = plan.shards.rows("validation")
         self._masking = _masking(plan.masked_fraction, plan.settings.seed, plan.manifest)
 
     def of_step(self, step: int) -> list[Inputs]:
@@ -42,7 +42,7 @@ class Feed:
             indices = mine[start : start + size]
             yield self._inputs(self._validation, np.full_like(indices, VALIDATION_EPOCH), indices)
 
-    def _inputs(self, rows: Rows, epochs: Ints, indices: Ints) -> Inputs:
+    def _inputs(self, rows: SplitRows, epochs: Ints, indices: Ints) -> Inputs:
         ids = rows.take(indices)
         return self._move(causal_batch(ids) if self._masking is None else self._masking.batch(ids, epochs, indices))
 

@@ -8,7 +8,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from train.batch import Rows, mix
+from train.batch import mix
 from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from train.console import Console, Stopped, StopSignal
 from train.curves import Point, log_curves
@@ -45,7 +45,7 @@ class Training:
         self.plan, self.accelerator, self.settings = plan, accelerator, plan.settings
         self.model = build(plan.objective, plan.settings, plan.manifest.tokenizer, plan.manifest.chunk_tokens)
         if isinstance(plan.settings, MaskedSettings) and plan.settings.initialization == "neighbors":
-            rows = Rows(plan.shards, plan.manifest, "train")
+            rows = plan.shards.rows("train")
             look_at_neighbors(self.model, token_counts(rows, plan.manifest.tokenizer.vocab_size))
         self.model.to(accelerator.device).train()
         self.optimizers = Optimizers(self.model, plan.settings)

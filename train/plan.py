@@ -11,8 +11,7 @@ from train.settings import SETTINGS, MaskedSettings, Objective, PretrainSettings
 from wikilm.errors import RunError, UsageError
 from wikilm.files import sha256_of
 from wikilm.params import DEFAULT_PARAMS, section
-from wikilm.shards.manifest import Manifest, manifest_bytes
-from wikilm.shards.reading import problems, read_manifest
+from wikilm.shards import Manifest, ShardFolder, manifest_bytes, open_checked
 
 TRAINING = "training.json"  # what marks the folder of a finished model as ours
 
@@ -29,8 +28,7 @@ class Plan:
     objective: Objective
     settings: PretrainSettings
     params: Path  # the file that the settings are from
-    shards: Path
-    manifest: Manifest
+    shards: ShardFolder
     tokenizer_folder: Path
     tokenizer: "PreTrainedTokenizerBase"
     output: Path
@@ -39,6 +37,11 @@ class Plan:
     order: Order
     planned_steps: int
     last_step: int  # below planned_steps where --max-steps stops early
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the shards."""
+        return self.shards.manifest
 
     @property
     def masked_fraction(self) -> float | None:
@@ -65,7 +68,8 @@ def make_plan(
     """
     settings = section(params, f"pretrain.{objective}", SETTINGS[objective])
     refuse_foreign(output)
-    manifest = checked_manifest(shards)
+    opened = shards_with_rows(shards)
+    manifest = opened.manifest
     loaded = matching_tokenizer(tokenizer, shards, manifest)
     order = Order(manifest.rows("train"), settings.batch_size, settings.seed)
     planned = order.steps(settings.epochs)
@@ -74,8 +78,7 @@ def make_plan(
         objective=objective,
         settings=settings,
         params=params or DEFAULT_PARAMS,
-        shards=shards,
-        manifest=manifest,
+        shards=opened,
         tokenizer_folder=tokenizer,
         tokenizer=loaded,
         output=output,
@@ -87,15 +90,17 @@ def make_plan(
     )
 
 
-def checked_manifest(shards: Path) -> Manifest:
-    """The manifest of shards that are all there and have rows on both sides of the split."""
-    manifest = read_manifest(shards)
-    for path, problem in problems(shards, manifest, hashes=False):
-        raise RunError(f"{shards / path}: {problem}; run python -m pipeline.verify {shards}")
+def shards_with_rows(folder: Path) -> ShardFolder:
+    """The shards in `folder`, which must have rows in both splits.
+
+    Raises:
+        RunError: they are missing, damaged or empty.
+    """
+    shards = open_checked(folder)
     for split, remedy in (("train", "take more articles"), ("validation", "raise split.validation_fraction")):
-        if not manifest.rows(split):
-            raise RunError(f"{shards}: no rows for {split}; {remedy}, or shorten shards.chunk_tokens")
-    return manifest
+        if not shards.manifest.rows(split):
+            raise RunError(f"{folder}: no rows for {split}; {remedy}, or shorten shards.chunk_tokens")
+    return shards
 
 
 def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> "PreTrainedTokenizerBase":

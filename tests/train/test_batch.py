@@ -1,28 +1,14 @@
-"""Shards and a step's number in: every row in its turn, for any number of processes; masks as BERT has them."""
-
-from pathlib import Path
+"""A step's number in: every row in its turn, for any number of processes; masks as BERT has them."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.models import make_tokenizer
-from tests.helpers.shards import make_rows, make_shards
-from train.batch import Masking, Order, Rows, causal_batch, mix, share
-from wikilm.errors import RunError
-from wikilm.shards.reading import read_manifest
+from train.batch import Masking, Order, causal_batch, mix, share
 
 MASKING = Masking(fraction=0.3, seed=3, vocab_size=400, mask_id=399, end_of_text_id=398)
 counts = st.integers(1, 40)
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("shards")
-    make_tokenizer(folder / "tokenizer")
-    make_shards(folder / "shards", folder / "tokenizer", units=3)
-    return folder
 
 
 @given(rows=counts, batch_size=counts, epochs=st.integers(1, 4), seed=st.integers(0, 2**63 - 1))
@@ -59,23 +45,6 @@ def test_processes_share_a_batch_without_loss_or_overlap(size: int, processes: i
     assert np.concatenate([part for cut in shares for part in cut]).tolist() == batch.tolist()
     sizes = [len(part) for cut in shares for part in cut]
     assert max(sizes) - min(sizes) <= 1
-
-
-def test_rows_come_back_from_all_shards_in_any_order(shards: Path) -> None:
-    rows = Rows(shards / "shards", read_manifest(shards / "shards"), "train")
-    expected = make_rows(shards / "tokenizer", 24, seed=1)
-    assert len(rows) == 24
-    for indices in ([0], [23, 0, 7, 7, 8, 16], list(range(24))[::-1]):
-        taken = rows.take(np.array(indices))
-        assert taken.dtype == np.int64
-        assert (taken == expected[indices]).all()
-
-
-def test_an_id_beyond_the_vocabulary_is_refused_before_it_reaches_a_gpu(shards: Path, tmp_path: Path) -> None:
-    wrong = np.full((2, 32), 400)
-    make_shards(tmp_path, shards / "tokenizer", train=wrong)
-    with pytest.raises(RunError, match="id 400, but the vocabulary ends at 399; run python"):
-        Rows(tmp_path, read_manifest(tmp_path), "train").take(np.array([1]))
 
 
 def test_a_causal_batch_asks_for_the_next_token_everywhere() -> None:

@@ -36,7 +36,16 @@ from wikilm.shards.manifest import (
     manifest_bytes,
     parse_manifest,
 )
-from wikilm.shards.reading import open_shard, open_split, problems, read_manifest, token_rows
+from wikilm.shards.reading import (
+    ShardFolder,
+    SplitRows,
+    open_checked,
+    open_shard,
+    open_split,
+    problems,
+    read_manifest,
+    token_rows,
+)
 
 __all__ = [
     "ARTICLES",
@@ -54,16 +63,19 @@ __all__ = [
     "LimitsEntry",
     "Manifest",
     "ShardEntry",
+    "ShardFolder",
     "SiteEntry",
     "SourceEntry",
     "SourceFile",
     "SplitEntry",
+    "SplitRows",
     "TokenizerEntry",
     "articles_name",
     "articles_schema",
     "id_type",
     "imbalances",
     "manifest_bytes",
+    "open_checked",
     "open_shard",
     "open_split",
     "parse_manifest",
