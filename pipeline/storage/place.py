@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import BinaryIO
 
 from pipeline.storage.store_writer import Store, temporary_file
 from wikilm.errors import UsageError
-from wikilm.files import sha256_of, sync
+from wikilm.files import new_file, sha256_of, sync
 
 FILES_AT_ONCE = 8  # that are read side by side where many are: a store answers each of them slowly
 
@@ -64,20 +63,8 @@ class Place:
                 yield file
                 self.store.put(name, file)
             return
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        try:
-            with temporary.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(path)
-        except BaseException as error:
-            temporary.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.filename is None:
-                error.filename = str(path)  # a failed write names no file by itself
-            raise
+        with new_file(self.path / name) as file:
+            yield file
 
     def write(self, name: str, data: bytes | memoryview) -> None:
         """Write a file whole or not at all (see `create`)."""

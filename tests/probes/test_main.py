@@ -15,7 +15,6 @@ from probes.output import json_text, printable, quoted, table
 from tests.helpers import ROOT
 from tests.helpers.models import make_tokenizer
 from wikilm.cli import run
-from wikilm.files import write_atomically
 from wikilm.params import read_params
 
 COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "report")
@@ -256,15 +255,6 @@ def test_the_module_is_a_program(folder):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["generations"]
     assert done.stderr == ""
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "answer.json"
-    write_atomically(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_atomically(path, "new \udcff")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_json_is_safe_on_a_terminal_and_still_the_same_text():
