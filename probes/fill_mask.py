@@ -8,9 +8,10 @@ from probes.cloze import Cloze, fill
 from probes.cloze import describe as describe_cloze
 from probes.hidden_tokens import Accuracy, accuracy
 from probes.model import LoadedModel, load
-from probes.output import printable, table
+from probes.output import table
 from probes.rows import read_shards
 from probes.settings import FillMaskSettings
+from wikilm.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def describe(result: FillMaskResult) -> str:
     """The answers as text for people."""
     parts = []
     for answer in result.models:
-        parts += [f"{printable(answer.name)}, a {answer.kind} language model", ""]
+        parts += [f"{visible(answer.name)}, a {answer.kind} language model", ""]
         parts += [describe_cloze(answer.kind, cloze) for cloze in answer.clozes]
         if answer.accuracies:
             share = f"{100 * result.masked_fraction:g} % of the tokens of each row"

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from probes.interval import Share, bootstrap, wilson
 from probes.model import LoadedModel
-from probes.output import printable, quoted, table
+from probes.output import quoted, table
 from probes.rows import Rows, Shards
 from probes.settings import RecitationSettings
 from wikilm.errors import UsageError
 from wikilm.shards.format import SPLITS
+from wikilm.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def describe(result: RecitationResult) -> str:
     rows = [[p.split, str(p.rows), str(p.tokens), str(p.whole)] for p in result.splits]
     curve = [["split", "prefix", "tokens reproduced", "whole continuations"]]
     curve += [[p.split, str(p.prefix), str(p.tokens), str(p.whole)] for p in result.by_prefix]
-    lines = [f"{printable(result.model)}: {given}", table([header, *rows]), "", "by prefix length:", table(curve)]
+    lines = [f"{visible(result.model)}: {given}", table([header, *rows]), "", "by prefix length:", table(curve)]
     for example in result.examples:
         lines += ["", f"{example.split}: {example.equal_tokens} of {result.continuation} tokens equal"]
         lines += [f"  given  {quoted(example.prefix)}"]

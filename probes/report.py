@@ -13,7 +13,7 @@ from probes.cloze import HOW
 from probes.fill_mask import FillMaskResult
 from probes.generation import GenerationResult
 from probes.model import LoadedModel, load, load_tokenizer
-from probes.output import counted, json_text, printable
+from probes.output import counted, json_text
 from probes.plots import loss_curves, recitation_by_prefix
 from probes.recitation import RecitationResult
 from probes.rows import TRAINING
@@ -22,6 +22,7 @@ from wikilm.errors import RunError
 from wikilm.files import write_atomically
 from wikilm.shards.manifest import Counts, Manifest
 from wikilm.shards.reading import read_manifest
+from wikilm.terminal import visible
 
 Metrics: TypeAlias = dict[str, dict[str, float]]  # group -> name -> value; counts are int
 
@@ -189,7 +190,7 @@ def render(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": printable, "prose": prose, "percent": percent, "counted": counted}
+    environment.filters |= {"visible": visible, "prose": prose, "percent": percent, "counted": counted}
     environment.filters["count"] = lambda number: f"{number:,}"
     try:
         return environment.get_template(TEMPLATE).render(
@@ -216,8 +217,8 @@ def left_out(counts: Counts) -> list[tuple[str, int]]:
 
 
 def prose(text: str) -> str:
-    """Text of several lines, printable but for its line breaks."""
-    return printable(text, keep="\n")
+    """Text of several lines, safe to show, with its line breaks."""
+    return visible(text, keep="\n")
 
 
 def percent(share: float) -> str:

@@ -4,6 +4,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from train.settings import Objective
+from wikilm.terminal import visible
 
 NEW_TOKENS = 24
 TOP_K = 5
@@ -18,12 +19,7 @@ def sample(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, objective
         text = _continue(model, tokenizer, prompt) if objective == "causal" else _fill(model, tokenizer, prompt)
     finally:
         model.train(training)
-    return printable(text)
-
-
-def printable(text: str) -> str:
-    """Text without what could move a terminal's cursor or break a line of the log."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return visible(text)
 
 
 def _continue(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:

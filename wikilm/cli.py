@@ -11,6 +11,7 @@ from wikilm.commands import as_typed
 from wikilm.errors import RunError, UsageError, reason
 from wikilm.missing import explain
 from wikilm.stage import heading
+from wikilm.terminal import visible
 
 _running: list[str] = []  # the name of the command that `run` runs, as the user typed it
 
@@ -133,9 +134,7 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
         rank = os.environ.get("RANK", "0")
         if rank == "0" or not isinstance(error, UsageError):
             process = "" if rank == "0" else f"process {rank}: "
-            line = missing or reason(error)
-            # Names out of a source may hold what controls a terminal.
-            told = "".join(character if character.isprintable() else "�" for character in line)
+            told = visible(missing or reason(error))  # names out of a source may hold anything
             told = as_typed(told) if name.startswith("wikilm") else told
             print(f"{name}: {process}error: {told}", file=sys.stderr)
         return 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_status", 1)

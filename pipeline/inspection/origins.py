@@ -11,11 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.articles.site import page_url
+from wikilm.columns import columns, ljust, rjust
 from wikilm.errors import RunError, UsageError
 from wikilm.shards.format import MANIFEST, articles_name, articles_schema
 from wikilm.shards.manifest import Manifest, ShardEntry
 from wikilm.shards.reading import open_shard
-from wikilm.terminal import columns, ljust, rjust, visible
+from wikilm.terminal import visible
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from tests.helpers.models import make_tokenizer
 from tests.helpers.shards import make_shards
 from wikilm import shards as sf
 from wikilm.cli import run
+from wikilm.columns import columns
 from wikilm.files import sha256_of
-from wikilm.terminal import columns
 
 END = 0  # of text; all other ids say which token of which article they are
 BASE = "https://lv.wikipedia.org/wiki/Main"

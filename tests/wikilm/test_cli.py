@@ -32,7 +32,7 @@ def test_a_message_controls_no_terminal(capsys):
         raise RunError("column \x1b[31mé\u202e中\x9b")
 
     run(main, "wikilm")
-    assert capsys.readouterr().err == "wikilm: error: column �[31mé�中�\n"
+    assert capsys.readouterr().err == "wikilm: error: column ␛[31mé�中�\n"
 
 
 def test_a_full_disk_is_named_as_such(capsys):
