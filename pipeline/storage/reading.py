@@ -16,6 +16,7 @@ from pipeline.storage import store_reader as remote
 from pipeline.storage import web
 from pipeline.storage.file import AGAIN, Fetch, File
 from pipeline.storage.ranges import BLOCK_BYTES, Ahead, Ranges
+from pipeline.storage.store_errors import NotInStoreError
 from pipeline.storage.web_client import user_agent
 from wikilm.errors import RunError, UsageError
 
@@ -39,7 +40,7 @@ def describe(url: str, contact: str | None = None) -> File:
             return web.describe(url, contact or "")
         if "://" in url:
             return remote.describe(url)
-    except (web.NotThereError, remote.NotInStoreError) as error:
+    except (web.NotThereError, NotInStoreError) as error:
         raise FileNotFoundError(str(error)) from None
     try:
         size = os.stat(url).st_size
