@@ -26,6 +26,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from wikilm.errors import RunError, UsageError
+from wikilm.model_folder import TOKENIZER
 
 Kind = Literal["causal", "masked"]
 # What a model is made of, at the top of its repository: never a pickle, and none of the exports to other formats.
@@ -143,8 +144,8 @@ def load_tokenizer(folder: Path) -> Any:
     Raises:
         RunError: there is none.
     """
-    if not (folder / "tokenizer.json").is_file():
-        raise RunError(f"{folder}: holds no tokenizer.json; make it with python -m pipeline.tokenizer")
+    if not (folder / TOKENIZER).is_file():
+        raise RunError(f"{folder}: holds no {TOKENIZER}; make it with python -m pipeline.tokenizer")
     with _quietly(), _one_line(str(folder)):
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 

@@ -16,10 +16,10 @@ from probes.model import LoadedModel, load, load_tokenizer
 from probes.output import counted, json_text
 from probes.plots import loss_curves, recitation_by_prefix
 from probes.recitation import RecitationResult
-from probes.rows import TRAINING
 from probes.settings import ReportSettings
 from wikilm.errors import RunError
 from wikilm.files import write_atomically
+from wikilm.model_folder import TRAINING
 from wikilm.shards.manifest import Counts, Manifest
 from wikilm.shards.reading import read_manifest
 from wikilm.terminal import visible

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from probes.model import LoadedModel
 from wikilm.errors import RunError
 from wikilm.files import sha256_of
+from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.shards import SPLITS, Manifest, ShardFolder, open_checked
 
-TRAINING = "training.json"  # in every model folder that training writes: its settings, figures and history
 Rows = NDArray[np.int64]  # [rows, chunk_tokens], token ids
 
 
@@ -47,7 +47,7 @@ def _same_vocabulary(shards: ShardFolder, loaded: LoadedModel) -> None:
     """Refuse a model whose ids mean something else, as far as that can be seen."""
     folder, manifest = shards.path, shards.manifest
     ours, theirs = manifest.tokenizer, loaded.tokenizer
-    trained = loaded.folder / "tokenizer.json"
+    trained = loaded.folder / TOKENIZER
     if (loaded.folder / TRAINING).is_file() and trained.is_file() and sha256_of(trained) != ours.sha256:
         # Training copies the tokenizer byte for byte, so that another one's hash means other shards.
         raise RunError(

@@ -6,9 +6,9 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from train.plan import TRAINING
 from train.settings import Objective
 from wikilm.markdown import code, plain, table
+from wikilm.model_folder import TRAINING
 from wikilm.origin import date_of, language_fields, language_of, text_license
 from wikilm.shards.manifest import Manifest
 from wikilm.terminal import visible

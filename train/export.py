@@ -10,14 +10,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from train.card import model_card
-from train.plan import TRAINING, refuse_foreign
+from train.plan import refuse_foreign
 from wikilm.errors import RunError
 from wikilm.files import new_folder
+from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.shards.manifest import Manifest
 
 FORMAT = 1
 TOKENIZER_FILES = (
-    "tokenizer.json",
+    TOKENIZER,
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",

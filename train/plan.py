@@ -10,10 +10,9 @@ from train.batch import Order
 from train.settings import SETTINGS, MaskedSettings, Objective, PretrainSettings
 from wikilm.errors import RunError, UsageError
 from wikilm.files import sha256_of
+from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.params import DEFAULT_PARAMS, section
 from wikilm.shards import Manifest, ShardFolder, manifest_bytes, open_checked
-
-TRAINING = "training.json"  # what marks the folder of a finished model as ours
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -105,7 +104,7 @@ def shards_with_rows(folder: Path) -> ShardFolder:
 
 def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> "PreTrainedTokenizerBase":
     """The tokenizer in `folder`, which must be the one that made the shards."""
-    path = folder / "tokenizer.json"
+    path = folder / TOKENIZER
     if not path.is_file():
         raise UsageError(f"{path}: no such file; make a tokenizer with python -m pipeline.tokenizer")
     if (digest := sha256_of(path)) != manifest.tokenizer.sha256:

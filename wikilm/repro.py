@@ -20,13 +20,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from wikilm.cli import Parser, program, run
+from wikilm.cli import Parser, positive, program, run
+from wikilm.cores import cores
 from wikilm.dvc_lock import lock_note
 from wikilm.errors import RunError, UsageError
 from wikilm.params import DEFAULT_PARAMS, checked, find_section, read_params
 from wikilm.presets import describe
 from wikilm.sections import SECTIONS, settings_of
-from wikilm.stage_process import cores, reproduce
+from wikilm.stage_process import reproduce
 
 PROGRAM = "python -m wikilm.repro"
 PAGE = Path("report/index.html")
@@ -37,7 +38,7 @@ def arguments() -> Parser:
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument(
         "--jobs",
-        type=_positive,
+        type=positive,
         metavar="N",
         default=cores(),
         help="stages that may run at a time (default: the cores)",
@@ -179,12 +180,6 @@ def _repository() -> Iterator[Any]:
             raise SystemExit(1) from error  # the stage's command has said why
         causes = [str(error), *([str(error.__cause__)] if error.__cause__ else [])]
         raise RunError(f"dvc: {'; '.join(causes)}") from error
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

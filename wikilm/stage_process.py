@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import IO
 
+from wikilm.cores import cores
 from wikilm.errors import RunError
 
 SECONDS_TO_SAVE = 60  # of the processes of a stage that was asked to end
@@ -131,8 +132,3 @@ def _is_json(line: str) -> bool:
     with contextlib.suppress(ValueError):
         return line.startswith("{") and isinstance(json.loads(line), dict)
     return False
-
-
-def cores() -> int:
-    """How many cores this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
