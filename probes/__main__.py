@@ -65,11 +65,11 @@ def _recite(args: argparse.Namespace) -> None:
     from probes import recitation
     from probes.model import load
     from probes.output import emit
-    from probes.rows import read_shards
+    from probes.rows import sample_rows
     from wikilm.files import write_atomically
 
     loaded = load(args.model)
-    result = recitation.recite(loaded, read_shards(args.shards, loaded, settings.rows, settings.seed), settings)
+    result = recitation.recite(loaded, sample_rows(args.shards, loaded, settings.rows, settings.seed), settings)
     if args.curve is not None:
         write_atomically(args.curve, recitation.curve_csv(result))
     emit(result, recitation.describe(result), as_json=args.json, file=args.output)

@@ -9,7 +9,7 @@ from probes.cloze import describe as describe_cloze
 from probes.hidden_tokens import Accuracy, accuracy
 from probes.model import LoadedModel, load
 from probes.output import table
-from probes.rows import read_shards
+from probes.rows import sample_rows
 from probes.settings import FillMaskSettings
 from wikilm.terminal import visible
 
@@ -48,7 +48,7 @@ def _ask(loaded: LoadedModel, shards: Path | None, settings: FillMaskSettings) -
     clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates) for text in settings.texts)
     if shards is None:
         return ModelClozes(loaded.name, loaded.kind, clozes, ())
-    rows = read_shards(shards, loaded, settings.rows, settings.seed)
+    rows = sample_rows(shards, loaded, settings.rows, settings.seed)
     return ModelClozes(
         loaded.name, loaded.kind, clozes, accuracy(loaded, rows, settings.masked_fraction, settings.seed)
     )

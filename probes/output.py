@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wikilm.columns import columns, ljust, rjust
+from wikilm.columns import display_width, ljust, rjust
 from wikilm.files import write_atomically
 from wikilm.terminal import is_unsafe, visible
 
@@ -27,7 +27,7 @@ def counted(number: int | None, noun: str) -> str:
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     """Rows of equal length as aligned columns; what looks like a number stands to the right."""
-    widths = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = [max(display_width(row[i]) for row in rows) for i in range(len(rows[0]))]
     right = [all(re.fullmatch(r"[-+]?[\d.,]+ ?%?|", row[i]) for row in rows[1:]) for i in range(len(widths))]
     lines = []
     for row in rows:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from probes.interval import Share, bootstrap, wilson
 from probes.model import LoadedModel
 from probes.output import quoted, table
-from probes.rows import Rows, Shards
+from probes.rows import RowSample, TokenIds
 from probes.settings import RecitationSettings
 from wikilm.errors import UsageError
 from wikilm.shards.format import SPLITS
@@ -61,7 +61,7 @@ class RecitationResult:
     examples: tuple[Example, ...]
 
 
-def continue_greedily(loaded: LoadedModel, prefixes: Rows, tokens: int, batch_rows: int) -> Rows:
+def continue_greedily(loaded: LoadedModel, prefixes: TokenIds, tokens: int, batch_rows: int) -> TokenIds:
     """Add `tokens` ids to every row of `prefixes` (int64 [rows, prefix]), each the likeliest next one.
 
     End-of-text is an id like any other here: rows of packed text go on after it.
@@ -85,7 +85,7 @@ def continue_greedily(loaded: LoadedModel, prefixes: Rows, tokens: int, batch_ro
     return torch.cat(parts).numpy()
 
 
-def score(split: str, truth: Rows, added: Rows, prefix: int, seed: int) -> Recited:
+def score(split: str, truth: TokenIds, added: TokenIds, prefix: int, seed: int) -> Recited:
     """Compare what was added with the text, both int64 [rows, continuation]."""
     equal = (truth == added).sum(axis=1, dtype=np.int64)
     trials = np.full(len(truth), truth.shape[1], dtype=np.int64)
@@ -93,7 +93,7 @@ def score(split: str, truth: Rows, added: Rows, prefix: int, seed: int) -> Recit
     return Recited(split, prefix, truth.shape[1], len(truth), bootstrap(equal, trials, seed), whole)
 
 
-def recite(loaded: LoadedModel, shards: Shards, settings: RecitationSettings) -> RecitationResult:
+def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings) -> RecitationResult:
     """Measure recitation on both splits: at the prefix asked for, and by prefix length.
 
     Lengths of the curve that do not fit into a row together with the continuation are left out.
@@ -101,7 +101,7 @@ def recite(loaded: LoadedModel, shards: Shards, settings: RecitationSettings) ->
     Raises:
         UsageError: a model that is not causal, or a prefix and continuation that do not fit into a row or the model.
     """
-    chunk_tokens, wanted = shards.manifest.chunk_tokens, settings.prefix + settings.continuation
+    chunk_tokens, wanted = sample.manifest.chunk_tokens, settings.prefix + settings.continuation
     if loaded.kind != "causal":
         raise UsageError(f"{loaded.name}: a masked model does not recite; give a causal one")
     if wanted > chunk_tokens:
@@ -115,7 +115,7 @@ def recite(loaded: LoadedModel, shards: Shards, settings: RecitationSettings) ->
     curve: list[Recited] = []
     examples: list[Example] = []
     for split in SPLITS:
-        rows = shards.split(split)
+        rows = sample.split(split)
         for prefix in lengths:
             truth = rows[:, prefix : prefix + settings.continuation]
             added = continue_greedily(loaded, rows[:, :prefix], settings.continuation, settings.batch_rows)
@@ -130,7 +130,7 @@ def recite(loaded: LoadedModel, shards: Shards, settings: RecitationSettings) ->
 
 
 def _examples(
-    loaded: LoadedModel, split: str, prefixes: Rows, truth: Rows, added: Rows, settings: RecitationSettings
+    loaded: LoadedModel, split: str, prefixes: TokenIds, truth: TokenIds, added: TokenIds, settings: RecitationSettings
 ) -> list[Example]:
     """A seeded handful of rows, in the order of the shards: not the best ones."""
     count = min(settings.examples, len(truth))

@@ -162,7 +162,7 @@ def metrics(contents: Contents) -> Metrics:
     answers = [answer for answer in contents.fill_mask.models if answer.kind == "masked"]
     top5 = [one.top5.value for answer in answers for one in answer.accuracies if one.split == "train"]
     figures: dict[str, dict[str, float | None]] = {
-        "corpus": {"rows": contents.manifest.rows("train")},
+        "corpus": {"rows": contents.manifest.row_count("train")},
         "causal": {"val_loss": causal.validation_loss, "recited": next(iter(recited), None)},
         "masked": {"val_loss": masked.validation_loss, "top5": next(iter(top5), None)},
     }

@@ -12,23 +12,23 @@ from wikilm.files import sha256_of
 from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.shards import SPLITS, Manifest, ShardFolder, open_checked
 
-Rows = NDArray[np.int64]  # [rows, chunk_tokens], token ids
+TokenIds = NDArray[np.int64]  # [rows, chunk_tokens], token ids
 
 
 @dataclass(frozen=True)
-class Shards:
+class RowSample:
     """The rows of a folder of shards that a probe looks at."""
 
     manifest: Manifest
-    train: Rows
-    validation: Rows
+    train: TokenIds
+    validation: TokenIds
 
-    def split(self, name: str) -> Rows:
+    def split(self, name: str) -> TokenIds:
         """The rows of `train` or `validation`."""
         return self.train if name == "train" else self.validation
 
 
-def read_shards(folder: Path, loaded: LoadedModel, limit: int | None, seed: int) -> Shards:
+def sample_rows(folder: Path, loaded: LoadedModel, limit: int | None, seed: int) -> RowSample:
     """Read the shards and keep at most `limit` rows of each split, a seeded sample in the order of the shards.
 
     Raises:
@@ -40,7 +40,7 @@ def read_shards(folder: Path, loaded: LoadedModel, limit: int | None, seed: int)
     for rows in parts:
         if int(rows.max()) >= loaded.vocab_size:
             raise RunError(f"{folder}: holds token id {int(rows.max())}, but {loaded.name} knows {loaded.vocab_size}")
-    return Shards(shards.manifest, *parts)
+    return RowSample(shards.manifest, *parts)
 
 
 def _same_vocabulary(shards: ShardFolder, loaded: LoadedModel) -> None:
@@ -61,7 +61,7 @@ def _same_vocabulary(shards: ShardFolder, loaded: LoadedModel) -> None:
         )
 
 
-def _sample(shards: ShardFolder, split: str, limit: int | None, seed: int) -> Rows:
+def _sample(shards: ShardFolder, split: str, limit: int | None, seed: int) -> TokenIds:
     """At most `limit` rows of a split, drawn without replacement."""
     rows = shards.rows(split)
     if len(rows) == 0:

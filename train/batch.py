@@ -22,7 +22,7 @@ class Batch:
     """What a model sees and what it is asked."""
 
     input_ids: Ints  # [rows, chunk_tokens]
-    places: Ints  # [targets] flat positions in input_ids whose hidden state has to predict
+    positions: Ints  # [targets] flat positions in input_ids whose hidden state has to predict
     targets: Ints  # [targets] the token ids to predict there
 
 
@@ -35,11 +35,11 @@ class Order:
     seed: int
     _shuffle: tuple[int, Ints] | None = field(default=None, repr=False)
 
-    def steps(self, epochs: int) -> int:
+    def step_count(self, epochs: int) -> int:
         """Steps after which every row has been seen `epochs` times (the last batch runs into the next epoch)."""
         return -(-epochs * self.rows // self.batch_size)
 
-    def of_step(self, step: int) -> tuple[Ints, Ints]:
+    def rows_of_step(self, step: int) -> tuple[Ints, Ints]:
         """(epochs, indices), int64 [batch_size] each, of the rows of a step; steps and epochs count from 1 and 0."""
         stream = np.arange((step - 1) * self.batch_size, step * self.batch_size, dtype=np.int64)
         epochs, places = np.divmod(stream, self.rows)
@@ -63,8 +63,8 @@ def share(values: Array, process: int, processes: int, parts: int) -> list[Array
 
 def causal_batch(rows: Ints) -> Batch:
     """Every token but a row's first is predicted from those before it."""
-    places = np.arange(rows.size, dtype=np.int64).reshape(rows.shape)[:, :-1]
-    return Batch(rows, places.reshape(-1), rows[:, 1:].reshape(-1))
+    positions = np.arange(rows.size, dtype=np.int64).reshape(rows.shape)[:, :-1]
+    return Batch(rows, positions.reshape(-1), rows[:, 1:].reshape(-1))
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def model_card(figures: dict[str, Any], manifest: Manifest, mask_token: str) -> 
     body = _BODY.format(
         **{name: figures[name] for name in ("objective", "parameters", "chunk_tokens")},
         title=plain(_title(objective, manifest)),
-        train_rows=manifest.rows("train"),
+        train_rows=manifest.row_count("train"),
         articles=manifest.counts.train_articles,
         validation_articles=manifest.counts.validation_articles,
         usage=USAGE[objective].replace("{blank}", json.dumps(f"The river flows into the {visible(mask_token)}.")),

@@ -36,10 +36,10 @@ def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point])
     if accelerator.is_main_process and not accelerator.trackers:
         print(f"train: {TRACKER} is not installed, so no curves are written into {folder}", file=sys.stderr)
     for point in history:
-        log_curves(accelerator, point)
+        log_point(accelerator, point)
 
 
-def log_curves(accelerator: "Accelerator", point: Point) -> None:
+def log_point(accelerator: "Accelerator", point: Point) -> None:
     """Append a point to the curves that it has a value for; from the main process alone, as Accelerate does."""
     accelerator.log({name: point[name] for name in CURVES if name in point}, step=point["step"])
 

@@ -70,8 +70,8 @@ def make_plan(
     opened = shards_with_rows(shards)
     manifest = opened.manifest
     loaded = matching_tokenizer(tokenizer, shards, manifest)
-    order = Order(manifest.rows("train"), settings.batch_size, settings.seed)
-    planned = order.steps(settings.epochs)
+    order = Order(manifest.row_count("train"), settings.batch_size, settings.seed)
+    planned = order.step_count(settings.epochs)
     fingerprint = run_fingerprint(objective, settings, manifest)
     return Plan(
         objective=objective,
@@ -97,7 +97,7 @@ def shards_with_rows(folder: Path) -> ShardFolder:
     """
     shards = open_checked(folder)
     for split, remedy in (("train", "take more articles"), ("validation", "raise split.validation_fraction")):
-        if not shards.manifest.rows(split):
+        if not shards.manifest.row_count(split):
             raise RunError(f"{folder}: no rows for {split}; {remedy}, or shorten shards.chunk_tokens")
     return shards
 

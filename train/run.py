@@ -26,7 +26,7 @@ def train(plan: Plan) -> None:
         UsageError: a batch too small for the processes that share it.
         RunError: a diverged loss, a full device; or a signal asked to stop.
     """
-    accelerator = started_accelerator(plan)
+    accelerator = start_accelerator(plan)
     if accelerator.is_main_process:
         clear_unfinished(plan.run)
     training = Training(plan, accelerator)
@@ -70,7 +70,7 @@ def introduction(training: Training) -> str:
     return "\n".join(lines)
 
 
-def started_accelerator(plan: Plan) -> Accelerator:
+def start_accelerator(plan: Plan) -> Accelerator:
     """The processes of this run, joined, each on its device.
 
     Raises:

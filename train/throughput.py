@@ -75,6 +75,6 @@ class Stopwatch:
         finally:
             self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - start
 
-    def of(self, *what: str) -> float:
+    def seconds_on(self, *what: str) -> float:
         """Seconds spent on these so far."""
         return sum(self.seconds.get(name, 0.0) for name in what)

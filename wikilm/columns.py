@@ -10,7 +10,7 @@ from wikilm.terminal import visible
 MOST_CHARACTERS = 16  # of a line for each of its columns: invisible ones are no reason for a line without end
 
 
-def columns(text: str) -> int:
+def display_width(text: str) -> int:
     """How many columns of a terminal visible text takes: emoji sequences and letters with their marks as one sign.
 
     A space has its own column whatever stands before it, so that text filled up with spaces is as wide as it says.
@@ -20,12 +20,12 @@ def columns(text: str) -> int:
 
 def ljust(text: str, width: int) -> str:
     """Text with spaces after it up to a width: as `str.ljust`, by columns."""
-    return text + " " * (width - columns(text))
+    return text + " " * (width - display_width(text))
 
 
 def rjust(text: str, width: int) -> str:
     """Text with spaces before it up to a width: as `str.rjust`, by columns."""
-    return " " * (width - columns(text)) + text
+    return " " * (width - display_width(text)) + text
 
 
 def wrap(text: str, width: int) -> list[str]:
@@ -38,7 +38,7 @@ def _lines(text: str, width: int) -> Iterator[str]:
     """A paragraph as lines that are not too wide; an empty one as an empty line."""
     signs: list[str] = []
     for sign in wcwidth.iter_graphemes(text):
-        signs += [sign] if columns(sign) <= width and len(sign) <= MOST_CHARACTERS * width else sign
+        signs += [sign] if display_width(sign) <= width and len(sign) <= MOST_CHARACTERS * width else sign
     if not signs:
         yield ""
     start = 0
@@ -56,7 +56,7 @@ def _end(signs: Sequence[str], start: int, width: int) -> int:
     line = signs[start]
     for end in range(start + 1, len(signs)):
         line += signs[end]
-        if columns(line) > width or len(line) > MOST_CHARACTERS * width:
+        if display_width(line) > width or len(line) > MOST_CHARACTERS * width:
             return end
     return len(signs)
 

@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         checked(find_section(params, name, DEFAULT_PARAMS), name, settings_of(name), {}, str(DEFAULT_PARAMS))
     if told := describe():
         print(told, file=sys.stderr)
-    with _alone():
+    with _exclusive():
         run_changed(args.jobs)
     if note := lock_note():
         print(note, file=sys.stderr)
@@ -85,7 +85,7 @@ def run_changed(jobs: int) -> None:
     """
     ran = False
     for names in generations():
-        changed = changed_of(names)
+        changed = changed_stages(names)
         for start in range(0, len(changed), jobs):
             ran = True
             reproduce(changed[start : start + jobs])
@@ -94,7 +94,7 @@ def run_changed(jobs: int) -> None:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def _exclusive() -> Iterator[None]:
     """Refuse to run beside another run in this folder: both would write the same outputs.
 
     Raises:
@@ -128,7 +128,7 @@ def generations() -> list[list[str]]:
         return [sorted(names) for names in networkx.topological_generations(graph.reverse())]
 
 
-def changed_of(names: Sequence[str]) -> list[str]:
+def changed_stages(names: Sequence[str]) -> list[str]:
     """The stages that would run: their command, code, data, params or outputs are not those of dvc.lock.
 
     Raises:

@@ -25,7 +25,7 @@ from pipeline.run.summary import Outcome
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.source.plan import Source, open_source, read_unit
 from pipeline.storage.place import Place
-from pipeline.storage.reading import Changed, check_stamps, stamps
+from pipeline.storage.reading import ChangedError, check_stamps, stamps
 from pipeline.tokens.encoder import Encoder
 from pipeline.tokens.encoder_pool import lend
 from pipeline.unit.steps import clean_article
@@ -113,7 +113,7 @@ def _kept_when_it_fails(work: Place, units: int) -> Iterator[None]:
         yield
     except BaseException as error:
         with suppress(OSError, RunError):  # a store that fails must not hide why the run did
-            if isinstance(error, Unbalanced | Changed):
+            if isinstance(error, Unbalanced | ChangedError):
                 forget(work)
             elif done := len(numbered(work, REPORTS)):
                 error.add_note(f"{done} of {units} units are done and kept, and the same command goes on from there")

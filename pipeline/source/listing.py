@@ -97,7 +97,7 @@ def _remote(url: str, contact: str | None) -> list[Listed]:
         return _readable(url, remote.files_below(url))
     if not url.endswith("/"):
         raise UsageError(f"source.path: {url}: {_unknown(url)}; the address of a folder ends with /")
-    names = wikimedia.links(web.text(url, contact or ""))
+    names = wikimedia.links(web.fetch_text(url, contact or ""))
     return _readable(url, ((name, url + name) for name in names))
 
 

@@ -110,7 +110,7 @@ def _folders(wiki: str, date: str, mirror: str, contact: str) -> Iterator[str]:
 
 def _dates(url: str, pattern: str, contact: str) -> list[str]:
     try:
-        return [name for name in links(web.text(url, contact)) if re.fullmatch(pattern, name)]
+        return [name for name in links(web.fetch_text(url, contact)) if re.fullmatch(pattern, name)]
     except web.NotThereError:
         return []
 
@@ -123,7 +123,7 @@ def _classic(folder: str, contact: str) -> tuple[list[Listed], str]:
     """The files of a finished job of the classic dumps, or none and why."""
     url = f"{folder}dumpstatus.json"
     try:
-        status = _Status.model_validate(json.loads(web.text(url, contact)))
+        status = _Status.model_validate(json.loads(web.fetch_text(url, contact)))
     except web.NotThereError:
         return [], "no dumpstatus.json"
     except (ValidationError, ValueError, RecursionError) as error:
@@ -160,7 +160,7 @@ def _content(folder: str, contact: str) -> tuple[list[Listed], str]:
     folder = f"{folder}xml/bzip2/"
     for needed in ("_SUCCESS", "SHA256SUMS"):
         try:
-            sums = web.text(folder + needed, contact)
+            sums = web.fetch_text(folder + needed, contact)
         except web.NotThereError:
             return [], f"no {needed}"
     listed = []

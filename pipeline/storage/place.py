@@ -129,7 +129,7 @@ class Place:
         else:
             path.unlink(missing_ok=True)
 
-    def take(self, other: "Place", name: str) -> None:
+    def move_from(self, other: "Place", name: str) -> None:
         """Give a file or folder of another place its name here: renamed, or copied in a store, where nothing can be.
 
         Nothing of that name may be here yet.
@@ -156,7 +156,7 @@ class Place:
         return [], []
 
 
-def place_of(text: str, flag: str) -> Place:
+def parse_place(text: str, flag: str) -> Place:
     """The place that a user names: a folder, or an address.
 
     Raises:

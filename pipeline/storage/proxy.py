@@ -76,7 +76,7 @@ def proxy_for(url: str) -> Proxy | None:
     return None
 
 
-def through(url: str) -> str:
+def proxy_note(url: str) -> str:
     """What to add to an answer's fault where it may be the proxy's: of http a proxy writes answers of its own."""
     proxy = proxy_for(url) if urlsplit(url).scheme == "http" else None
     return f" (asked through {proxy.name})" if proxy else ""

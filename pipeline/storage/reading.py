@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pipeline.storage import store_reader as remote
 from pipeline.storage import web
 from pipeline.storage.file import AGAIN, Fetch, File
-from pipeline.storage.ranges import BLOCK_BYTES, Ahead, Ranges
+from pipeline.storage.ranges import BLOCK_BYTES, RangeReader, ReadAhead
 from pipeline.storage.store_errors import NotInStoreError
 from pipeline.storage.web_client import user_agent
 from wikilm.errors import RunError, UsageError
@@ -24,7 +24,7 @@ READ_BYTES = 1 << 20
 _WEB = ("http://", "https://")
 
 
-class Changed(RunError):
+class ChangedError(RunError):
     """A local file is not what it was: what was made of it must not be used, nor gone on from."""
 
 
@@ -67,7 +67,7 @@ def open_file(file: File, end: int | None = None, block: int = BLOCK_BYTES) -> B
     if file.is_local:
         return _open_local(file)
     stop = file.bytes if end is None else end
-    return cast(BinaryIO, io.BufferedReader(Ranges(Ahead(_fetch(file), stop), stop), block))
+    return cast(BinaryIO, io.BufferedReader(RangeReader(ReadAhead(_fetch(file), stop), stop), block))
 
 
 def open_ranges(file: File) -> BinaryIO:
@@ -76,7 +76,7 @@ def open_ranges(file: File) -> BinaryIO:
     Raises:
         RunError: as `open_file`.
     """
-    return _open_local(file) if file.is_local else cast(BinaryIO, Ranges(_fetch(file), file.bytes))
+    return _open_local(file) if file.is_local else cast(BinaryIO, RangeReader(_fetch(file), file.bytes))
 
 
 def is_web(url: str) -> bool:
@@ -143,15 +143,15 @@ def check_stamps(before: Mapping[str, tuple[int, int]]) -> None:
     """Compare local files with what they were; a server is asked at every read instead.
 
     Raises:
-        Changed: one has changed since, so that its checksum is not that of what was read.
+        ChangedError: one has changed since, so that its checksum is not that of what was read.
     """
     now = stamps(File(path, 0) for path in before)
     if changed := [path for path in before if now[path] != before[path]]:
-        raise Changed(f"{changed[0]}: has changed since the run began; run again")
+        raise ChangedError(f"{changed[0]}: has changed since the run began; run again")
 
 
 def _fetch(file: File) -> Fetch:
-    return functools.partial(web.fetch, file) if is_web(file.url) else remote.opened(file)
+    return functools.partial(web.fetch, file) if is_web(file.url) else remote.range_fetcher(file)
 
 
 def _open_local(file: File) -> BinaryIO:

@@ -53,7 +53,7 @@ def files_below(url: str) -> list[tuple[str, str]]:
     return [(name, f"{url.rstrip('/')}/{name}") for name in names]
 
 
-def opened(file: File) -> Fetch:
+def range_fetcher(file: File) -> Fetch:
     """A function that gives ranges of a file, once it has been compared with the plan.
 
     Raises:

@@ -9,8 +9,8 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from pipeline.storage.file import File
-from pipeline.storage.proxy import through
-from pipeline.storage.web_client import BACKOFF_SECONDS, TRIES, answer
+from pipeline.storage.proxy import proxy_note
+from pipeline.storage.web_client import BACKOFF_SECONDS, TRIES, get
 from wikilm.errors import RunError
 
 BODY_SECONDS = 600.0  # for one answer; a block of 8 MiB at 14 kB/s
@@ -33,7 +33,7 @@ def describe(url: str, contact: str) -> File:
     """
 
     def ask() -> File:
-        with answer(url, contact, {"Range": "bytes=0-0"}) as response:
+        with get(url, contact, {"Range": "bytes=0-0"}) as response:
             if response.status == 416:
                 raise RunError(f"{url}: is empty")
             total = _range(response, url, 0, 1)
@@ -58,7 +58,7 @@ def fetch(file: File, start: int, end: int) -> bytes:
         at = start + len(body)
         headers = {"Range": f"bytes={at}-{end - 1}", **condition}
         if at < end:
-            with answer(file.url, file.contact, headers) as response:
+            with get(file.url, file.contact, headers) as response:
                 if response.status in (412, 416):
                     raise _changed(file)
                 total = _range(response, file.url, at, end)
@@ -70,7 +70,7 @@ def fetch(file: File, start: int, end: int) -> bytes:
     return _with_tries(file.url, ask)
 
 
-def text(url: str, contact: str) -> str:
+def fetch_text(url: str, contact: str) -> str:
     """A whole small file: a listing, or JSON.
 
     Raises:
@@ -80,7 +80,7 @@ def text(url: str, contact: str) -> str:
 
     def ask() -> bytes:
         body = bytearray()
-        with answer(url, contact, {}) as response:
+        with get(url, contact, {}) as response:
             _check_status(response, url, 200)
             _read(response, body, None, url)
         return bytes(body)
@@ -92,7 +92,7 @@ def text(url: str, contact: str) -> str:
 
 
 def _with_tries(url: str, ask: Callable[[], T]) -> T:
-    """Ask again when an answer breaks off, which `answer` cannot see; it has its own patience until one begins."""
+    """Ask again when an answer breaks off, which `get` cannot see; it has its own patience until one begins."""
     for attempt in range(TRIES):
         try:
             return ask()
@@ -122,10 +122,10 @@ def _check_status(response: urllib3.BaseHTTPResponse, url: str, wanted: int) -> 
     if status in (404, 410):
         raise NotThereError(f"{url}: is not there (HTTP {status}); check the address")
     if status in (401, 403):
-        raise RunError(f"{url}: the server refuses it (HTTP {status}); a login belongs in ~/.netrc{through(url)}")
+        raise RunError(f"{url}: the server refuses it (HTTP {status}); a login belongs in ~/.netrc{proxy_note(url)}")
     if status != wanted:
         raise RunError(
-            f"{url}: the server answers HTTP {status}, tried up to {TRIES + 1} times; try later{through(url)}"
+            f"{url}: the server answers HTTP {status}, tried up to {TRIES + 1} times; try later{proxy_note(url)}"
         )
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise RunError(f"{url}: its server compresses on the way; download it and name the copy")

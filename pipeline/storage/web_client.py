@@ -62,7 +62,7 @@ def user_agent(contact: str) -> str:
 
 
 @contextlib.contextmanager
-def answer(url: str, contact: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+def get(url: str, contact: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
     """Ask for an address, follow its redirects, and hand out the answer; the connection ends with the block.
 
     Raises:

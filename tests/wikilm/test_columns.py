@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wikilm.columns import columns, ljust, rjust, side_by_side, wrap
+from wikilm.columns import display_width, ljust, rjust, side_by_side, wrap
 from wikilm.terminal import visible
 
 FAMILY, FLAG, THUMB, JAMO = "👩\u200d👩\u200d👧", "🇨🇿", "👍🏽", "\u1100\u1161\u11a8"
@@ -31,8 +31,8 @@ SIGNS = [*"ab 東京é\u0301\u200b\u200d\ufe0f\ufe0e\n\t\x1b👩हिन्द�
     ],
 )
 def test_width_is_that_of_what_is_seen(text: str, width: int) -> None:
-    assert columns(text) == width
-    assert columns(ljust(text, 12)) == columns(rjust(text, 12)) == 12
+    assert display_width(text) == width
+    assert display_width(ljust(text, 12)) == display_width(rjust(text, 12)) == 12
 
 
 @given(st.lists(st.one_of(st.sampled_from(SIGNS), st.characters()), max_size=80).map("".join), st.integers(2, 12))
@@ -42,7 +42,7 @@ def test_width_is_that_of_what_is_seen(text: str, width: int) -> None:
 @example("a" + "\u0301" * 300, 2)
 def test_wrapping_fills_every_line_to_the_width_and_loses_nothing(text: str, width: int) -> None:
     lines = wrap(text, width)
-    assert [columns(line) for line in lines] == [width] * len(lines)
+    assert [display_width(line) for line in lines] == [width] * len(lines)
     kept = "".join(lines).replace(" ", "")
     assert kept == visible(text.replace("\n", "").replace("\t", "")).replace(" ", "")
 
@@ -54,4 +54,4 @@ def test_a_sign_of_several_characters_is_not_broken() -> None:
 
 def test_columns_of_different_length_stay_aligned() -> None:
     lines = list(side_by_side([("one", "a\nb"), ("a longer heading", f"東京{FAMILY}")], 27))
-    assert [columns(line[: line.index("│")]) for line in lines] == [13] * len(lines)
+    assert [display_width(line[: line.index("│")]) for line in lines] == [13] * len(lines)

@@ -139,7 +139,7 @@ def open_split(folder: Path, manifest: Manifest, split: str) -> pa.Table:
     Raises:
         RunError: a shard of it cannot be opened (see `open_shard`).
     """
-    tables = [open_shard(folder, manifest, entry) for entry in manifest.of(split)]
+    tables = [open_shard(folder, manifest, entry) for entry in manifest.shards_of(split)]
     columns = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size)
     return pa.concat_tables(tables) if tables else columns.empty_table()
 

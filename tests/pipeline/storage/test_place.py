@@ -5,7 +5,7 @@ import os
 import pytest
 
 import pipeline.storage.store_writer
-from pipeline.storage.place import Place, place_of
+from pipeline.storage.place import Place, parse_place
 from tests.helpers.s3 import s3_server
 from wikilm.errors import UsageError
 
@@ -81,7 +81,7 @@ def test_a_place_takes_files_and_folders_of_another(place):
         work.write(name, name.encode())
     output.write("other", b"")
     for name in ("train", "letters"):
-        output.take(work, name)
+        output.move_from(work, name)
     assert set(output.sizes()) == {"train/x", "train/y/z", "letters", "other"}
     assert output.read("train/y/z") == b"train/y/z"
 
@@ -89,16 +89,17 @@ def test_a_place_takes_files_and_folders_of_another(place):
 @pytest.mark.parametrize("address", ["s3://key:sec/ret@bucket/x", "s3://key:secret@bucket", "s3://b/x?token=secret"])
 def test_credentials_in_an_address_are_refused_and_not_repeated(address):
     with pytest.raises(UsageError, match=r"--output: .*AWS_ACCESS_KEY_ID") as refused:
-        place_of(address, "--output")
+        parse_place(address, "--output")
     assert "sec" not in str(refused.value)
 
 
 def test_addresses_and_paths_are_told_apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert place_of("out", "--output") == Place(f"{tmp_path}/out") == place_of(f"file://{tmp_path}/out", "--output")
-    assert place_of("s3://bucket/a/", "--output") == Place("s3://bucket/a")
+    for address in ("out", f"{tmp_path}/out", f"file://{tmp_path}/out"):
+        assert parse_place(address, "--output") == Place(f"{tmp_path}/out")
+    assert parse_place("s3://bucket/a/", "--output") == Place("s3://bucket/a")
     with pytest.raises(UsageError, match="names no bucket"):
-        place_of("s3://", "--output")
+        parse_place("s3://", "--output")
 
 
 @pytest.mark.parametrize(
@@ -134,4 +135,4 @@ def test_a_file_that_gets_its_final_name_while_sizes_are_taken_is_no_error(tmp_p
 @pytest.mark.parametrize("address", ["http://localhost/x", "https://example.org/shards"])
 def test_a_web_server_is_no_place_to_write_to(address):
     with pytest.raises(UsageError, match="cannot be written to"):
-        place_of(address, "--output")
+        parse_place(address, "--output")

@@ -247,12 +247,12 @@ def test_nobody_there_and_no_such_name_are_one_line(server: Server, monkeypatch:
 
 def test_a_listing_is_read_whole_and_within_bounds(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     (server.folder / "list").write_bytes("Đông".encode())
-    assert web.text(f"{server.url}/list", CONTACT) == "Đông"
+    assert web.fetch_text(f"{server.url}/list", CONTACT) == "Đông"
     with pytest.raises(RunError, match="no text in UTF-8"):
-        web.text(f"{server.url}/a.bin", CONTACT)
+        web.fetch_text(f"{server.url}/a.bin", CONTACT)
     monkeypatch.setattr(web, "MAX_TEXT_BYTES", 1000)
     with pytest.raises(RunError, match="sends more than 1000 bytes"):
-        web.text(f"{server.url}/a.bin", CONTACT)
+        web.fetch_text(f"{server.url}/a.bin", CONTACT)
 
 
 # --- redirects -------------------------------------------------------------------------------------------------------

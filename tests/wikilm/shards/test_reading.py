@@ -29,7 +29,7 @@ def test_the_manifest_reads_back_as_it_was_written(shards):
 def test_a_split_opens_with_all_rows_of_its_shards_in_order(shards):
     folder, manifest = shards
     table = sf.open_split(folder, manifest, "train")
-    assert table.num_rows == manifest.rows("train") == 24
+    assert table.num_rows == manifest.row_count("train") == 24
     assert table.schema == sf.schema(32, manifest.tokenizer.vocab_size)
 
 
