@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from pipeline.run.dry_run import as_text, dry_run
         from pipeline.run.job import Job, make_shards
         from pipeline.run.summary import table
-        from pipeline.storage.place import parse_place
+        from pipeline.storage import parse_place
 
     job, options = Job(source, split, shards, args.tokenizer, parse_place(args.output, "--output")), beam_options(rest)
     if args.dry_run:

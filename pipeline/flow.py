@@ -15,7 +15,7 @@ from pipeline.articles.split import Selection, Smallest, merge, selection, small
 from pipeline.output.publish import CHOSEN, unit_file
 from pipeline.settings import ShardsSettings, SplitSettings
 from pipeline.source.plan import Source, WorkUnit
-from pipeline.storage.place import Place
+from pipeline.storage import Place
 from pipeline.tokens.encoder_pool import borrowed_encoder
 from pipeline.unit import steps
 from pipeline.unit.batch import read_articles

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--row", type=int, metavar="N", required=True, help="number of the row in its split, from 0")
     args = parser.parse_args(argv)
     from pipeline.inspection.origins import lines, locate
-    from pipeline.storage.place import parse_place
+    from pipeline.storage import parse_place
     from wikilm.shards.reading import read_manifest
 
     place = parse_place(args.shards, "--shards")

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--mirror", metavar="URL", help="where wikimedia:WIKI/DATE sources are looked up")
     args = parser.parse_args(argv)
     from pipeline.inspection.faults import faults, manifest_of, source_faults
-    from pipeline.storage.place import parse_place
+    from pipeline.storage import parse_place
     from wikilm.shards.format import MANIFEST, SPLITS
 
     named = args.folder

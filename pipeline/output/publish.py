@@ -9,8 +9,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from pipeline.storage.lock import Lock, exclusive
-from pipeline.storage.place import Place
+from pipeline.storage import Lock, Place, exclusive
 from wikilm.errors import UsageError
 from wikilm.shards.format import ARTICLES, CARD, DATASET_DICT, DEAD_LETTERS, MANIFEST, SPLITS
 

@@ -25,7 +25,7 @@ from pipeline.output.publish import (
     unit_file,
 )
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
-from pipeline.storage.place import FILES_AT_ONCE, Place
+from pipeline.storage import FILES_AT_ONCE, Place
 from wikilm.shards.format import MANIFEST, SPLITS, articles_name, shard_name
 from wikilm.shards.manifest import FORMAT, SourceEntry, TokenizerEntry
 

@@ -24,8 +24,7 @@ from pipeline.run.progress import Progress
 from pipeline.run.summary import Outcome
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.source.plan import Source, open_source, read_unit
-from pipeline.storage.place import Place
-from pipeline.storage.reading import ChangedError, check_stamps, stamps
+from pipeline.storage import ChangedError, Place, check_stamps, stamps
 from pipeline.tokens.encoder import Encoder
 from pipeline.tokens.encoder_pool import lend
 from pipeline.unit.steps import clean_article

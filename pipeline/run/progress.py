@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from pipeline.output.ledger import UnitReport
 from pipeline.output.publish import CHOSEN, REPORTS, numbered, unit_file
-from pipeline.storage.place import Place
+from pipeline.storage import Place
 from wikilm.errors import RunError
 
 POLL_SECONDS = 0.2

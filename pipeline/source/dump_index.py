@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from pipeline.storage.file import AGAIN, File
-from pipeline.storage.reading import open_file
+from pipeline.storage import AGAIN, File, open_file
 from wikilm.errors import RunError
 
 BOTH_AGAIN = "download both again"

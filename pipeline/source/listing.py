@@ -11,10 +11,7 @@ from pipeline.settings import SourceSettings
 from pipeline.source import hub, wikimedia
 from pipeline.source.dump_index import index_name
 from pipeline.source.wikimedia import Listed
-from pipeline.storage import store_reader as remote
-from pipeline.storage import web
-from pipeline.storage.file import File
-from pipeline.storage.reading import check_address, describe, is_web
+from pipeline.storage import File, check_address, fetch_text, file_at, files_below, is_web
 from wikilm.errors import RunError, UsageError
 
 DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xml": "xml"}
@@ -94,10 +91,10 @@ def _remote(url: str, contact: str | None) -> list[Listed]:
     if kind_of(url) is not None:
         return [Listed(os.path.basename(url), url)]
     if not is_web(url):
-        return _readable(url, remote.files_below(url))
+        return _readable(url, files_below(url))
     if not url.endswith("/"):
         raise UsageError(f"source.path: {url}: {_unknown(url)}; the address of a folder ends with /")
-    names = wikimedia.links(web.fetch_text(url, contact or ""))
+    names = wikimedia.links(fetch_text(url, contact or ""))
     return _readable(url, ((name, url + name) for name in names))
 
 
@@ -150,7 +147,7 @@ def _with_index(one: Listed, kind: str, contact: str | None) -> SourceFile:
     if kind == "multistream":
         url = index_name(one.url) or ""
         try:
-            index = describe(url, contact)
+            index = file_at(url, contact)
         except FileNotFoundError:
             raise RunError(
                 f"{url}: no such file: the index of {file.name} must lie beside it; download it, or take"
@@ -161,7 +158,7 @@ def _with_index(one: Listed, kind: str, contact: str | None) -> SourceFile:
 
 def _described(url: str, contact: str | None) -> File:
     try:
-        return describe(url, contact)
+        return file_at(url, contact)
     except FileNotFoundError as error:
         raise UsageError(f"source.path: {error}") from None
 

@@ -12,14 +12,12 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from pipeline.storage import store_reader as remote
-from pipeline.storage import web
-from pipeline.storage.file import AGAIN, Fetch, File
+from pipeline.storage import store_reader
+from pipeline.storage.file import AGAIN, Fetch, File, NotThereError
 from pipeline.storage.ranges import BLOCK_BYTES, RangeReader, ReadAhead
-from pipeline.storage.store_errors import NotInStoreError
-from pipeline.storage.web_client import user_agent
 from wikilm.errors import RunError, UsageError
 
+# `web` is imported by the functions that need it: urllib3 is not there where only shards are read, for training.
 READ_BYTES = 1 << 20
 _WEB = ("http://", "https://")
 
@@ -28,7 +26,7 @@ class ChangedError(RunError):
     """A local file is not what it was: what was made of it must not be used, nor gone on from."""
 
 
-def describe(url: str, contact: str | None = None) -> File:
+def file_at(url: str, contact: str | None = None) -> File:
     """Size and version of a file, as a run is planned with.
 
     Raises:
@@ -37,10 +35,12 @@ def describe(url: str, contact: str | None = None) -> File:
     """
     try:
         if is_web(url):
+            from pipeline.storage import web
+
             return web.describe(url, contact or "")
         if "://" in url:
-            return remote.describe(url)
-    except (web.NotThereError, NotInStoreError) as error:
+            return store_reader.describe(url)
+    except NotThereError as error:
         raise FileNotFoundError(str(error)) from None
     try:
         size = os.stat(url).st_size
@@ -79,6 +79,18 @@ def open_ranges(file: File) -> BinaryIO:
     return _open_local(file) if file.is_local else cast(BinaryIO, RangeReader(_fetch(file), file.bytes))
 
 
+def fetch_text(url: str, contact: str) -> str:
+    """A whole small file of a web server in UTF-8: a listing, or JSON.
+
+    Raises:
+        NotThereError: there is no such file.
+        RunError: it cannot be had, is too large, or is no UTF-8.
+    """
+    from pipeline.storage import web
+
+    return web.fetch_text(url, contact)
+
+
 def is_web(url: str) -> bool:
     """Whether it is an http(s) address."""
     return url.startswith(_WEB)
@@ -110,6 +122,8 @@ def check_address(url: str, key: str, contact: str | None = None) -> None:
             "would be kept in logs and manifests; make the file readable, or use the store's own address (s3://, gs://)"
         )
     if is_web(url):
+        from pipeline.storage.web_client import user_agent
+
         user_agent(contact or "")
         if not host:
             raise UsageError(f"{key}: {url}: names no host")
@@ -151,7 +165,11 @@ def check_stamps(before: Mapping[str, tuple[int, int]]) -> None:
 
 
 def _fetch(file: File) -> Fetch:
-    return functools.partial(web.fetch, file) if is_web(file.url) else remote.range_fetcher(file)
+    if not is_web(file.url):
+        return store_reader.range_fetcher(file)
+    from pipeline.storage import web
+
+    return functools.partial(web.fetch, file)
 
 
 def _open_local(file: File) -> BinaryIO:

@@ -4,6 +4,7 @@ import re
 
 from fsspec.exceptions import FSTimeoutError
 
+from pipeline.storage.file import NotThereError
 from wikilm.errors import RunError
 
 
@@ -11,11 +12,7 @@ class StoreError(RunError):
     """A store fails."""
 
 
-class NotInStoreError(StoreError):
-    """There is no such file or folder."""
-
-
-class NoBucketError(NotInStoreError):
+class NoBucketError(NotThereError):
     """There is not even the bucket."""
 
 
@@ -23,7 +20,7 @@ class RefusedError(StoreError):
     """The store refuses access: no credentials, or none that suffice."""
 
 
-def translated(url: str, error: Exception) -> StoreError:
+def translated(url: str, error: Exception) -> RunError:
     """The error of ours for what a client of fsspec's has raised.
 
     Clients have classes of their own, of packages that may not be installed here: they are known by their names.
@@ -36,7 +33,7 @@ def translated(url: str, error: Exception) -> StoreError:
     if "bucket does not exist" in str(error):
         return NoBucketError(f"{url}: there is no such bucket; make it, or name another")
     if isinstance(error, FileNotFoundError) or "NotFound" in name:
-        return NotInStoreError(f"{url}: no such file or folder")
+        return NotThereError(f"{url}: no such file or folder")
     if isinstance(error, PermissionError) or "credential" in name.lower():
         return RefusedError(
             f"{url}: the store refuses it ({name}); credentials come from its own settings: "

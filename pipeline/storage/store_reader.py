@@ -5,8 +5,8 @@ import re
 import time
 from typing import Any
 
-from pipeline.storage.file import Fetch, File
-from pipeline.storage.store_errors import NotInStoreError, translated
+from pipeline.storage.file import Fetch, File, NotThereError
+from pipeline.storage.store_errors import translated
 from wikilm.errors import RunError, UsageError
 from wikilm.missing import how_to_install
 
@@ -20,7 +20,7 @@ def describe(url: str) -> File:
     """What the store says of a file.
 
     Raises:
-        NotInStoreError: it has no such file.
+        NotThereError: it has no such file.
         RunError: the store cannot be asked.
         UsageError: no such scheme, or the package for it is missing.
     """
@@ -32,7 +32,7 @@ def describe(url: str) -> File:
     except Exception as error:  # each store's client has errors of its own
         raise translated(url, error) from None
     if found["type"] != "file" or not isinstance(found.get("size"), int):
-        raise NotInStoreError(f"{url}: is no file with a size")
+        raise NotThereError(f"{url}: is no file with a size")
     if found["size"] == 0:
         raise RunError(f"{url}: is empty; download or make it again")
     return File(url, found["size"], _version(store, url, found))

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from pipeline.storage.store_errors import NoBucketError, NotInStoreError, RefusedError, translated
+from pipeline.storage.file import NotThereError
+from pipeline.storage.store_errors import NoBucketError, RefusedError, translated
 from pipeline.storage.store_reader import filesystem
 from wikilm.errors import RunError, UsageError
 
@@ -120,7 +121,7 @@ class Store:
             found = translated(self.url, error)
             if isinstance(found, NoBucketError | RefusedError):
                 raise UsageError(str(found)) from None
-            if isinstance(found, NotInStoreError):
+            if isinstance(found, NotThereError):
                 raise FileNotFoundError(str(found)) from None
             raise OSError(str(found)) from error
 

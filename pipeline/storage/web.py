@@ -8,7 +8,7 @@ from typing import TypeVar
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from pipeline.storage.file import File
+from pipeline.storage.file import File, NotThereError
 from pipeline.storage.proxy import proxy_note
 from pipeline.storage.web_client import BACKOFF_SECONDS, TRIES, get
 from wikilm.errors import RunError
@@ -18,10 +18,6 @@ MAX_TEXT_BYTES = 64 << 20
 _PIECE_BYTES = 1 << 16
 _RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 T = TypeVar("T")
-
-
-class NotThereError(RunError):
-    """The server has no such file: it answers 404 or 410."""
 
 
 def describe(url: str, contact: str) -> File:

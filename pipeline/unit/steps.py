@@ -23,7 +23,7 @@ from pipeline.prose.deadline import TooSlow
 from pipeline.prose.plain import is_empty, plain_texts
 from pipeline.settings import ShardsSettings, SplitSettings
 from pipeline.source.plan import Source, WorkUnit, read_unit
-from pipeline.storage.place import Place
+from pipeline.storage import Place
 from pipeline.tokens.encoder import Encoder
 from pipeline.tokens.rows import NO_TAIL, Ids, Rows, chunk
 from pipeline.unit.batch import NO_ARTICLES, NOTHING, Articles, Batch, Texts, read_articles, some

@@ -1,6 +1,8 @@
 import errno
 import hashlib
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -136,3 +138,15 @@ def test_a_file_that_gets_its_final_name_while_sizes_are_taken_is_no_error(tmp_p
 def test_a_web_server_is_no_place_to_write_to(address):
     with pytest.raises(UsageError, match="cannot be written to"):
         parse_place(address, "--output")
+
+
+def test_shards_can_be_read_where_training_alone_is_installed_which_has_no_web_client(tmp_path):
+    Place(str(tmp_path)).write("x", b"hello")
+    script = f"""
+import sys
+sys.modules["urllib3"] = None  # an import of it fails
+from pipeline.storage import parse_place
+print(parse_place({str(tmp_path)!r}, "DIR").read("x"))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("b'hello'\n", "")

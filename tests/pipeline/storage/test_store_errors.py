@@ -3,8 +3,9 @@
 import pytest
 from fsspec.exceptions import FSTimeoutError
 
+from pipeline.storage.file import NotThereError
 from pipeline.storage.place import Place
-from pipeline.storage.store_errors import NoBucketError, NotInStoreError, RefusedError, StoreError, translated
+from pipeline.storage.store_errors import NoBucketError, RefusedError, StoreError, translated
 from pipeline.storage.store_reader import describe
 from wikilm.errors import RunError, UsageError
 
@@ -21,8 +22,8 @@ class RepositoryNotFoundError(Exception):
 
 RAISED = [
     (FileNotFoundError("The specified bucket does not exist"), NoBucketError, "no such bucket; make it"),
-    (FileNotFoundError("bucket/x"), NotInStoreError, "no such file or folder"),
-    (RepositoryNotFoundError("404"), NotInStoreError, "no such file or folder"),
+    (FileNotFoundError("bucket/x"), NotThereError, "no such file or folder"),
+    (RepositoryNotFoundError("404"), NotThereError, "no such file or folder"),
     (PermissionError("Forbidden"), RefusedError, "the store refuses it .*AWS_"),
     (NoCredentialsError("Unable to locate credentials"), RefusedError, "the store refuses it .*HF_TOKEN"),
     (FSTimeoutError(), StoreError, "no answer in time; try later"),
