@@ -1,4 +1,4 @@
-"""A model and a text in, what the model is made of and the shapes at every step of its work out."""
+"""Describe what a model is made of, and the shapes at every step of its work on a text."""
 
 import re
 from collections.abc import Sequence

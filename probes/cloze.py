@@ -1,4 +1,4 @@
-"""A model and texts with blanks in, the likeliest tokens for each blank out: one cloze scorer for both kinds of model.
+"""Fill the blanks of a text with the likeliest tokens: one cloze scorer for masked and causal models.
 
 A masked model reads the text on both sides and gives each blank a distribution over the vocabulary. A causal model
 reads from the left only: the likeliest next tokens after the left side are candidates, and each is scored by the

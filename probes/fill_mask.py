@@ -1,4 +1,4 @@
-"""Names of models, texts and shards in, the answer of the command `fill-mask` out: one result for all models."""
+"""Answer the question `fill-mask` for one model or several."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

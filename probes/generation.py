@@ -1,4 +1,4 @@
-"""A causal model and a prompt in, its continuation token by token and by `generate()` out; the two must agree."""
+"""Continue a prompt greedily, token by token and by `generate()`; the two must agree."""
 
 from dataclasses import dataclass
 
@@ -162,7 +162,7 @@ def describe(result: GenerationResult) -> str:
     for generation in result.generations:
         ids = " ".join(map(str, generation.prompt_ids))
         tokens = " ".join(map(quoted, generation.prompt_tokens))
-        lines = [f"{visible(result.model)} goes on from {quoted(generation.prompt)}", f"  ids     {ids}"]
+        lines = [f"{visible(result.model)} continues {quoted(generation.prompt)}", f"  ids     {ids}"]
         lines += [f"  tokens  {tokens}", ""]
         if generation.steps:
             shown = max(len(step.candidates) for step in generation.steps)

@@ -1,4 +1,4 @@
-"""Rows of training and of validation text in, how often a hidden token is among the model's first five guesses out."""
+"""Measure how often a hidden token is among a model's first five guesses, on training and on validation text."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from probes.interval import Share, bootstrap
 from probes.model import LoadedModel
 from probes.rows import RowSample, TokenIds
 from wikilm.errors import RunError
-from wikilm.shards.format import SPLITS
+from wikilm.shards import SPLITS
 
 _LOGITS_AT_A_TIME = 2**25  # 128 MiB of float32
 

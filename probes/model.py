@@ -1,4 +1,4 @@
-"""A folder or a hub name in, a model with its tokenizer out, from safetensors and JSON alone."""
+"""Load a model and its tokenizer from a folder or from the hub, out of safetensors and JSON alone."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that answers, in evaluation mode, with its tokenizer."""
+    """A model in evaluation mode, with its tokenizer."""
 
     name: str  # as the caller gave it
     kind: Kind

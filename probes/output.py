@@ -1,4 +1,4 @@
-"""A probe's result in, one JSON document, a file, or text that is safe on a terminal out."""
+"""Print or write a probe's result: as one JSON document, or as text that is safe on a terminal."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""A causal model and rows of text in, how much of them it goes on reciting from their first tokens out."""
+"""Measure how much of a text a causal model recites from its first tokens."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,7 +13,7 @@ from probes.output import quoted, table
 from probes.rows import RowSample, TokenIds
 from probes.settings import RecitationSettings
 from wikilm.errors import UsageError
-from wikilm.shards.format import SPLITS
+from wikilm.shards import SPLITS
 from wikilm.terminal import visible
 
 
@@ -64,7 +64,7 @@ class RecitationResult:
 def continue_greedily(loaded: LoadedModel, prefixes: TokenIds, tokens: int, batch_rows: int) -> TokenIds:
     """Add `tokens` ids to every row of `prefixes` (int64 [rows, prefix]), each the likeliest next one.
 
-    End-of-text is an id like any other here: rows of packed text go on after it.
+    End-of-text is an id like any other here: packed rows continue after it.
 
     Returns:
         int64 [rows, tokens].

@@ -1,4 +1,4 @@
-"""Manifest, training records and probe results in, a page for people and metrics for machines out."""
+"""Report on shards, trainings and probes: one page for people, and metrics for machines."""
 
 import math
 from dataclasses import dataclass
@@ -20,8 +20,7 @@ from probes.settings import ReportSettings
 from wikilm.errors import RunError
 from wikilm.files import write_atomically
 from wikilm.model_folder import TRAINING
-from wikilm.shards.manifest import Counts, Manifest
-from wikilm.shards.reading import read_manifest
+from wikilm.shards import Counts, Manifest, read_manifest
 from wikilm.terminal import visible
 
 Metrics: TypeAlias = dict[str, dict[str, float]]  # group -> name -> value; counts are int
@@ -32,7 +31,7 @@ TEMPLATE = "report.html.j2"
 
 @dataclass(frozen=True)
 class Inputs:
-    """Where everything lies that the report tells of."""
+    """Where everything is that the report shows."""
 
     shards: Path
     tokenizer: Path

@@ -1,4 +1,4 @@
-"""A folder of shards in, rows of token ids of one split out, checked against the model that is asked about them."""
+"""Sample rows of token ids from shards, and check that they fit the model that is asked about them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ TokenIds = NDArray[np.int64]  # [rows, chunk_tokens], token ids
 
 @dataclass(frozen=True)
 class RowSample:
-    """The rows of a folder of shards that a probe looks at."""
+    """Rows of both splits that a probe looks at."""
 
     manifest: Manifest
     train: TokenIds
@@ -29,7 +29,7 @@ class RowSample:
 
 
 def sample_rows(folder: Path, loaded: LoadedModel, limit: int | None, seed: int) -> RowSample:
-    """Read the shards and keep at most `limit` rows of each split, a seeded sample in the order of the shards.
+    """Take at most `limit` rows of each split of a folder of shards: a seeded sample, in the order of the shards.
 
     Raises:
         RunError: no finished shards, damaged ones, a split without rows, or ids of another vocabulary than the model's.

@@ -1,4 +1,4 @@
-"""The command `python -m train`: shards and a tokenizer in, a pretrained language model out."""
+"""Run the command `python -m train`, which pretrains a language model on shards."""
 
 import argparse
 import os
@@ -38,7 +38,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--output", required=True, type=Path, metavar="DIR", help="the finished model, as from_pretrained loads it")
     parser.add_params()
     add("--max-steps", type=positive, metavar="N", help="stop early; the schedule stays that of the planned steps")
-    add("--runs", type=Path, metavar="DIR", help="checkpoints to go on from (default: runs/NAME beside --output)")
+    add("--runs", type=Path, metavar="DIR", help="checkpoints to resume from (default: runs/NAME beside --output)")
     add("--metrics", type=Path, metavar="DIR", help="curves by DVCLive (default: metrics/NAME beside --output)")
     return parser.parse_args(argv)
 

@@ -1,7 +1,8 @@
-"""Shards in, batches out; which rows, in which order, with which masks is a pure function of (seed, epoch, step).
+"""Choose the rows of each training step and make batches of them, as a pure function of (seed, epoch, step).
 
-No sampler has a state that could be lost: step s takes the places (s - 1) x batch_size and on of one endless stream,
-every epoch of which holds each row once, shuffled by (seed, epoch). A batch may span two epochs, so all are full.
+No sampler has a state that could be lost: all steps read one endless stream of rows, in which every epoch holds each
+row once, shuffled by (seed, epoch). Step s takes batch_size rows from place (s - 1) x batch_size on. A batch may span
+two epochs, so all batches are full.
 """
 
 from dataclasses import dataclass, field
@@ -13,13 +14,13 @@ import numpy.typing as npt
 Ints: TypeAlias = npt.NDArray[np.int64]
 Array: TypeAlias = npt.NDArray[Any]
 
-MASK_SHARE, RANDOM_SHARE = 0.8, 0.1  # of the places to predict; the rest is left as it is (Devlin et al. 2019)
+MASK_SHARE, RANDOM_SHARE = 0.8, 0.1  # of the positions to predict; the rest is left as it is (Devlin et al. 2019)
 VALIDATION_EPOCH = 2**32 - 1  # of the fixed masks in validation: beyond any epoch of training
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a model sees and what it is asked."""
+    """What a model sees, and what it has to predict."""
 
     input_ids: Ints  # [rows, chunk_tokens]
     positions: Ints  # [targets] flat positions in input_ids whose hidden state has to predict
@@ -28,7 +29,7 @@ class Batch:
 
 @dataclass
 class Order:
-    """Which rows step 1, 2, ... trains on."""
+    """Which rows each step trains on; steps count from 1."""
 
     rows: int
     batch_size: int
@@ -69,7 +70,7 @@ def causal_batch(rows: Ints) -> Batch:
 
 @dataclass(frozen=True)
 class Masking:
-    """How places are chosen and what stands in them: of the chosen, 80 % a mask, 10 % any token, 10 % unchanged."""
+    """How positions are chosen and masked: of those chosen, 80 % become a mask, 10 % any token, 10 % stay."""
 
     fraction: float
     seed: int

@@ -10,7 +10,7 @@ from train.settings import Objective
 from wikilm.markdown import code, plain, table
 from wikilm.model_folder import TRAINING
 from wikilm.origin import date_of, language_fields, language_of, text_license
-from wikilm.shards.manifest import Manifest
+from wikilm.shards import Manifest
 from wikilm.terminal import visible
 
 TASK = {"causal": "text-generation", "masked": "fill-mask"}

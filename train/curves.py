@@ -1,4 +1,4 @@
-"""The points of a run's curves, and the tracker of Accelerate that writes them down as they come."""
+"""Keep the points of a run's curves, and write them through a tracker of Accelerate as they come."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ MEASURED = ("tokens_per_second",)  # depends on the machine and its load, so it 
 
 
 def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point]) -> None:
-    """Begin the tracker's files in a folder anew with the points up to now, so that no curve has a gap or an echo.
+    """Start the tracker's files afresh with the points so far, so that no curve has a gap or a point twice.
 
     DVC may have removed the folder of an interrupted run, and a crash may have left points later than its checkpoint.
 

@@ -1,4 +1,4 @@
-"""A trained model and its figures in, a `transformers` folder out: weights, tokenizer, model card, training.json."""
+"""Export a trained model as a `transformers` folder: weights, tokenizer, model card and training.json."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from train.plan import refuse_foreign
 from wikilm.errors import RunError
 from wikilm.files import new_folder
 from wikilm.model_folder import TOKENIZER, TRAINING
-from wikilm.shards.manifest import Manifest
+from wikilm.shards import Manifest
 
 FORMAT = 1
 TOKENIZER_FILES = (

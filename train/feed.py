@@ -1,4 +1,4 @@
-"""A step's number in, this process's part of its batch out, on its device."""
+"""Give each process its part of a batch, as tensors on its device."""
 
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -31,7 +31,7 @@ class Feed:
         return [self._inputs(self._train, epoch, index) for epoch, index in parts]
 
     def validation_parts(self) -> Iterator[Inputs]:
-        """The same rows with the same masks every time, `batch_size` over all processes at a time."""
+        """This process's batches of the validation rows: the same rows with the same masks every time."""
         total, limit = len(self._validation), self._plan.settings.validation_rows
         chosen = np.arange(total, dtype=np.int64)
         if limit is not None and limit < total:

@@ -1,4 +1,4 @@
-"""Set BERT's first weights so that a token's neighbors are seen from the first step.
+"""Initialize BERT so that its heads see a token's neighbors from the first step.
 
 From BERT's own first weights, normal numbers of 0.02, a small model spends hundreds of steps on what needs no learning.
 It has to shift its output by the tokens' frequencies; and a masked place says nothing itself, so that no context is

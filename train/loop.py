@@ -1,4 +1,4 @@
-"""A plan in, a trained model and its history out: step, log, validate, sample, save, stop; then the last figures."""
+"""Train a model step by step: update, log, validate, sample, save, and stop where the plan or a signal says."""
 
 import math
 from contextlib import nullcontext
@@ -38,10 +38,10 @@ class Progress:
 
 
 class Training:
-    """One run, in one process of several. `run` tells it; the other methods are its verbs."""
+    """One run, in one process of several; `run` reads as its story."""
 
     def __init__(self, plan: Plan, accelerator: Accelerator) -> None:
-        """Make the model and its optimizers, as the newest checkpoint has them where there is one."""
+        """Make the model and its optimizers, and load the newest checkpoint of the run if there is one."""
         self.plan, self.accelerator, self.settings = plan, accelerator, plan.settings
         self.model = build(plan.objective, plan.settings, plan.manifest.tokenizer, plan.manifest.chunk_tokens)
         if isinstance(plan.settings, MaskedSettings) and plan.settings.initialization == "neighbors":
@@ -75,8 +75,8 @@ class Training:
                 self._save(console)
             if number and step < self.plan.last_step:
                 raise Stopped(number, step)
-        # After the last checkpoint, so that a run stopped early by --max-steps and gone on with later has the very
-        # curve of a run that was never stopped.
+        # After the last checkpoint, so that a run which --max-steps stopped early and a later command resumed has the
+        # same curve as one that was never stopped.
         self._record(self._missing_point(console))
 
     @property
@@ -117,7 +117,7 @@ class Training:
             self.progress.step = step
 
     def _point_of_step(self, step: int, console: Console) -> Point:
-        """What this step adds to the curves, often nothing."""
+        """What this step adds to the curves; for most steps nothing."""
         settings, point = self.settings, Point()
         if step % settings.log_every_steps == 0:
             point |= self._training_point()
@@ -153,7 +153,7 @@ class Training:
         log_point(self.accelerator, point)
 
     def _training_point(self) -> Point:
-        """Loss since the last point, learning rate, speed."""
+        """Mean loss since the last point, learning rate, and speed."""
         self._read_losses()
         progress = self.progress
         loss = sum(progress.losses) / len(progress.losses)
@@ -205,7 +205,7 @@ class Training:
         return {"validation_loss": mean, "perplexity": math.exp(min(mean, MOST_NATS))}
 
     def _sample_point(self, console: Console) -> Point:
-        """What the model makes of the prompt, by the main process."""
+        """What the model makes of the prompt; the main process asks it."""
         if not self.accelerator.is_main_process:
             return {}
         with self.clock.on("sample"):
@@ -239,7 +239,7 @@ class Training:
             self.accelerator.wait_for_everyone()
 
     def _resumed(self) -> Progress:
-        """Take up the newest whole checkpoint of this very run, or start at step 0.
+        """Load the newest whole checkpoint of this run, or start at step 0.
 
         Raises:
             UsageError: it is beyond the step to stop at.

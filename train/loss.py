@@ -1,4 +1,4 @@
-"""A batch and a model in, the summed cross entropy of its targets out, without ever holding all logits at once."""
+"""Compute the summed cross entropy of a batch's targets without ever holding all logits at once."""
 
 from typing import Any
 

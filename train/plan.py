@@ -1,4 +1,4 @@
-"""A command's arguments in, a checked plan out: what can be found wrong before a model is made is found here."""
+"""Check what a command asks for, and plan the run, before a model is made."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from wikilm.shards import Manifest, ShardFolder, manifest_bytes, open_checked
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-STATE_FORMAT = 2  # of checkpoints: one more whenever an older one could not be gone on from
+STATE_FORMAT = 2  # of checkpoints: raised whenever an older one cannot be resumed from
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Plan:
     tokenizer_folder: Path
     tokenizer: "PreTrainedTokenizerBase"
     output: Path
-    run: Path  # resume state of this very run
+    run: Path  # checkpoints of this run and no other
     metrics: Path
     order: Order
     planned_steps: int
@@ -44,7 +44,7 @@ class Plan:
 
     @property
     def masked_fraction(self) -> float | None:
-        """Share of places to predict, None for the causal objective."""
+        """Share of positions to predict; None for the causal objective."""
         return self.settings.masked_fraction if isinstance(self.settings, MaskedSettings) else None
 
 
@@ -59,7 +59,7 @@ def make_plan(
     runs: Path | None,
     metrics: Path | None,
 ) -> Plan:
-    """Check all that was asked for.
+    """Check all that was asked for, cheapest first.
 
     Raises:
         UsageError: settings, tokenizer, shards or output that do not fit each other.

@@ -20,7 +20,7 @@ from wikilm.errors import RunError, UsageError
 
 
 def train(plan: Plan) -> None:
-    """Train, export, tell.
+    """Train, export the model, and print the figures as one line of JSON.
 
     Raises:
         UsageError: a batch too small for the processes that share it.
@@ -52,7 +52,7 @@ def train(plan: Plan) -> None:
 
 
 def introduction(training: Training) -> str:
-    """What is about to be trained, in a few lines for people."""
+    """A few lines for people that say what is about to be trained."""
     plan, accelerator, settings = training.plan, training.accelerator, training.settings
     counts = parameter_counts(training.model)
     processes = accelerator.num_processes
@@ -71,7 +71,7 @@ def introduction(training: Training) -> str:
 
 
 def start_accelerator(plan: Plan) -> Accelerator:
-    """The processes of this run, joined, each on its device.
+    """Join the processes of this run, each on its device.
 
     Raises:
         RunError: several were started, but they do not find each other, and each would train a model of its own.

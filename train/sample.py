@@ -1,4 +1,4 @@
-"""A model in training and a prompt in, what it makes of it out: the likeliest text that follows, or fills the mask."""
+"""Show what a model in training makes of a prompt: the likeliest text that follows, or what fills the masks."""
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase

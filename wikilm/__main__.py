@@ -1,4 +1,4 @@
-"""The command `wikilm`: one name for all that the packages' own commands do."""
+"""Run the command `wikilm`, one name for the commands of all packages."""
 
 import difflib
 import importlib

@@ -22,7 +22,7 @@ def program(otherwise: str) -> str:
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Descriptions and examples as they are written, and behind each option the value that holds."""
+    """Show descriptions and examples as they are written, and after each option the value it has."""
 
     values: Callable[[], Mapping[str, str]] = dict  # dest -> "(params.yaml: 4096)", of the parser that is shown
 
@@ -36,7 +36,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 class _ShowHelp(argparse.Action):
-    """--help, which knows of a --params before it."""
+    """The action of --help, which takes a --params before it into account."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **_: object) -> None:
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="show this text and end")
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
             self.add_argument("-h", "--help", action=_ShowHelp)
 
     def defaults_from(self, section: str, **flags: str) -> None:
-        """Say that flags which are not given have the values of a section of params.yaml, for --help to show them.
+        """Declare that flags default to the values of a section of params.yaml, which --help then shows.
 
         Args:
             section: such as "shards" or "pretrain.causal"; a flag belongs to the key of its own name.
@@ -69,7 +69,7 @@ class Parser(argparse.ArgumentParser):
         self._sections.append((section, flags))
 
     def add_params(self) -> None:
-        """The flag that names the params file."""
+        """Add the flag that names the params file."""
         told = "settings for all that no flag says (default: params.yaml here, or else those built in)"
         self.add_argument("--params", type=Path, metavar="FILE", help=told)
 

@@ -49,7 +49,7 @@ def arguments() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run what has changed, and say where the page is.
+    """Run the stages whose inputs have changed, and say where the page is.
 
     Raises:
         UsageError: there is no dvc.yaml here.
@@ -166,7 +166,7 @@ def _params(repo: Any, name: str) -> list[Any]:
 
 @contextlib.contextmanager
 def _repository() -> Iterator[Any]:
-    """The DVC repository here, and DVC's complaints as ours."""
+    """Open the DVC repository here; DVC's errors become ours."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.stage.exceptions import StageCmdFailedError

@@ -1,4 +1,4 @@
-"""An output place in, the right to be the only run that writes there out, or a refusal that names who has it."""
+"""Let one run at a time write to an output place; another is refused, and told who is at work."""
 
 import contextlib
 import errno
@@ -69,7 +69,7 @@ class Lock:
     """A lock that is held. `check` says whether it still is, which matters where no kernel guards it."""
 
     def __init__(self, output: Place, is_ours: Callable[[], bool] = lambda: True) -> None:
-        """Take note of the place, and of how to find out whether its lock is still ours."""
+        """Keep the place, and a function that says whether its lock is still ours."""
         self._output, self._is_ours, self._lost = output, is_ours, threading.Event()
 
     @property

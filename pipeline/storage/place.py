@@ -1,4 +1,4 @@
-"""A folder on this machine or in an object store in; whole files in it out. Nothing half-written ever has a name."""
+"""Write whole files into a folder or an object store: nothing half-written ever has a name."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ FILES_AT_ONCE = 8  # that are read side by side where many are: a store answers 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder where files are made; small enough to travel with every step of the Beam graph.
+    """A folder to write files to; small enough to travel with every step of the Beam graph.
 
     Names are relative, with forward slashes. `url` is an absolute path, or an address that fsspec knows
     (s3://bucket/folder). What a store's methods raise is said in `store_writer.py`; a folder's raise OSError.
@@ -51,7 +51,7 @@ class Place:
 
     @contextlib.contextmanager
     def create(self, name: str) -> Iterator[BinaryIO]:
-        """A file to write, which has its name once the block has ended well: whole or not at all.
+        """Open a file to write, which has its name once the block has ended well: whole or not at all.
 
         Two workers may make the same file at once: the last one wins, with the same bytes.
 
@@ -130,9 +130,9 @@ class Place:
             path.unlink(missing_ok=True)
 
     def move_from(self, other: "Place", name: str) -> None:
-        """Give a file or folder of another place its name here: renamed, or copied in a store, where nothing can be.
+        """Move a file or folder of another place here, under the same name, which must be free.
 
-        Nothing of that name may be here yet.
+        In a store, where nothing can be renamed, it is copied; the other place still has it.
         """
         if self.is_local:
             os.rename(other.path / name, self.path / name)

@@ -1,4 +1,4 @@
-"""An address in, the proxy that the environment names for it out, and what to say where that proxy is at fault.
+"""Find the proxy that the environment names for an address, and say where that proxy is at fault.
 
 HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY mean what they mean to `urllib.request`; small letters come first.
 """

@@ -1,4 +1,4 @@
-"""A file as it was planned in, a stream of its bytes out, which asks for ranges and never holds more than a block."""
+"""Read a file by ranges of its bytes, without ever holding more than a block."""
 
 import io
 import threading
@@ -11,7 +11,7 @@ BLOCK_BYTES = 8 << 20  # of one request: long enough to hide its cost, short eno
 
 
 class ReadAhead:
-    """Fetch the next block while the reader is at work on the one it has: one at a time, and no byte from `end` on."""
+    """Fetch the next block while the reader works on the last one: one at a time, and no byte from `end` on."""
 
     def __init__(self, fetch: Fetch, end: int) -> None:
         """Wrap a source of ranges (see `RangeReader`)."""

@@ -1,4 +1,4 @@
-"""A path or address in, a file to be planned with out; such a file in, a stream of its bytes out, wherever it lies."""
+"""Describe and open files to read, wherever they lie."""
 
 import functools
 import hashlib
@@ -23,11 +23,11 @@ _WEB = ("http://", "https://")
 
 
 class ChangedError(RunError):
-    """A local file is not what it was: what was made of it must not be used, nor gone on from."""
+    """A local file has changed during the run: what was made of it must not be used, nor resumed from."""
 
 
 def file_at(url: str, contact: str | None = None) -> File:
-    """Size and version of a file, as a run is planned with.
+    """Describe the file at a path or an address, for a run to be planned with.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -54,7 +54,7 @@ def file_at(url: str, contact: str | None = None) -> File:
 
 
 def open_file(file: File, end: int | None = None, block: int = BLOCK_BYTES) -> BinaryIO:
-    """Open for reading from any place on, piece after piece.
+    """Open a file to read it from front to back, or from any position on.
 
     Args:
         file: as planned.
@@ -71,7 +71,7 @@ def open_file(file: File, end: int | None = None, block: int = BLOCK_BYTES) -> B
 
 
 def open_ranges(file: File) -> BinaryIO:
-    """Open for reading here and there: a server is asked for just the bytes that each read wants.
+    """Open a file to read here and there: a server is asked for just the bytes of each read.
 
     Raises:
         RunError: as `open_file`.

@@ -1,4 +1,4 @@
-"""An address that fsspec knows (s3://, gs://, hf:// …) in, its files, their versions and ranges of their bytes out."""
+"""Read from the object stores that fsspec knows (s3://, gs://, hf://): files, their versions, ranges of their bytes."""
 
 import logging
 import re

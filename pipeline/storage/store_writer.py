@@ -1,4 +1,4 @@
-"""An address that fsspec knows (s3://bucket/folder, gs://…) in; whole objects below it, or one line of reason, out."""
+"""Write whole objects below an address that fsspec knows (s3://bucket/folder, gs://bucket/folder)."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""An http(s) address in, its size and version, ranges of its bytes or a whole small text out; or why not."""
+"""Read from web servers: a file's size and version, ranges of its bytes, and whole small texts."""
 
 import re
 import time
@@ -41,7 +41,7 @@ def describe(url: str, contact: str) -> File:
 
 
 def fetch(file: File, start: int, end: int) -> bytes:
-    """The bytes from `start` to before `end`; a read that breaks off goes on from where it was.
+    """The bytes from `start` to before `end`; an interrupted read resumes where it stopped.
 
     Raises:
         RunError: the file has changed since it was planned, or the server does not send just these bytes.
@@ -88,7 +88,7 @@ def fetch_text(url: str, contact: str) -> str:
 
 
 def _with_tries(url: str, ask: Callable[[], T]) -> T:
-    """Ask again when an answer breaks off, which `get` cannot see; it has its own patience until one begins."""
+    """Ask again when a response is interrupted, which `get` does not see: it retries until one begins."""
     for attempt in range(TRIES):
         try:
             return ask()
@@ -96,7 +96,7 @@ def _with_tries(url: str, ask: Callable[[], T]) -> T:
             why = error
         time.sleep(BACKOFF_SECONDS * 2**attempt)
     short = " ".join(str(why).split())[:200]
-    raise RunError(f"{url}: the answer broke off {TRIES} times ({short}); try later") from None
+    raise RunError(f"{url}: the response was interrupted {TRIES} times ({short}); try later") from None
 
 
 def _range(response: urllib3.BaseHTTPResponse, url: str, start: int, end: int) -> int:
@@ -141,7 +141,7 @@ def _version(response: urllib3.BaseHTTPResponse, url: str) -> str:
 
 
 def _read(response: urllib3.BaseHTTPResponse, body: bytearray, wanted: int | None, url: str) -> None:
-    """Append an answer to `body`, which keeps what came where it breaks off."""
+    """Append a response to `body`, which keeps what came of an interrupted one."""
     until = time.monotonic() + BODY_SECONDS
     while piece := response.read1(_PIECE_BYTES):
         body += piece

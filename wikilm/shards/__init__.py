@@ -1,4 +1,4 @@
-"""The contract between the pipeline, training and the probes: what a finished set of shards is, and how it is read.
+"""Define what a finished set of shards is, and read it: the contract between the pipeline, training and the probes.
 
 A folder of shards goes in, its manifest and memory-mapped rows come out. Needs pyarrow, numpy and pydantic; reads files
 of this machine only, and writes none.

@@ -1,4 +1,4 @@
-"""What a finished set of shards holds: one frozen record for each file, and the manifest that lists them."""
+"""Read and write the manifest: where a set of shards comes from, what it holds, and the hash of every file."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ class FileEntry(_Record):
 
 
 class ShardEntry(FileEntry):
-    """One shard: the rows of one work unit on one side of the split."""
+    """One shard: the rows of one work unit in one split."""
 
     split: Literal["train", "validation"]
     unit: int = Field(ge=0, description="number of the work unit, in the order of the source")
