@@ -30,7 +30,7 @@ from transformers.utils import logging
 from probes.hidden_tokens import accuracy
 from probes.model import LoadedModel
 from probes.recitation import continue_greedily, score
-from probes.rows import read_shards
+from probes.rows import sample_rows
 from probes.settings import FillMaskSettings, RecitationSettings
 from train.console import Console, StopSignal
 from train.loop import Training
@@ -114,7 +114,7 @@ def one(work: Path, objective: Any, values: dict[str, Any], steps: int | None) -
         training.run(Console(first=0, last=plan.last_step, shown=False), stop)
     spent = time.process_time() - start
     shutil.rmtree(plan.run.parent)
-    stepping = training.clock.of("data", "train")
+    stepping = training.clock.seconds_on("data", "train")
     loss = [point["loss"] for point in training.progress.history if "loss" in point][-1]
     figures = asked(plan, training) if steps is None else (float("nan"), float("nan"))
     return Outcome(plan.last_step, stepping, spent - stepping, loss, *figures)
@@ -142,11 +142,11 @@ def asked(plan: Plan, training: Training) -> tuple[float, float]:
     loaded = LoadedModel("tried", plan.objective, plan.output, model, plan.tokenizer)
     if plan.objective == "masked":
         settings = section(PARAMS, "fill_mask", FillMaskSettings)
-        shards = read_shards(plan.shards, loaded, None, settings.seed)
+        shards = sample_rows(plan.shards.path, loaded, None, settings.seed)
         found = accuracy(loaded, shards, settings.masked_fraction, settings.seed)
         return found[0].top5.value, found[1].top5.value
     asks = section(PARAMS, "recitation", RecitationSettings)
-    shards = read_shards(plan.shards, loaded, None, asks.seed)
+    shards = sample_rows(plan.shards.path, loaded, None, asks.seed)
     shares = []
     for split in ("train", "validation"):
         rows = shards.split(split)

@@ -74,9 +74,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         from pipeline.run.dry_run import as_text, dry_run
         from pipeline.run.job import Job, make_shards
         from pipeline.run.summary import table
-        from pipeline.storage.place import place_of
+        from pipeline.storage import parse_place
 
-    job, options = Job(source, split, shards, args.tokenizer, place_of(args.output, "--output")), beam_options(rest)
+    job, options = Job(source, split, shards, args.tokenizer, parse_place(args.output, "--output")), beam_options(rest)
     if args.dry_run:
         result = dry_run(job)
         print(as_text(result), file=sys.stderr)

@@ -28,10 +28,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--row", type=int, metavar="N", required=True, help="number of the row in its split, from 0")
     args = parser.parse_args(argv)
     from pipeline.inspection.origins import lines, locate
-    from pipeline.storage.place import place_of
+    from pipeline.storage import parse_place
     from wikilm.shards.reading import read_manifest
 
-    place = place_of(args.shards, "--shards")
+    place = parse_place(args.shards, "--shards")
     if not place.is_local:
         raise UsageError(f"--shards: {place}: rows are located in a folder of this machine; copy the shards to one")
     folder = Path(args.shards) if "://" not in args.shards else place.path  # as the user wrote it, in messages

@@ -17,9 +17,10 @@ from pathlib import Path
 from pipeline.flags import add_source, source_settings
 from pipeline.settings import ShardsSettings
 from wikilm.cli import Parser, program, run
+from wikilm.columns import side_by_side
 from wikilm.errors import RunError
 from wikilm.params import section
-from wikilm.terminal import side_by_side, visible
+from wikilm.terminal import visible
 
 PROGRAM = "python -m pipeline.show"
 DEFAULT_TOKENIZER = Path("data/tokenizer")

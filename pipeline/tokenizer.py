@@ -6,9 +6,7 @@ python -m pipeline.tokenizer --source PATH --output DIR [--vocab-size N | --pret
 import json
 import logging
 import os
-import shutil
 import sys
-import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from pipeline.flags import add_source, add_split, source_settings, split_setting
 from pipeline.settings import SourceSettings, SplitSettings, TokenizerSettings
 from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
+from wikilm.files import new_folder
 from wikilm.params import from_flags, section
 
 if TYPE_CHECKING:
@@ -128,30 +127,17 @@ def load(name: str) -> Any:
 
 
 def save(tokenizer: Any, folder: Path, provenance: dict[str, Any]) -> "Encoder":
-    """Write the whole folder under a temporary name, check that it loads as it was, then give it its name.
+    """Write a tokenizer's folder, whole or not at all, once it is sure that it loads as it was.
 
     Raises:
         UsageError: `folder` holds something else.
         RunError: what was written does not give the same ids back.
     """
-    from wikilm.files import sync
-
     check_output(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary, old = (folder.parent / f".{folder.name}.{uuid.uuid4().hex}" for _ in range(2))
-    try:
-        tokenizer.save_pretrained(temporary)
-        (temporary / PROVENANCE).write_text(json.dumps(provenance, indent=1, ensure_ascii=False) + "\n")
-        encoder = _as_it_was(tokenizer, temporary)
-        for path in [*temporary.iterdir(), temporary]:
-            sync(path)
-        if folder.exists():
-            folder.rename(old)
-        temporary.rename(folder)
-        return encoder
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    with new_folder(folder) as unfinished:
+        tokenizer.save_pretrained(unfinished)
+        (unfinished / PROVENANCE).write_text(json.dumps(provenance, indent=1, ensure_ascii=False) + "\n")
+        return _as_it_was(tokenizer, unfinished)
 
 
 def check_output(folder: Path) -> None:

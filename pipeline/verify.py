@@ -33,11 +33,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--mirror", metavar="URL", help="where wikimedia:WIKI/DATE sources are looked up")
     args = parser.parse_args(argv)
     from pipeline.inspection.faults import faults, manifest_of, source_faults
-    from pipeline.storage.place import place_of
+    from pipeline.storage import parse_place
     from wikilm.shards.format import MANIFEST, SPLITS
 
     named = args.folder
-    folder = place_of(named, "DIR")
+    folder = parse_place(named, "DIR")
     manifest = manifest_of(folder)
     sizes = folder.sizes()
     for path in sorted(set(sizes) - {entry.path for entry in manifest.entries} - {MANIFEST}):
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise RunError(f"{folder}: the shards are whole, but were made of another source than {args.source}")
     files = manifest.entries
     result = {"folder": named, "files": len(files), "bytes": sum(entry.bytes for entry in files)}
-    print(json.dumps(result | {f"{split}_rows": manifest.rows(split) for split in SPLITS}, ensure_ascii=False))
+    print(json.dumps(result | {f"{split}_rows": manifest.row_count(split) for split in SPLITS}, ensure_ascii=False))
 
 
 def _settings(args: argparse.Namespace) -> SourceSettings:

@@ -1,4 +1,4 @@
-"""A question about a model on the command line in, its answer for people or as JSON out."""
+"""Run the command `python -m probes`: answer one question about a model, for people or as JSON."""
 
 import argparse
 import os
@@ -65,11 +65,11 @@ def _recite(args: argparse.Namespace) -> None:
     from probes import recitation
     from probes.model import load
     from probes.output import emit
-    from probes.rows import read_shards
+    from probes.rows import sample_rows
     from wikilm.files import write_atomically
 
     loaded = load(args.model)
-    result = recitation.recite(loaded, read_shards(args.shards, loaded, settings.rows, settings.seed), settings)
+    result = recitation.recite(loaded, sample_rows(args.shards, loaded, settings.rows, settings.seed), settings)
     if args.curve is not None:
         write_atomically(args.curve, recitation.curve_csv(result))
     emit(result, recitation.describe(result), as_json=args.json, file=args.output)
@@ -177,12 +177,12 @@ def _add_fill_mask(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _add_generate(commands: "argparse._SubParsersAction[Parser]") -> None:
-    purpose = "how a causal model goes on from a prompt, greedily"
+    purpose = "how a causal model continues a prompt, greedily"
     example = 'generate --model models/causal --prompt "Swimming at the beach is" --max-new-tokens 16 --steps'
     command = _command(commands, "generate", purpose, example, "generation")
     _model(command, "a causal model")
     command.add_argument(
-        "--prompt", "--prompts", type=_text, action="append", dest="prompts", help="text to go on from; repeatable"
+        "--prompt", "--prompts", type=_text, action="append", dest="prompts", help="text to continue; repeatable"
     )
     command.add_argument("--max-new-tokens", type=int, metavar="N", help="tokens to add at most")
     command.add_argument("--top-k", type=int, metavar="N", help="candidates to show at each step")

@@ -1,4 +1,4 @@
-"""A model and a text in, what the model is made of and the shapes at every step of its work out."""
+"""Describe what a model is made of, and the shapes at every step of its work on a text."""
 
 import re
 from collections.abc import Sequence
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from probes.model import LoadedModel
-from probes.output import counted, printable, quoted, table
+from probes.output import counted, quoted, table
 from wikilm.errors import UsageError
+from wikilm.terminal import visible
 
 # Which part of the model a parameter belongs to, by its name; the first rule that fits decides. The names are those
 # of GPT-2, BERT and their kin (RoBERTa, Llama, Qwen, Mistral, OPT, Pythia).
@@ -171,7 +172,7 @@ def _watch_first_block(model: nn.Module) -> tuple[list[tuple[str, tuple[int, ...
 
 def describe(result: Anatomy) -> str:
     """The anatomy as text for people."""
-    head = f"{printable(result.model)}: {result.architecture}, a {result.kind} language model"
+    head = f"{visible(result.model)}: {result.architecture}, a {result.kind} language model"
     made = (
         f"{counted(result.layers, 'block')}, {counted(result.heads, 'head')}, width {result.width}, "
         f"{result.positions} positions, {result.vocabulary:,} entries in the vocabulary"

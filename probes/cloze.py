@@ -1,4 +1,4 @@
-"""A model and texts with blanks in, the likeliest tokens for each blank out: one cloze scorer for both kinds of model.
+"""Fill the blanks of a text with the likeliest tokens: one cloze scorer for masked and causal models.
 
 A masked model reads the text on both sides and gives each blank a distribution over the vocabulary. A causal model
 reads from the left only: the likeliest next tokens after the left side are candidates, and each is scored by the
@@ -13,9 +13,10 @@ from torch import Tensor
 
 from probes.generation import top
 from probes.model import LoadedModel
-from probes.output import printable, quoted, table
+from probes.output import quoted, table
 from probes.settings import MASK
 from wikilm.errors import RunError, UsageError
+from wikilm.terminal import visible
 
 _LOGITS_AT_A_TIME = 2**25  # 128 MiB of float32: how many logits a batch of candidates may take
 
@@ -201,4 +202,4 @@ def describe(kind: str, cloze: Cloze) -> str:
             header.append("log p(text)")
             rows = [[*row, f"{c.text_log_probability:.2f}"] for row, c in zip(rows, blank.choices, strict=True)]
         lines += ["", f"  blank at position {blank.position}:", table([header, *rows], indent="    ")]
-    return "\n".join([*lines, "", f"  {printable(cloze.filled)}", ""])
+    return "\n".join([*lines, "", f"  {visible(cloze.filled)}", ""])

@@ -1,4 +1,4 @@
-"""Names of models, texts and shards in, the answer of the command `fill-mask` out: one result for all models."""
+"""Answer the question `fill-mask` for one model or several."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from probes.cloze import Cloze, fill
 from probes.cloze import describe as describe_cloze
 from probes.hidden_tokens import Accuracy, accuracy
 from probes.model import LoadedModel, load
-from probes.output import printable, table
-from probes.rows import read_shards
+from probes.output import table
+from probes.rows import sample_rows
 from probes.settings import FillMaskSettings
+from wikilm.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def _ask(loaded: LoadedModel, shards: Path | None, settings: FillMaskSettings) -
     clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates) for text in settings.texts)
     if shards is None:
         return ModelClozes(loaded.name, loaded.kind, clozes, ())
-    rows = read_shards(shards, loaded, settings.rows, settings.seed)
+    rows = sample_rows(shards, loaded, settings.rows, settings.seed)
     return ModelClozes(
         loaded.name, loaded.kind, clozes, accuracy(loaded, rows, settings.masked_fraction, settings.seed)
     )
@@ -73,7 +74,7 @@ def describe(result: FillMaskResult) -> str:
     """The answers as text for people."""
     parts = []
     for answer in result.models:
-        parts += [f"{printable(answer.name)}, a {answer.kind} language model", ""]
+        parts += [f"{visible(answer.name)}, a {answer.kind} language model", ""]
         parts += [describe_cloze(answer.kind, cloze) for cloze in answer.clozes]
         if answer.accuracies:
             share = f"{100 * result.masked_fraction:g} % of the tokens of each row"

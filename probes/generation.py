@@ -1,4 +1,4 @@
-"""A causal model and a prompt in, its continuation token by token and by `generate()` out; the two must agree."""
+"""Continue a prompt greedily, token by token and by `generate()`; the two must agree."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,9 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from probes.model import LoadedModel
-from probes.output import printable, quoted, table
+from probes.output import quoted, table
 from wikilm.errors import RunError, UsageError
+from wikilm.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def describe(result: GenerationResult) -> str:
     for generation in result.generations:
         ids = " ".join(map(str, generation.prompt_ids))
         tokens = " ".join(map(quoted, generation.prompt_tokens))
-        lines = [f"{printable(result.model)} goes on from {quoted(generation.prompt)}", f"  ids     {ids}"]
+        lines = [f"{visible(result.model)} continues {quoted(generation.prompt)}", f"  ids     {ids}"]
         lines += [f"  tokens  {tokens}", ""]
         if generation.steps:
             shown = max(len(step.candidates) for step in generation.steps)
@@ -170,7 +171,7 @@ def describe(result: GenerationResult) -> str:
                 cells = [f"{quoted(c.token)} {c.probability:.4f}" for c in step.candidates]
                 rows.append([str(step.step), quoted(step.chosen.token), *cells, *[""] * (shown - len(cells))])
             lines += [table(rows), "", "  generate() agrees with the steps:"]
-        text = printable(generation.prompt + generation.continuation, keep="\n").replace("\n", "\n  ")
+        text = visible(generation.prompt + generation.continuation, keep="\n").replace("\n", "\n  ")
         lines += [f"  {text}", f"  ({len(generation.ids)} new tokens, ended by {generation.ended_by})", ""]
         parts.append("\n".join(lines))
     return "\n".join(parts)

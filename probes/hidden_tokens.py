@@ -1,4 +1,4 @@
-"""Rows of training and of validation text in, how often a hidden token is among the model's first five guesses out."""
+"""Measure how often a hidden token is among a model's first five guesses, on training and on validation text."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from probes.interval import Share, bootstrap
 from probes.model import LoadedModel
-from probes.rows import Rows, Shards
+from probes.rows import RowSample, TokenIds
 from wikilm.errors import RunError
-from wikilm.shards.format import SPLITS
+from wikilm.shards import SPLITS
 
 _LOGITS_AT_A_TIME = 2**25  # 128 MiB of float32
 
@@ -27,7 +27,7 @@ class Accuracy:
     top5: Share
 
 
-def hidden_places(rows: Rows, fraction: float, never: int, seed: int) -> NDArray[np.bool_]:
+def hidden_places(rows: TokenIds, fraction: float, never: int, seed: int) -> NDArray[np.bool_]:
     """Which tokens to hide: bool [rows, tokens], a share `fraction` of each row, at least one, never id `never`.
 
     The first token of a row is never hidden: a causal model has nothing to its left. Each row's choice depends on the
@@ -48,7 +48,7 @@ def hidden_places(rows: Rows, fraction: float, never: int, seed: int) -> NDArray
     return hidden
 
 
-def accuracy(loaded: LoadedModel, shards: Shards, fraction: float, seed: int) -> tuple[Accuracy, ...]:
+def accuracy(loaded: LoadedModel, sample: RowSample, fraction: float, seed: int) -> tuple[Accuracy, ...]:
     """Top-1 and top-5 accuracy at hidden places of both splits.
 
     A masked model sees its mask token at the hidden places of a row, all at once. A causal model is asked for the next
@@ -57,17 +57,17 @@ def accuracy(loaded: LoadedModel, shards: Shards, fraction: float, seed: int) ->
     Raises:
         RunError: rows longer than the model has positions, or a tokenizer without a mask token.
     """
-    chunk_tokens = shards.manifest.chunk_tokens
+    chunk_tokens = sample.manifest.chunk_tokens
     if loaded.positions is not None and chunk_tokens > loaded.positions:
         raise RunError(f"{loaded.name}: has {loaded.positions} positions, but the rows have {chunk_tokens} tokens")
     if loaded.kind == "masked" and loaded.tokenizer.mask_token_id is None:
         raise RunError(f"{loaded.name}: its tokenizer has no mask token, so nothing can be hidden from it")
-    return tuple(_split_accuracy(loaded, shards, split, fraction, seed) for split in SPLITS)
+    return tuple(_split_accuracy(loaded, sample, split, fraction, seed) for split in SPLITS)
 
 
-def _split_accuracy(loaded: LoadedModel, shards: Shards, split: str, fraction: float, seed: int) -> Accuracy:
-    rows = shards.split(split)
-    end = shards.manifest.tokenizer.end_of_text_id
+def _split_accuracy(loaded: LoadedModel, sample: RowSample, split: str, fraction: float, seed: int) -> Accuracy:
+    rows = sample.split(split)
+    end = sample.manifest.tokenizer.end_of_text_id
     rows = rows[(rows[:, 1:] != end).any(axis=1)]  # a row of nothing but ends of text has nothing to hide
     if len(rows) == 0:
         raise RunError(f"the {split} split has no row with text in it")

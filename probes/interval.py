@@ -1,4 +1,4 @@
-"""Hits and trials in, a share with its 95 % confidence interval out."""
+"""Compute the share of trials that are hits, with its 95 % confidence interval."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A folder or a hub name in, a model with its tokenizer out, from safetensors and JSON alone."""
+"""Load a model and its tokenizer from a folder or from the hub, out of safetensors and JSON alone."""
 
 import json
 from collections.abc import Iterator
@@ -26,6 +26,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from wikilm.errors import RunError, UsageError
+from wikilm.model_folder import TOKENIZER
 
 Kind = Literal["causal", "masked"]
 # What a model is made of, at the top of its repository: never a pickle, and none of the exports to other formats.
@@ -36,7 +37,7 @@ _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that answers, in evaluation mode, with its tokenizer."""
+    """A model in evaluation mode, with its tokenizer."""
 
     name: str  # as the caller gave it
     kind: Kind
@@ -143,8 +144,8 @@ def load_tokenizer(folder: Path) -> Any:
     Raises:
         RunError: there is none.
     """
-    if not (folder / "tokenizer.json").is_file():
-        raise RunError(f"{folder}: holds no tokenizer.json; make it with python -m pipeline.tokenizer")
+    if not (folder / TOKENIZER).is_file():
+        raise RunError(f"{folder}: holds no {TOKENIZER}; make it with python -m pipeline.tokenizer")
     with _quietly(), _one_line(str(folder)):
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 

@@ -1,36 +1,21 @@
-"""A probe's result in, one JSON document, a file, or text that is safe on a terminal out."""
+"""Print or write a probe's result: as one JSON document, or as text that is safe on a terminal."""
 
 import dataclasses
 import json
 import re
 import sys
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wikilm.columns import display_width, ljust, rjust
 from wikilm.files import write_atomically
-from wikilm.terminal import columns, ljust, rjust
-
-# Control, format (bidirectional overrides among them), private, unassigned and surrogate characters, and the two
-# separators that start a line: what a model or a file says must not move the cursor or reorder a terminal's line.
-_UNSAFE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
-
-
-def printable(text: str, keep: str = "") -> str:
-    r"""`text` with every character that a terminal may act upon written as `\n`, `\t`, `\r` or `\uXXXX`, but `keep`."""
-    return "".join(c if c in keep or unicodedata.category(c) not in _UNSAFE else _escape(c) for c in text)
+from wikilm.terminal import is_unsafe, visible
 
 
 def quoted(text: str) -> str:
-    """`text` in double quotes, printable, so that its spaces can be seen."""
-    return '"' + printable(text).replace('"', '\\"') + '"'
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    short = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character)
-    return short or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+    """`text` in double quotes, so that its spaces can be seen, and safe for a terminal."""
+    return '"' + visible(text).replace('"', '\\"') + '"'
 
 
 def counted(number: int | None, noun: str) -> str:
@@ -42,7 +27,7 @@ def counted(number: int | None, noun: str) -> str:
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     """Rows of equal length as aligned columns; what looks like a number stands to the right."""
-    widths = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]
+    widths = [max(display_width(row[i]) for row in rows) for i in range(len(rows[0]))]
     right = [all(re.fullmatch(r"[-+]?[\d.,]+ ?%?|", row[i]) for row in rows[1:]) for i in range(len(widths))]
     lines = []
     for row in rows:
@@ -61,7 +46,7 @@ def json_text(result: Any) -> str:
 
     def escape(match: re.Match[str]) -> str:
         char = match.group()
-        return json.dumps(char)[1:-1] if char != "\n" and unicodedata.category(char) in _UNSAFE else char
+        return json.dumps(char)[1:-1] if char != "\n" and is_unsafe(char) else char
 
     return re.sub(r"[^ -~]", escape, text) + "\n"
 

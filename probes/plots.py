@@ -1,4 +1,4 @@
-"""Points in, SVG for the page out: the same bytes for the same points, in colours that follow the page's theme."""
+"""Draw the page's plots as SVG: the same bytes for the same points, in colors that follow the page's theme."""
 
 import re
 from collections.abc import Sequence

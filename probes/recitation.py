@@ -1,4 +1,4 @@
-"""A causal model and rows of text in, how much of them it goes on reciting from their first tokens out."""
+"""Measure how much of a text a causal model recites from its first tokens."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from probes.interval import Share, bootstrap, wilson
 from probes.model import LoadedModel
-from probes.output import printable, quoted, table
-from probes.rows import Rows, Shards
+from probes.output import quoted, table
+from probes.rows import RowSample, TokenIds
 from probes.settings import RecitationSettings
 from wikilm.errors import UsageError
-from wikilm.shards.format import SPLITS
+from wikilm.shards import SPLITS
+from wikilm.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ class RecitationResult:
     examples: tuple[Example, ...]
 
 
-def continue_greedily(loaded: LoadedModel, prefixes: Rows, tokens: int, batch_rows: int) -> Rows:
+def continue_greedily(loaded: LoadedModel, prefixes: TokenIds, tokens: int, batch_rows: int) -> TokenIds:
     """Add `tokens` ids to every row of `prefixes` (int64 [rows, prefix]), each the likeliest next one.
 
-    End-of-text is an id like any other here: rows of packed text go on after it.
+    End-of-text is an id like any other here: packed rows continue after it.
 
     Returns:
         int64 [rows, tokens].
@@ -84,7 +85,7 @@ def continue_greedily(loaded: LoadedModel, prefixes: Rows, tokens: int, batch_ro
     return torch.cat(parts).numpy()
 
 
-def score(split: str, truth: Rows, added: Rows, prefix: int, seed: int) -> Recited:
+def score(split: str, truth: TokenIds, added: TokenIds, prefix: int, seed: int) -> Recited:
     """Compare what was added with the text, both int64 [rows, continuation]."""
     equal = (truth == added).sum(axis=1, dtype=np.int64)
     trials = np.full(len(truth), truth.shape[1], dtype=np.int64)
@@ -92,7 +93,7 @@ def score(split: str, truth: Rows, added: Rows, prefix: int, seed: int) -> Recit
     return Recited(split, prefix, truth.shape[1], len(truth), bootstrap(equal, trials, seed), whole)
 
 
-def recite(loaded: LoadedModel, shards: Shards, settings: RecitationSettings) -> RecitationResult:
+def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings) -> RecitationResult:
     """Measure recitation on both splits: at the prefix asked for, and by prefix length.
 
     Lengths of the curve that do not fit into a row together with the continuation are left out.
@@ -100,7 +101,7 @@ def recite(loaded: LoadedModel, shards: Shards, settings: RecitationSettings) ->
     Raises:
         UsageError: a model that is not causal, or a prefix and continuation that do not fit into a row or the model.
     """
-    chunk_tokens, wanted = shards.manifest.chunk_tokens, settings.prefix + settings.continuation
+    chunk_tokens, wanted = sample.manifest.chunk_tokens, settings.prefix + settings.continuation
     if loaded.kind != "causal":
         raise UsageError(f"{loaded.name}: a masked model does not recite; give a causal one")
     if wanted > chunk_tokens:
@@ -114,7 +115,7 @@ def recite(loaded: LoadedModel, shards: Shards, settings: RecitationSettings) ->
     curve: list[Recited] = []
     examples: list[Example] = []
     for split in SPLITS:
-        rows = shards.split(split)
+        rows = sample.split(split)
         for prefix in lengths:
             truth = rows[:, prefix : prefix + settings.continuation]
             added = continue_greedily(loaded, rows[:, :prefix], settings.continuation, settings.batch_rows)
@@ -129,7 +130,7 @@ def recite(loaded: LoadedModel, shards: Shards, settings: RecitationSettings) ->
 
 
 def _examples(
-    loaded: LoadedModel, split: str, prefixes: Rows, truth: Rows, added: Rows, settings: RecitationSettings
+    loaded: LoadedModel, split: str, prefixes: TokenIds, truth: TokenIds, added: TokenIds, settings: RecitationSettings
 ) -> list[Example]:
     """A seeded handful of rows, in the order of the shards: not the best ones."""
     count = min(settings.examples, len(truth))
@@ -173,7 +174,7 @@ def describe(result: RecitationResult) -> str:
     rows = [[p.split, str(p.rows), str(p.tokens), str(p.whole)] for p in result.splits]
     curve = [["split", "prefix", "tokens reproduced", "whole continuations"]]
     curve += [[p.split, str(p.prefix), str(p.tokens), str(p.whole)] for p in result.by_prefix]
-    lines = [f"{printable(result.model)}: {given}", table([header, *rows]), "", "by prefix length:", table(curve)]
+    lines = [f"{visible(result.model)}: {given}", table([header, *rows]), "", "by prefix length:", table(curve)]
     for example in result.examples:
         lines += ["", f"{example.split}: {example.equal_tokens} of {result.continuation} tokens equal"]
         lines += [f"  given  {quoted(example.prefix)}"]

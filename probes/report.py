@@ -1,4 +1,4 @@
-"""Manifest, training records and probe results in, a page for people and metrics for machines out."""
+"""Report on shards, trainings and probes: one page for people, and metrics for machines."""
 
 import math
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from probes.cloze import HOW
 from probes.fill_mask import FillMaskResult
 from probes.generation import GenerationResult
 from probes.model import LoadedModel, load, load_tokenizer
-from probes.output import counted, json_text, printable
+from probes.output import counted, json_text
 from probes.plots import loss_curves, recitation_by_prefix
 from probes.recitation import RecitationResult
-from probes.rows import TRAINING
 from probes.settings import ReportSettings
 from wikilm.errors import RunError
 from wikilm.files import write_atomically
-from wikilm.shards.manifest import Counts, Manifest
-from wikilm.shards.reading import read_manifest
+from wikilm.model_folder import TRAINING
+from wikilm.shards import Counts, Manifest, read_manifest
+from wikilm.terminal import visible
 
 Metrics: TypeAlias = dict[str, dict[str, float]]  # group -> name -> value; counts are int
 
@@ -31,7 +31,7 @@ TEMPLATE = "report.html.j2"
 
 @dataclass(frozen=True)
 class Inputs:
-    """Where everything lies that the report tells of."""
+    """Where everything is that the report shows."""
 
     shards: Path
     tokenizer: Path
@@ -161,7 +161,7 @@ def metrics(contents: Contents) -> Metrics:
     answers = [answer for answer in contents.fill_mask.models if answer.kind == "masked"]
     top5 = [one.top5.value for answer in answers for one in answer.accuracies if one.split == "train"]
     figures: dict[str, dict[str, float | None]] = {
-        "corpus": {"rows": contents.manifest.rows("train")},
+        "corpus": {"rows": contents.manifest.row_count("train")},
         "causal": {"val_loss": causal.validation_loss, "recited": next(iter(recited), None)},
         "masked": {"val_loss": masked.validation_loss, "top5": next(iter(top5), None)},
     }
@@ -189,7 +189,7 @@ def render(contents: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": printable, "prose": prose, "percent": percent, "counted": counted}
+    environment.filters |= {"visible": visible, "prose": prose, "percent": percent, "counted": counted}
     environment.filters["count"] = lambda number: f"{number:,}"
     try:
         return environment.get_template(TEMPLATE).render(
@@ -216,8 +216,8 @@ def left_out(counts: Counts) -> list[tuple[str, int]]:
 
 
 def prose(text: str) -> str:
-    """Text of several lines, printable but for its line breaks."""
-    return printable(text, keep="\n")
+    """Text of several lines, safe to show, with its line breaks."""
+    return visible(text, keep="\n")
 
 
 def percent(share: float) -> str:

@@ -1,4 +1,4 @@
-"""The sections of params.yaml in, checked settings of the probes out: fill_mask, generation, recitation, report."""
+"""Define the settings of the probes: sections fill_mask, generation, recitation and report of params.yaml."""
 
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
@@ -36,7 +36,7 @@ class FillMaskSettings(Section):
 class GenerationSettings(Section):
     """Which prompts are continued (section `generation`)."""
 
-    prompts: Texts = Field(default=("Swimming at the beach is",), description="texts to go on from")
+    prompts: Texts = Field(default=("Swimming at the beach is",), description="texts to continue")
     max_new_tokens: int = Field(default=16, ge=1, le=100000, description="tokens to add at most")
     top_k: int = Field(default=5, ge=1, le=1000, description="candidates shown at each step")
 

@@ -28,7 +28,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """A process for each core there is; each imports torch and Beam, so that more than eight gain little."""
-    from wikilm.stage_process import cores
+    from wikilm.cores import cores
 
     return min(cores(), 8)
 

@@ -1,4 +1,4 @@
-"""The command `python -m train`: shards and a tokenizer in, a pretrained language model out."""
+"""Run the command `python -m train`, which pretrains a language model on shards."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from train.settings import OBJECTIVES
-from wikilm.cli import Parser, program, run
+from wikilm.cli import Parser, positive, program, run
 
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is missing, which is told in one line
 PROGRAM = "python -m train"
@@ -37,8 +37,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--tokenizer", required=True, type=Path, metavar="DIR", help="the tokenizer that made the shards")
     add("--output", required=True, type=Path, metavar="DIR", help="the finished model, as from_pretrained loads it")
     parser.add_params()
-    add("--max-steps", type=_positive, metavar="N", help="stop early; the schedule stays that of the planned steps")
-    add("--runs", type=Path, metavar="DIR", help="checkpoints to go on from (default: runs/NAME beside --output)")
+    add("--max-steps", type=positive, metavar="N", help="stop early; the schedule stays that of the planned steps")
+    add("--runs", type=Path, metavar="DIR", help="checkpoints to resume from (default: runs/NAME beside --output)")
     add("--metrics", type=Path, metavar="DIR", help="curves by DVCLive (default: metrics/NAME beside --output)")
     return parser.parse_args(argv)
 
@@ -57,13 +57,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     from train.run import train  # here, since torch takes seconds that a mistake in the plan need not wait for
 
     train(plan)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
-    return number
 
 
 if __name__ == "__main__":

@@ -1,85 +1,46 @@
-"""Shards in, batches out; which rows, in which order, with which masks is a pure function of (seed, epoch, step).
+"""Choose the rows of each training step and make batches of them, as a pure function of (seed, epoch, step).
 
-No sampler has a state that could be lost: step s takes the places (s - 1) x batch_size and on of one endless stream,
-every epoch of which holds each row once, shuffled by (seed, epoch). A batch may span two epochs, so all are full.
+No sampler has a state that could be lost: all steps read one endless stream of rows, in which every epoch holds each
+row once, shuffled by (seed, epoch). Step s takes batch_size rows from place (s - 1) x batch_size on. A batch may span
+two epochs, so all batches are full.
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from wikilm.errors import RunError
-from wikilm.shards.manifest import Manifest
-from wikilm.shards.reading import open_split, token_rows
-
 Ints: TypeAlias = npt.NDArray[np.int64]
 Array: TypeAlias = npt.NDArray[Any]
 
-MASK_SHARE, RANDOM_SHARE = 0.8, 0.1  # of the places to predict; the rest is left as it is (Devlin et al. 2019)
+MASK_SHARE, RANDOM_SHARE = 0.8, 0.1  # of the positions to predict; the rest is left as it is (Devlin et al. 2019)
 VALIDATION_EPOCH = 2**32 - 1  # of the fixed masks in validation: beyond any epoch of training
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a model sees and what it is asked."""
+    """What a model sees, and what it has to predict."""
 
     input_ids: Ints  # [rows, chunk_tokens]
-    places: Ints  # [targets] flat positions in input_ids whose hidden state has to predict
+    positions: Ints  # [targets] flat positions in input_ids whose hidden state has to predict
     targets: Ints  # [targets] the token ids to predict there
-
-
-class Rows:
-    """All rows of one split, read from memory-mapped shards when asked for."""
-
-    def __init__(self, folder: Path, manifest: Manifest, split: str) -> None:
-        """Map the shards of `split`.
-
-        Raises:
-            RunError: a shard is not what the manifest says.
-        """
-        column = open_split(folder, manifest, split).column("input_ids")
-        self._parts = [token_rows(chunk) for chunk in column.chunks]
-        self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
-        self._folder, self._split, self._manifest = folder, split, manifest
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def take(self, indices: Ints) -> Ints:
-        """The rows with these indices, int64 [len(indices), chunk_tokens].
-
-        Raises:
-            RunError: a row holds an id that the vocabulary does not have.
-        """
-        parts = np.searchsorted(self._starts, indices, side="right") - 1
-        rows = np.empty((len(indices), self._manifest.chunk_tokens), dtype=np.int64)
-        for out, (part, index) in enumerate(zip(parts, indices, strict=True)):
-            rows[out] = self._parts[part][index - self._starts[part]]
-        if rows.size and rows.max() >= self._manifest.tokenizer.vocab_size:
-            raise RunError(
-                f"{self._folder}: a row of {self._split} holds id {rows.max()}, but the vocabulary ends at "
-                f"{self._manifest.tokenizer.vocab_size - 1}; run python -m pipeline.verify {self._folder}"
-            )
-        return rows
 
 
 @dataclass
 class Order:
-    """Which rows step 1, 2, ... trains on."""
+    """Which rows each step trains on; steps count from 1."""
 
     rows: int
     batch_size: int
     seed: int
     _shuffle: tuple[int, Ints] | None = field(default=None, repr=False)
 
-    def steps(self, epochs: int) -> int:
+    def step_count(self, epochs: int) -> int:
         """Steps after which every row has been seen `epochs` times (the last batch runs into the next epoch)."""
         return -(-epochs * self.rows // self.batch_size)
 
-    def of_step(self, step: int) -> tuple[Ints, Ints]:
+    def rows_of_step(self, step: int) -> tuple[Ints, Ints]:
         """(epochs, indices), int64 [batch_size] each, of the rows of a step; steps and epochs count from 1 and 0."""
         stream = np.arange((step - 1) * self.batch_size, step * self.batch_size, dtype=np.int64)
         epochs, places = np.divmod(stream, self.rows)
@@ -103,13 +64,13 @@ def share(values: Array, process: int, processes: int, parts: int) -> list[Array
 
 def causal_batch(rows: Ints) -> Batch:
     """Every token but a row's first is predicted from those before it."""
-    places = np.arange(rows.size, dtype=np.int64).reshape(rows.shape)[:, :-1]
-    return Batch(rows, places.reshape(-1), rows[:, 1:].reshape(-1))
+    positions = np.arange(rows.size, dtype=np.int64).reshape(rows.shape)[:, :-1]
+    return Batch(rows, positions.reshape(-1), rows[:, 1:].reshape(-1))
 
 
 @dataclass(frozen=True)
 class Masking:
-    """How places are chosen and what stands in them: of the chosen, 80 % a mask, 10 % any token, 10 % unchanged."""
+    """How positions are chosen and masked: of those chosen, 80 % become a mask, 10 % any token, 10 % stay."""
 
     fraction: float
     seed: int

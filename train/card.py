@@ -6,11 +6,11 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from train.plan import TRAINING
 from train.settings import Objective
 from wikilm.markdown import code, plain, table
+from wikilm.model_folder import TRAINING
 from wikilm.origin import date_of, language_fields, language_of, text_license
-from wikilm.shards.manifest import Manifest
+from wikilm.shards import Manifest
 from wikilm.terminal import visible
 
 TASK = {"causal": "text-generation", "masked": "fill-mask"}
@@ -68,7 +68,7 @@ def model_card(figures: dict[str, Any], manifest: Manifest, mask_token: str) -> 
     body = _BODY.format(
         **{name: figures[name] for name in ("objective", "parameters", "chunk_tokens")},
         title=plain(_title(objective, manifest)),
-        train_rows=manifest.rows("train"),
+        train_rows=manifest.row_count("train"),
         articles=manifest.counts.train_articles,
         validation_articles=manifest.counts.validation_articles,
         usage=USAGE[objective].replace("{blank}", json.dumps(f"The river flows into the {visible(mask_token)}.")),

@@ -1,4 +1,4 @@
-"""Named tensors and a run's state in, checkpoints out, of which the newest whole one is found again after any crash.
+"""Save a run's state in checkpoints, and find the newest whole one again after any crash.
 
 RUN/step-00000250/model.safetensors      parameters, tied ones once
 RUN/step-00000250/optimizer.safetensors  as `Optimizers.state` names them
@@ -25,7 +25,7 @@ MODEL, OPTIMIZER, STATE, HASHES = "model.safetensors", "optimizer.safetensors", 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that a run goes on from."""
+    """All that a run resumes from."""
 
     step: int
     model: Mapping[str, Tensor]
@@ -34,7 +34,7 @@ class Checkpoint:
 
 
 def save_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint, and only when it is whole and synced remove all but the `KEPT` newest.
+    """Write a checkpoint; once it is whole and on the device, remove all but the `KEPT` newest.
 
     Raises:
         OSError: it cannot be written; older checkpoints stand as before.

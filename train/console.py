@@ -1,4 +1,4 @@
-"""A run's progress in, a bar with time left on stderr out; signals in, a request to stop out."""
+"""Show a run's progress as a bar on stderr, and turn SIGTERM and Ctrl-C into a request to stop."""
 
 import signal
 import sys
@@ -19,7 +19,9 @@ class Stopped(RunError):
     """A signal asked the run to end; what was reached is saved. Exit status: 128 + its number, as in shells."""
 
     def __init__(self, number: int, step: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}, saved at step {step}; the same command goes on")
+        super().__init__(
+            f"stopped by {signal.Signals(number).name}, saved at step {step}; give the same command again to resume"
+        )
         self.exit_status = 128 + number
 
 

@@ -1,4 +1,4 @@
-"""The points of a run's curves, and the tracker of Accelerate that writes them down as they come."""
+"""Keep the points of a run's curves, and write them through a tracker of Accelerate as they come."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ MEASURED = ("tokens_per_second",)  # depends on the machine and its load, so it 
 
 
 def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point]) -> None:
-    """Begin the tracker's files in a folder anew with the points up to now, so that no curve has a gap or an echo.
+    """Start the tracker's files afresh with the points so far, so that no curve has a gap or a point twice.
 
     DVC may have removed the folder of an interrupted run, and a crash may have left points later than its checkpoint.
 
@@ -36,10 +36,10 @@ def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point])
     if accelerator.is_main_process and not accelerator.trackers:
         print(f"train: {TRACKER} is not installed, so no curves are written into {folder}", file=sys.stderr)
     for point in history:
-        log_curves(accelerator, point)
+        log_point(accelerator, point)
 
 
-def log_curves(accelerator: "Accelerator", point: Point) -> None:
+def log_point(accelerator: "Accelerator", point: Point) -> None:
     """Append a point to the curves that it has a value for; from the main process alone, as Accelerate does."""
     accelerator.log({name: point[name] for name in CURVES if name in point}, step=point["step"])
 

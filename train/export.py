@@ -1,4 +1,4 @@
-"""A trained model and its figures in, a `transformers` folder out: weights, tokenizer, model card, training.json."""
+"""Export a trained model as a `transformers` folder: weights, tokenizer, model card and training.json."""
 
 import json
 import shutil
@@ -10,14 +10,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from train.card import model_card
-from train.plan import TRAINING, refuse_foreign
+from train.plan import refuse_foreign
 from wikilm.errors import RunError
 from wikilm.files import new_folder
-from wikilm.shards.manifest import Manifest
+from wikilm.model_folder import TOKENIZER, TRAINING
+from wikilm.shards import Manifest
 
 FORMAT = 1
 TOKENIZER_FILES = (
-    "tokenizer.json",
+    TOKENIZER,
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",

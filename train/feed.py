@@ -1,4 +1,4 @@
-"""A step's number in, this process's part of its batch out, on its device."""
+"""Give each process its part of a batch, as tensors on its device."""
 
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.batch import VALIDATION_EPOCH, Batch, Ints, Masking, Rows, causal_batch, share
+from train.batch import VALIDATION_EPOCH, Batch, Ints, Masking, causal_batch, share
 from train.plan import Plan
-from wikilm.shards.manifest import Manifest
+from wikilm.shards import Manifest, SplitRows
 
-Inputs: TypeAlias = tuple[Tensor, Tensor, Tensor]  # input_ids, places, targets, as SummedLoss.forward takes them
+Inputs: TypeAlias = tuple[Tensor, Tensor, Tensor]  # input_ids, positions, targets, as SummedLoss.forward takes them
 
 
 class Feed:
@@ -19,19 +19,19 @@ class Feed:
 
     def __init__(self, plan: Plan, process: int, processes: int, device: torch.device) -> None:
         self._plan, self._process, self._processes, self._device = plan, process, processes, device
-        self._train = Rows(plan.shards, plan.manifest, "train")
-        self._validation = Rows(plan.shards, plan.manifest, "validation")
+        self._train = plan.shards.rows("train")
+        self._validation = plan.shards.rows("validation")
         self._masking = _masking(plan.masked_fraction, plan.settings.seed, plan.manifest)
 
-    def of_step(self, step: int) -> list[Inputs]:
+    def training_parts(self, step: int) -> list[Inputs]:
         """The parts of a training step, one for each of `gradient_accumulation`."""
-        epochs, indices = self._plan.order.of_step(step)
+        epochs, indices = self._plan.order.rows_of_step(step)
         cut = (self._process, self._processes, self._plan.settings.gradient_accumulation)
         parts = zip(share(epochs, *cut), share(indices, *cut), strict=True)
         return [self._inputs(self._train, epoch, index) for epoch, index in parts]
 
-    def for_validation(self) -> Iterator[Inputs]:
-        """The same rows with the same masks every time, `batch_size` over all processes at a time."""
+    def validation_parts(self) -> Iterator[Inputs]:
+        """This process's batches of the validation rows: the same rows with the same masks every time."""
         total, limit = len(self._validation), self._plan.settings.validation_rows
         chosen = np.arange(total, dtype=np.int64)
         if limit is not None and limit < total:
@@ -42,18 +42,18 @@ class Feed:
             indices = mine[start : start + size]
             yield self._inputs(self._validation, np.full_like(indices, VALIDATION_EPOCH), indices)
 
-    def _inputs(self, rows: Rows, epochs: Ints, indices: Ints) -> Inputs:
+    def _inputs(self, rows: SplitRows, epochs: Ints, indices: Ints) -> Inputs:
         ids = rows.take(indices)
         return self._move(causal_batch(ids) if self._masking is None else self._masking.batch(ids, epochs, indices))
 
     def _move(self, batch: Batch) -> Inputs:
         tensors = [
-            torch.from_numpy(np.ascontiguousarray(part)) for part in (batch.input_ids, batch.places, batch.targets)
+            torch.from_numpy(np.ascontiguousarray(part)) for part in (batch.input_ids, batch.positions, batch.targets)
         ]
         if self._device.type == "cuda":  # pinned, so that the copy runs beside the GPU's work on the step before
             tensors = [tensor.pin_memory().to(self._device, non_blocking=True) for tensor in tensors]
-        input_ids, places, targets = tensors
-        return input_ids, places, targets
+        input_ids, positions, targets = tensors
+        return input_ids, positions, targets
 
 
 def _masking(fraction: float | None, seed: int, manifest: Manifest) -> Masking | None:

@@ -1,4 +1,4 @@
-"""A training that has ended in, its figures out: those the run determines, and those the machine does."""
+"""Compute the figures of a finished training: those that the run determines, and those that the machine does."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from train.throughput import flops_per_token, peak_flops, tokens_per_second, uti
 
 
 def run_figures(training: Training) -> dict[str, Any]:
-    """What is the same for the same run: counts, losses, settings, curves. For `training.json` and the model card."""
+    """The figures that are the same for the same run, for `training.json` and the model card."""
     plan, progress = training.plan, training.progress
     history = reproducible(progress.history)
     lowest = lowest_validation(history) or {}
@@ -22,7 +22,7 @@ def run_figures(training: Training) -> dict[str, Any]:
         "planned_steps": plan.planned_steps,
         "epochs": round(training.epoch, 4),
         "tokens": training.tokens,
-        "rows": {split: plan.manifest.rows(split) for split in ("train", "validation")},
+        "rows": {split: plan.manifest.row_count(split) for split in ("train", "validation")},
         "chunk_tokens": plan.manifest.chunk_tokens,
         "vocab_size": plan.manifest.tokenizer.vocab_size,
         **parameter_counts(training.model),
@@ -38,14 +38,14 @@ def run_figures(training: Training) -> dict[str, Any]:
 
 
 def measured_figures(training: Training, seconds: float) -> dict[str, Any]:
-    """What depends on the machine and its load: speed, time, and where the time went."""
+    """The figures that depend on the machine and its load: speed, time, and where the time went."""
     plan, clock, processes = training.plan, training.clock, training.accelerator.num_processes
     tokens = training.session_steps * plan.settings.batch_size * plan.manifest.chunk_tokens
-    speed = tokens_per_second(tokens, clock.of("data", "train"))
+    speed = tokens_per_second(tokens, clock.seconds_on("data", "train"))
     figures: dict[str, Any] = {
         "tokens_per_second": round(speed, 1),
         "seconds": round(training.progress.seconds + seconds, 2),
-        "data_wait_fraction": round(clock.of("data") / max(1e-9, clock.of("data", "train")), 4),
+        "data_wait_fraction": round(clock.seconds_on("data") / max(1e-9, clock.seconds_on("data", "train")), 4),
     }
     device = training.accelerator.device
     peak = peak_flops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None

@@ -1,4 +1,4 @@
-"""Set BERT's first weights so that a token's neighbors are seen from the first step.
+"""Initialize BERT so that its heads see a token's neighbors from the first step.
 
 From BERT's own first weights, normal numbers of 0.02, a small model spends hundreds of steps on what needs no learning.
 It has to shift its output by the tokens' frequencies; and a masked place says nothing itself, so that no context is
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import BertForMaskedLM
 
-from train.batch import Rows
+from wikilm.shards import SplitRows
 
 COUNTED_ROWS = 65_536  # rows that frequencies are counted in at most: 8 million tokens, a second
 POSITION = 0.06  # amplitude of the positions' sinusoids, three times the tokens' 0.02: places have to be told apart
@@ -24,7 +24,7 @@ SCORE = 20.0  # attention score of the place that a head looks at, where others 
 COPY = 1.5  # singular values of the value and output matrices: what is looked at arrives as strong as the place's own
 
 
-def token_counts(rows: Rows, vocab_size: int) -> NDArray[np.int64]:
+def token_counts(rows: SplitRows, vocab_size: int) -> NDArray[np.int64]:
     """How often each token stands in the rows, or in `COUNTED_ROWS` of them, evenly spread; int64 [vocab_size]."""
     counted = min(len(rows), COUNTED_ROWS)
     indices = np.arange(counted) * len(rows) // max(1, counted)

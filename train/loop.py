@@ -1,4 +1,4 @@
-"""A plan in, a trained model and its history out: step, log, validate, sample, save, stop; then the last figures."""
+"""Train a model step by step: update, log, validate, sample, save, and stop where the plan or a signal says."""
 
 import math
 from contextlib import nullcontext
@@ -8,10 +8,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from train.batch import Rows, mix
+from train.batch import mix
 from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from train.console import Console, Stopped, StopSignal
-from train.curves import Point, log_curves
+from train.curves import Point, log_point
 from train.feed import Feed
 from train.initialization import look_at_neighbors, token_counts
 from train.loss import SummedLoss
@@ -38,14 +38,14 @@ class Progress:
 
 
 class Training:
-    """One run, in one process of several. `run` tells it; the other methods are its verbs."""
+    """One run, in one process of several; `run` reads as its story."""
 
     def __init__(self, plan: Plan, accelerator: Accelerator) -> None:
-        """Make the model and its optimizers, as the newest checkpoint has them where there is one."""
+        """Make the model and its optimizers, and load the newest checkpoint of the run if there is one."""
         self.plan, self.accelerator, self.settings = plan, accelerator, plan.settings
         self.model = build(plan.objective, plan.settings, plan.manifest.tokenizer, plan.manifest.chunk_tokens)
         if isinstance(plan.settings, MaskedSettings) and plan.settings.initialization == "neighbors":
-            rows = Rows(plan.shards, plan.manifest, "train")
+            rows = plan.shards.rows("train")
             look_at_neighbors(self.model, token_counts(rows, plan.manifest.tokenizer.vocab_size))
         self.model.to(accelerator.device).train()
         self.optimizers = Optimizers(self.model, plan.settings)
@@ -67,7 +67,7 @@ class Training:
         saved = self.progress.step
         for step in range(saved + 1, self.plan.last_step + 1):
             self._step(step)
-            point = self._due(step, console)
+            point = self._point_of_step(step, console)
             self._record(point)
             console.advance(point)
             number = self._agreed_stop(stop, step)
@@ -75,9 +75,9 @@ class Training:
                 self._save(console)
             if number and step < self.plan.last_step:
                 raise Stopped(number, step)
-        # After the last checkpoint, so that a run stopped early by --max-steps and gone on with later has the very
-        # curve of a run that was never stopped.
-        self._record(self._missing(console))
+        # After the last checkpoint, so that a run which --max-steps stopped early and a later command resumed has the
+        # same curve as one that was never stopped.
+        self._record(self._missing_point(console))
 
     @property
     def epoch(self) -> float:
@@ -97,11 +97,11 @@ class Training:
     def _step(self, step: int) -> None:
         """Forward, backward, update."""
         with self.clock.on("data"):
-            parts = self.feed.of_step(step)
+            parts = self.feed.training_parts(step)
         with self.clock.on("train"):
             # Dropout is a function of (seed, step, process) as well: a resumed run drops what an undisturbed one drops.
             torch.manual_seed(int(mix(mix(self.settings.seed, step), self.accelerator.process_index)) % 2**63)
-            targets = self._over_processes(sum(len(part[2]) for part in parts)).clamp(min=1)
+            targets = self._sum_over_processes(sum(len(part[2]) for part in parts)).clamp(min=1)
             total = torch.zeros((), device=self.accelerator.device)
             for number, part in enumerate(parts, start=1):
                 last = number == len(parts)
@@ -113,31 +113,31 @@ class Training:
             if self.settings.clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
             self.optimizers.step(learning_rate(step, self.plan.planned_steps, self.settings))
-            self._pending.append(self._over_processes(total) / targets)
+            self._pending.append(self._sum_over_processes(total) / targets)
             self.progress.step = step
 
-    def _due(self, step: int, console: Console) -> Point:
-        """What this step adds to the curves, often nothing."""
+    def _point_of_step(self, step: int, console: Console) -> Point:
+        """What this step adds to the curves; for most steps nothing."""
         settings, point = self.settings, Point()
         if step % settings.log_every_steps == 0:
-            point |= self._means()
+            point |= self._training_point()
         if step % settings.validate_every_steps == 0:
-            point |= self._validated()
+            point |= self._validation_point()
         if settings.sample_every_steps is not None and step % settings.sample_every_steps == 0:
-            point |= self._sampled(console)
+            point |= self._sample_point(console)
         return point
 
-    def _missing(self, console: Console) -> Point:
+    def _missing_point(self, console: Console) -> Point:
         """What the curves lack at the last step."""
         history, point = self.progress.history, Point()
         there = history[-1] if history and history[-1]["step"] == self.progress.step else Point()
         self._read_losses()
         if self.progress.losses:
-            point |= self._means()
+            point |= self._training_point()
         if "validation_loss" not in there:
-            point |= self._validated()
+            point |= self._validation_point()
         if self.settings.sample_every_steps is not None and "sample" not in there:
-            point |= self._sampled(console)
+            point |= self._sample_point(console)
         return point
 
     def _record(self, point: Point) -> None:
@@ -150,16 +150,16 @@ class Training:
             history[-1] |= point
         else:
             history.append(point)
-        log_curves(self.accelerator, point)
+        log_point(self.accelerator, point)
 
-    def _means(self) -> Point:
-        """Loss since the last point, learning rate, speed."""
+    def _training_point(self) -> Point:
+        """Mean loss since the last point, learning rate, and speed."""
         self._read_losses()
         progress = self.progress
         loss = sum(progress.losses) / len(progress.losses)
         progress.losses = []
         step, seconds = self._last_point
-        self._last_point = (progress.step, self.clock.of("data", "train"))
+        self._last_point = (progress.step, self.clock.seconds_on("data", "train"))
         tokens = (progress.step - step) * self.settings.batch_size * self.plan.manifest.chunk_tokens
         return {
             "loss": loss,
@@ -189,7 +189,7 @@ class Training:
         self.progress.sum_of_losses += sum(losses)
 
     @torch.no_grad()
-    def _validated(self) -> Point:
+    def _validation_point(self) -> Point:
         """Mean loss per target over the validation rows, and its exponential."""
         with self.clock.on("validate"):
             self.loss.eval()
@@ -197,15 +197,15 @@ class Training:
             targets = 0
             # DDP's own forward would wait for processes that have a batch more or less than this one
             loss = self.accelerator.unwrap_model(self.loss, keep_fp32_wrapper=True)
-            for part in self.feed.for_validation():
+            for part in self.feed.validation_parts():
                 total += loss(*part).double()
                 targets += len(part[2])
             self.loss.train()
-            mean = float(self._over_processes(total) / self._over_processes(targets).clamp(min=1))
+            mean = float(self._sum_over_processes(total) / self._sum_over_processes(targets).clamp(min=1))
         return {"validation_loss": mean, "perplexity": math.exp(min(mean, MOST_NATS))}
 
-    def _sampled(self, console: Console) -> Point:
-        """What the model makes of the prompt, by the main process."""
+    def _sample_point(self, console: Console) -> Point:
+        """What the model makes of the prompt; the main process asks it."""
         if not self.accelerator.is_main_process:
             return {}
         with self.clock.on("sample"):
@@ -213,7 +213,7 @@ class Training:
         console.say(f"step {self.progress.step}: {text}")
         return {"sample": text}
 
-    def _over_processes(self, value: Tensor | int) -> Tensor:
+    def _sum_over_processes(self, value: Tensor | int) -> Tensor:
         """The sum of a number over all processes."""
         tensor = value if isinstance(value, Tensor) else torch.tensor(value, device=self.accelerator.device)
         return self.accelerator.reduce(tensor, "sum") if self.accelerator.num_processes > 1 else tensor
@@ -239,7 +239,7 @@ class Training:
             self.accelerator.wait_for_everyone()
 
     def _resumed(self) -> Progress:
-        """Take up the newest whole checkpoint of this very run, or start at step 0.
+        """Load the newest whole checkpoint of this run, or start at step 0.
 
         Raises:
             UsageError: it is beyond the step to stop at.

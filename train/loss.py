@@ -1,4 +1,4 @@
-"""A batch and a model in, the summed cross entropy of its targets out, without ever holding all logits at once."""
+"""Compute the summed cross entropy of a batch's targets without ever holding all logits at once."""
 
 from typing import Any
 
@@ -22,39 +22,39 @@ class SummedLoss(nn.Module):
         self.model = model
         self.objective = objective
 
-    def forward(self, input_ids: Tensor, places: Tensor, targets: Tensor) -> Tensor:
+    def forward(self, input_ids: Tensor, positions: Tensor, targets: Tensor) -> Tensor:
         """Negative log-likelihood in nats, summed over the targets, fp32 [].
 
         Args:
             input_ids: int64 [rows, tokens]
-            places: int64 [targets], flat positions in input_ids
+            positions: int64 [targets], flat positions in input_ids
             targets: int64 [targets], token ids
         """
         if self.objective == "causal":
             hidden = self.model.transformer(input_ids, use_cache=False).last_hidden_state
-            return linear_cross_entropy(chosen(hidden, places), self.model.lm_head.weight, None, targets)
+            return linear_cross_entropy(states_at(hidden, positions), self.model.lm_head.weight, None, targets)
         head = self.model.cls.predictions
-        hidden = head.transform(bert_at(self.model.bert, input_ids, places))
+        hidden = head.transform(bert_states_at(self.model.bert, input_ids, positions))
         return linear_cross_entropy(hidden, head.decoder.weight, head.decoder.bias, targets)
 
 
-def chosen(hidden: Tensor, places: Tensor) -> Tensor:
-    """The states [places, width] of [rows, tokens, width]."""
-    return hidden.flatten(0, 1).index_select(0, places)
+def states_at(hidden: Tensor, positions: Tensor) -> Tensor:
+    """The hidden states [positions, width] at flat positions of [rows, tokens, width]."""
+    return hidden.flatten(0, 1).index_select(0, positions)
 
 
-def bert_at(bert: BertModel, input_ids: Tensor, places: Tensor) -> Tensor:
-    """BERT's last hidden states [places, width] at flat places of the rows, which are full: there is no attention mask.
+def bert_states_at(bert: BertModel, input_ids: Tensor, positions: Tensor) -> Tensor:
+    """BERT's last hidden states [positions, width] at flat positions of the rows, which are full and need no mask.
 
-    The last block's feed-forward network, which sees each token alone, is applied at these places only: at half of them
-    a two-layer model saves a sixth of its arithmetic, and the numbers are the same.
+    The last block's feed-forward network, which sees each token alone, is applied at these positions only. At half of
+    all positions a two-layer model saves a sixth of its arithmetic, and the numbers are the same.
     """
     hidden = bert.embeddings(input_ids)
     *before, last = bert.encoder.layer
     for layer in before:
         hidden = layer(hidden)
     attended, _ = last.attention(hidden)
-    return last.feed_forward_chunk(chosen(attended, places))
+    return last.feed_forward_chunk(states_at(attended, positions))
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
-"""Settings in, an untrained GPT-2 or BERT out, with the chunk length as its context and the tokenizer's vocabulary."""
+"""Build an untrained GPT-2 or BERT with a row as its context and the tokenizer's vocabulary."""
 
 import torch
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from train.settings import Objective, PretrainSettings
-from wikilm.shards.manifest import TokenizerEntry
+from wikilm.shards import TokenizerEntry
 
 # The tanh approximation, GPT-2's own function. By GPT-2's name for it, gelu_new, transformers computes it in eight
 # operations; by this name, in one kernel.

@@ -1,4 +1,4 @@
-"""A model and settings in, its optimizers out; the learning rate is a pure function of the step.
+"""Make the optimizers of a model; the learning rate is a pure function of the step.
 
 Muon (K. Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks") takes the matrices inside the
 blocks; AdamW takes embeddings, the head, norms and biases, or everything.
@@ -84,7 +84,7 @@ def orthogonalize(matrices: Tensor) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Momentum, orthogonalised: a step of the same size in every direction of a matrix's space."""
+    """SGD with an orthogonalized momentum: the step is as long in every direction of a matrix's space."""
 
     def __init__(self, matrices: Iterable[Matrix], lr: float, weight_decay: float) -> None:
         self.matrices = list(matrices)
@@ -113,7 +113,7 @@ class Muon(Optimizer):
 
 
 class Optimizers:
-    """All optimizers of one model as one, with a state of named tensors that safetensors can hold."""
+    """The optimizers of a model as one, whose state is named tensors that safetensors can hold."""
 
     def __init__(self, model: PreTrainedModel, settings: PretrainSettings) -> None:
         matrices = hidden_matrices(model) if settings.optimizer == "muon" else []
@@ -150,7 +150,7 @@ class Optimizers:
         }
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state that `state` gave."""
+        """Load what `state` returned."""
         parameters = {name: parameter for parameter, name in self._names.items()}
         owner = {p: optimizer for optimizer in self._all for group in optimizer.param_groups for p in group["params"]}
         for name, value in state.items():

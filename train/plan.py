@@ -1,4 +1,4 @@
-"""A command's arguments in, a checked plan out: what can be found wrong before a model is made is found here."""
+"""Check what a command asks for, and plan the run, before a model is made."""
 
 import hashlib
 import json
@@ -10,16 +10,14 @@ from train.batch import Order
 from train.settings import SETTINGS, MaskedSettings, Objective, PretrainSettings
 from wikilm.errors import RunError, UsageError
 from wikilm.files import sha256_of
+from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.params import DEFAULT_PARAMS, section
-from wikilm.shards.manifest import Manifest, manifest_bytes
-from wikilm.shards.reading import problems, read_manifest
-
-TRAINING = "training.json"  # what marks the folder of a finished model as ours
+from wikilm.shards import Manifest, ShardFolder, manifest_bytes, open_checked
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-STATE_FORMAT = 2  # of checkpoints: one more whenever an older one could not be gone on from
+STATE_FORMAT = 2  # of checkpoints: raised whenever an older one cannot be resumed from
 
 
 @dataclass(frozen=True)
@@ -29,20 +27,24 @@ class Plan:
     objective: Objective
     settings: PretrainSettings
     params: Path  # the file that the settings are from
-    shards: Path
-    manifest: Manifest
+    shards: ShardFolder
     tokenizer_folder: Path
     tokenizer: "PreTrainedTokenizerBase"
     output: Path
-    run: Path  # resume state of this very run
+    run: Path  # checkpoints of this run and no other
     metrics: Path
     order: Order
     planned_steps: int
     last_step: int  # below planned_steps where --max-steps stops early
 
     @property
+    def manifest(self) -> Manifest:
+        """The manifest of the shards."""
+        return self.shards.manifest
+
+    @property
     def masked_fraction(self) -> float | None:
-        """Share of places to predict, None for the causal objective."""
+        """Share of positions to predict; None for the causal objective."""
         return self.settings.masked_fraction if isinstance(self.settings, MaskedSettings) else None
 
 
@@ -57,7 +59,7 @@ def make_plan(
     runs: Path | None,
     metrics: Path | None,
 ) -> Plan:
-    """Check all that was asked for.
+    """Check all that was asked for, cheapest first.
 
     Raises:
         UsageError: settings, tokenizer, shards or output that do not fit each other.
@@ -65,17 +67,17 @@ def make_plan(
     """
     settings = section(params, f"pretrain.{objective}", SETTINGS[objective])
     refuse_foreign(output)
-    manifest = checked_manifest(shards)
+    opened = shards_with_rows(shards)
+    manifest = opened.manifest
     loaded = matching_tokenizer(tokenizer, shards, manifest)
-    order = Order(manifest.rows("train"), settings.batch_size, settings.seed)
-    planned = order.steps(settings.epochs)
+    order = Order(manifest.row_count("train"), settings.batch_size, settings.seed)
+    planned = order.step_count(settings.epochs)
     fingerprint = run_fingerprint(objective, settings, manifest)
     return Plan(
         objective=objective,
         settings=settings,
         params=params or DEFAULT_PARAMS,
-        shards=shards,
-        manifest=manifest,
+        shards=opened,
         tokenizer_folder=tokenizer,
         tokenizer=loaded,
         output=output,
@@ -87,20 +89,22 @@ def make_plan(
     )
 
 
-def checked_manifest(shards: Path) -> Manifest:
-    """The manifest of shards that are all there and have rows on both sides of the split."""
-    manifest = read_manifest(shards)
-    for path, problem in problems(shards, manifest, hashes=False):
-        raise RunError(f"{shards / path}: {problem}; run python -m pipeline.verify {shards}")
+def shards_with_rows(folder: Path) -> ShardFolder:
+    """The shards in `folder`, which must have rows in both splits.
+
+    Raises:
+        RunError: they are missing, damaged or empty.
+    """
+    shards = open_checked(folder)
     for split, remedy in (("train", "take more articles"), ("validation", "raise split.validation_fraction")):
-        if not manifest.rows(split):
-            raise RunError(f"{shards}: no rows for {split}; {remedy}, or shorten shards.chunk_tokens")
-    return manifest
+        if not shards.manifest.row_count(split):
+            raise RunError(f"{folder}: no rows for {split}; {remedy}, or shorten shards.chunk_tokens")
+    return shards
 
 
 def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> "PreTrainedTokenizerBase":
     """The tokenizer in `folder`, which must be the one that made the shards."""
-    path = folder / "tokenizer.json"
+    path = folder / TOKENIZER
     if not path.is_file():
         raise UsageError(f"{path}: no such file; make a tokenizer with python -m pipeline.tokenizer")
     if (digest := sha256_of(path)) != manifest.tokenizer.sha256:

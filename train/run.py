@@ -20,13 +20,13 @@ from wikilm.errors import RunError, UsageError
 
 
 def train(plan: Plan) -> None:
-    """Train, export, tell.
+    """Train, export the model, and print the figures as one line of JSON.
 
     Raises:
         UsageError: a batch too small for the processes that share it.
         RunError: a diverged loss, a full device; or a signal asked to stop.
     """
-    accelerator = started_accelerator(plan)
+    accelerator = start_accelerator(plan)
     if accelerator.is_main_process:
         clear_unfinished(plan.run)
     training = Training(plan, accelerator)
@@ -52,7 +52,7 @@ def train(plan: Plan) -> None:
 
 
 def introduction(training: Training) -> str:
-    """What is about to be trained, in a few lines for people."""
+    """A few lines for people that say what is about to be trained."""
     plan, accelerator, settings = training.plan, training.accelerator, training.settings
     counts = parameter_counts(training.model)
     processes = accelerator.num_processes
@@ -70,8 +70,8 @@ def introduction(training: Training) -> str:
     return "\n".join(lines)
 
 
-def started_accelerator(plan: Plan) -> Accelerator:
-    """The processes of this run, joined, each on its device.
+def start_accelerator(plan: Plan) -> Accelerator:
+    """Join the processes of this run, each on its device.
 
     Raises:
         RunError: several were started, but they do not find each other, and each would train a model of its own.

@@ -1,9 +1,10 @@
-"""A model in training and a prompt in, what it makes of it out: the likeliest text that follows, or fills the mask."""
+"""Show what a model in training makes of a prompt: the likeliest text that follows, or what fills the masks."""
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from train.settings import Objective
+from wikilm.terminal import visible
 
 NEW_TOKENS = 24
 TOP_K = 5
@@ -18,12 +19,7 @@ def sample(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, objective
         text = _continue(model, tokenizer, prompt) if objective == "causal" else _fill(model, tokenizer, prompt)
     finally:
         model.train(training)
-    return printable(text)
-
-
-def printable(text: str) -> str:
-    """Text without what could move a terminal's cursor or break a line of the log."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return visible(text)
 
 
 def _continue(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:

@@ -1,4 +1,4 @@
-"""The sections pretrain.causal and pretrain.masked of params.yaml in, checked settings of a training run out."""
+"""Define the settings of a training run: sections pretrain.causal and pretrain.masked of params.yaml."""
 
 from typing import Literal, Self
 
@@ -42,7 +42,7 @@ class PretrainSettings(Section):
     validation_rows: int | None = Field(ge=1, description="rows per validation, spread over the split; null: all")
     checkpoint_every_steps: int = Field(ge=1, description="steps between two checkpoints")
     sample_every_steps: int | None = Field(ge=1, description="steps between two samples of text; null: none")
-    sample_prompt: str = Field(min_length=1, description="what a sample goes on from")
+    sample_prompt: str = Field(min_length=1, description="text that a sample continues")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -65,9 +65,9 @@ class CausalSettings(PretrainSettings):
 class MaskedSettings(PretrainSettings):
     """BERT: masked tokens are predicted from all around them (section `pretrain.masked`)."""
 
-    masked_fraction: float = Field(gt=0, le=1, description="share of the places, end-of-text aside, to be predicted")
+    masked_fraction: float = Field(gt=0, le=1, description="share of the positions, end-of-text aside, to be predicted")
     initialization: Literal["normal", "neighbors"] = Field(
-        default="normal", description="first weights: BERT's own, or heads that look at the tokens beside a place"
+        default="normal", description="first weights: BERT's own, or heads that look at the neighboring tokens"
     )
 
     @model_validator(mode="after")

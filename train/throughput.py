@@ -1,4 +1,4 @@
-"""Durations in, tokens per second, model FLOPs utilization and the share of time spent waiting for data out."""
+"""Measure how fast a model trains: tokens per second, model FLOPs utilization, and where the time goes."""
 
 import time
 from collections.abc import Iterator
@@ -62,19 +62,19 @@ def utilization(rate: float, flops: float, peak: float | None) -> float | None:
 
 @dataclass
 class Stopwatch:
-    """Seconds by what they were spent on: "data", "train", "validate", "sample", "save"."""
+    """Counts seconds by what they are spent on: "data", "train", "validate", "sample", "save"."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def on(self, what: str) -> Iterator[None]:
-        """Count the time of the block."""
+        """Count the seconds of the block as spent on `what`."""
         start = time.perf_counter()
         try:
             yield
         finally:
             self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - start
 
-    def of(self, *what: str) -> float:
+    def seconds_on(self, *what: str) -> float:
         """Seconds spent on these so far."""
         return sum(self.seconds.get(name, 0.0) for name in what)

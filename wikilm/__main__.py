@@ -1,4 +1,4 @@
-"""The command `wikilm`: one name for all that the packages' own commands do."""
+"""Run the command `wikilm`, one name for the commands of all packages."""
 
 import difflib
 import importlib
@@ -25,13 +25,13 @@ the bundled corpus. In a checkout, `wikilm repro` runs every stage that a change
 """
 
 
-def text() -> str:
+def help_text() -> str:
     """What `wikilm --help` prints."""
     width = max(len(command.name) for command in COMMANDS)
     return HELP.format(commands="\n".join(f"  {one.name:<{width}}  {one.purpose}" for one in COMMANDS))
 
 
-def chosen(name: str) -> Command:
+def find_command(name: str) -> Command:
     """The sub-command of a name.
 
     Raises:
@@ -49,13 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the sub-command that the arguments begin with; return its exit status."""
     given = list(sys.argv[1:] if argv is None else argv)
     if not given or given[0] in ("-h", "--help", "help"):
-        print(text(), end="")
+        print(help_text(), end="")
         return 0 if given else 2
     if given[0] in ("-V", "--version"):
         print(f"wikilm {__version__}")
         return 0
     try:
-        command = chosen(given[0])
+        command = find_command(given[0])
     except UsageError as error:
         print(f"wikilm: error: {error}", file=sys.stderr)
         return error.exit_status

@@ -11,6 +11,7 @@ from wikilm.commands import as_typed
 from wikilm.errors import RunError, UsageError, reason
 from wikilm.missing import explain
 from wikilm.stage import heading
+from wikilm.terminal import visible
 
 _running: list[str] = []  # the name of the command that `run` runs, as the user typed it
 
@@ -21,7 +22,7 @@ def program(otherwise: str) -> str:
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Descriptions and examples as they are written, and behind each option the value that holds."""
+    """Show descriptions and examples as they are written, and after each option the value it has."""
 
     values: Callable[[], Mapping[str, str]] = dict  # dest -> "(params.yaml: 4096)", of the parser that is shown
 
@@ -35,7 +36,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 class _ShowHelp(argparse.Action):
-    """--help, which knows of a --params before it."""
+    """The action of --help, which takes a --params before it into account."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **_: object) -> None:
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="show this text and end")
@@ -59,7 +60,7 @@ class Parser(argparse.ArgumentParser):
             self.add_argument("-h", "--help", action=_ShowHelp)
 
     def defaults_from(self, section: str, **flags: str) -> None:
-        """Say that flags which are not given have the values of a section of params.yaml, for --help to show them.
+        """Declare that flags default to the values of a section of params.yaml, which --help then shows.
 
         Args:
             section: such as "shards" or "pretrain.causal"; a flag belongs to the key of its own name.
@@ -68,7 +69,7 @@ class Parser(argparse.ArgumentParser):
         self._sections.append((section, flags))
 
     def add_params(self) -> None:
-        """The flag that names the params file."""
+        """Add the flag that names the params file."""
         told = "settings for all that no flag says (default: params.yaml here, or else those built in)"
         self.add_argument("--params", type=Path, metavar="FILE", help=told)
 
@@ -98,6 +99,15 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the reason in one line that points to --help, and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def positive(text: str) -> int:
+    """A flag's value as a whole number of at least 1: the `type` of an argument."""
+    if not text.removeprefix("-").isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}")
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
 
 
 Main = Callable[[Sequence[str] | None], None]
@@ -133,9 +143,7 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
         rank = os.environ.get("RANK", "0")
         if rank == "0" or not isinstance(error, UsageError):
             process = "" if rank == "0" else f"process {rank}: "
-            line = missing or reason(error)
-            # Names out of a source may hold what controls a terminal.
-            told = "".join(character if character.isprintable() else "�" for character in line)
+            told = visible(missing or reason(error))  # names out of a source may hold anything
             told = as_typed(told) if name.startswith("wikilm") else told
             print(f"{name}: {process}error: {told}", file=sys.stderr)
         return 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_status", 1)

@@ -1,4 +1,4 @@
-"""The sub-commands of `wikilm`, in the order of the data."""
+"""List the sub-commands of `wikilm`, in the order of the data."""
 
 import re
 from typing import NamedTuple

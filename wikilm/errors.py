@@ -1,4 +1,4 @@
-"""Errors that a user can mend, each told in one line that names the file, key or flag and the way out."""
+"""Define the errors that a user can fix, and say each in one line that names the file, key or flag and the way out."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""What the name and the addresses of a source tell: its language, the date of its dump, and the license of its text."""
+"""Tell a source's language, the date of its dump and the license of its text from its name and addresses."""
 
 import datetime
 import re
@@ -13,7 +13,7 @@ BUNDLED = ("miniwiki", "miniwiki-pages-articles-multistream.xml.bz2")  # databas
 
 @dataclass(frozen=True)
 class TextLicense:
-    """Under which license a text is.
+    """The license of a text.
 
     Attributes:
         names: the model hub's identifiers; of several, a reader may choose.

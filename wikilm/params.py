@@ -1,4 +1,4 @@
-"""A section of params.yaml in, a checked and frozen settings object out, or an error that names the key."""
+"""Load a section of params.yaml as checked and frozen settings; an error names the key."""
 
 import argparse
 import difflib

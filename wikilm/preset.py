@@ -105,14 +105,14 @@ def changes(before: Flat, after: Flat) -> str:
     """What is another value now, one line each."""
     keys = [key for key, value in after.items() if key not in before or before[key] != value]
     width = max(map(len, keys), default=0)
-    return "\n".join(f"  {key:<{width}}  {_told(before.get(key))} -> {_told(after[key])}" for key in keys)
+    return "\n".join(f"  {key:<{width}}  {_shown(before.get(key))} -> {_shown(after[key])}" for key in keys)
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def chosen(name: str) -> Preset:
+def find_preset(name: str) -> Preset:
     """The preset of a name.
 
     Raises:
@@ -139,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not words:
         print(listing(file))
         return
-    preset = None if "=" in words[0] else chosen(words.pop(0))
+    preset = None if "=" in words[0] else find_preset(words.pop(0))
     given = dict(map(assignment, words))
     fresh = not file.exists()
     path = BUILT_IN if fresh else file

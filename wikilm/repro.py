@@ -20,13 +20,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from wikilm.cli import Parser, program, run
+from wikilm.cli import Parser, positive, program, run
+from wikilm.cores import cores
 from wikilm.dvc_lock import lock_note
 from wikilm.errors import RunError, UsageError
 from wikilm.params import DEFAULT_PARAMS, checked, find_section, read_params
 from wikilm.presets import describe
 from wikilm.sections import SECTIONS, settings_of
-from wikilm.stage_process import cores, reproduce
+from wikilm.stage_process import reproduce
 
 PROGRAM = "python -m wikilm.repro"
 PAGE = Path("report/index.html")
@@ -37,7 +38,7 @@ def arguments() -> Parser:
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument(
         "--jobs",
-        type=_positive,
+        type=positive,
         metavar="N",
         default=cores(),
         help="stages that may run at a time (default: the cores)",
@@ -48,7 +49,7 @@ def arguments() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run what has changed, and say where the page is.
+    """Run the stages whose inputs have changed, and say where the page is.
 
     Raises:
         UsageError: there is no dvc.yaml here.
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         checked(find_section(params, name, DEFAULT_PARAMS), name, settings_of(name), {}, str(DEFAULT_PARAMS))
     if told := describe():
         print(told, file=sys.stderr)
-    with _alone():
+    with _exclusive():
         run_changed(args.jobs)
     if note := lock_note():
         print(note, file=sys.stderr)
@@ -84,7 +85,7 @@ def run_changed(jobs: int) -> None:
     """
     ran = False
     for names in generations():
-        changed = changed_of(names)
+        changed = changed_stages(names)
         for start in range(0, len(changed), jobs):
             ran = True
             reproduce(changed[start : start + jobs])
@@ -93,7 +94,7 @@ def run_changed(jobs: int) -> None:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def _exclusive() -> Iterator[None]:
     """Refuse to run beside another run in this folder: both would write the same outputs.
 
     Raises:
@@ -127,7 +128,7 @@ def generations() -> list[list[str]]:
         return [sorted(names) for names in networkx.topological_generations(graph.reverse())]
 
 
-def changed_of(names: Sequence[str]) -> list[str]:
+def changed_stages(names: Sequence[str]) -> list[str]:
     """The stages that would run: their command, code, data, params or outputs are not those of dvc.lock.
 
     Raises:
@@ -165,7 +166,7 @@ def _params(repo: Any, name: str) -> list[Any]:
 
 @contextlib.contextmanager
 def _repository() -> Iterator[Any]:
-    """The DVC repository here, and DVC's complaints as ours."""
+    """Open the DVC repository here; DVC's errors become ours."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.stage.exceptions import StageCmdFailedError
@@ -179,12 +180,6 @@ def _repository() -> Iterator[Any]:
             raise SystemExit(1) from error  # the stage's command has said why
         causes = [str(error), *([str(error.__cause__)] if error.__cause__ else [])]
         raise RunError(f"dvc: {'; '.join(causes)}") from error
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which settings class checks which section of params.yaml.
+"""Find the settings class that checks a section of params.yaml.
 
 By name, since `wikilm` imports none of the packages that it serves: a class is imported when its section is asked for.
 """

@@ -1,4 +1,4 @@
-"""Run stages of dvc.yaml in processes of their own, side by side, and pass on what they say."""
+"""Run stages of dvc.yaml in processes of their own, side by side, and pass on what they print."""
 
 import contextlib
 import json
@@ -13,18 +13,19 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import IO
 
+from wikilm.cores import cores
 from wikilm.errors import RunError
 
 SECONDS_TO_SAVE = 60  # of the processes of a stage that was asked to end
 
 
 def reproduce(names: Sequence[str]) -> None:
-    """Let DVC run these stages, all at a time, each with its share of the cores.
+    """Let DVC run these stages, all at once, each with its share of the cores.
 
-    What a stage says while it works is passed on at once, its answer when it has ended.
+    What a stage writes to stderr is passed on at once, what it writes to stdout when it has ended.
 
     Raises:
-        RunError: one of them failed; the others were let to finish.
+        RunError: one of them failed; the others ran to their end.
     """
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // len(names)))
     running = []
@@ -131,8 +132,3 @@ def _is_json(line: str) -> bool:
     with contextlib.suppress(ValueError):
         return line.startswith("{") and isinstance(json.loads(line), dict)
     return False
-
-
-def cores() -> int:
-    """How many cores this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,87 +1,40 @@
-"""Text of any origin in, what a terminal may show out: nothing that controls it, in columns of a known width."""
+"""Make text of any origin safe to show: in an article, a file name or a model's answer there may be anything.
 
-import itertools
+Imports the standard library alone, since a command also shows that a package is missing.
+"""
+
 import unicodedata
-from collections.abc import Iterator, Sequence
 
-import wcwidth
+# Embeddings, overrides and isolates, which turn the direction of all that follows (Unicode Standard Annex #9).
+_DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNSAFE_CATEGORIES = frozenset(("Cc", "Cs", "Co", "Cn", "Zl", "Zp"))
+_REPLACEMENT = "\ufffd"
+_PICTURES = 0x2400  # where the pictures of the C0 controls begin, in their order: ␛ for escape, ␊ for line feed
 
-MOST_CHARACTERS = 16  # of a line for each of its columns: invisible ones are no reason for a line without end
 
+def visible(text: str, keep: str = "") -> str:
+    """Text that can do nothing to a terminal, one character for each character.
 
-def visible(text: str) -> str:
-    """Text that can do nothing to a terminal: characters that control it, or turn or break lines, are shown as signs.
+    A C0 control is shown as its picture (␛, ␉, ␊); what else is unsafe (see `is_unsafe`) as �. Joiners stay, which
+    emoji and several scripts are made with.
 
-    An article may hold escape sequences, and marks that turn the direction of all that follows.
+    Args:
+        text: any text, also with lone surrogates.
+        keep: characters to leave as they are, such as a newline in text of several lines.
     """
-    return "".join(map(_visible, text))
+    return "".join(
+        character if character in keep or not is_unsafe(character) else _sign(character) for character in text
+    )
 
 
-def _visible(character: str) -> str:
-    kind = unicodedata.category(character)
-    if kind == "Cc":
-        return chr(0x2400 + ord(character)) if ord(character) < 0x20 else "�"
-    turns = character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    return "�" if turns or kind in ("Cs", "Zl", "Zp", "Cn", "Co") else character
+def is_unsafe(character: str) -> bool:
+    """Whether a terminal may act upon a character, or nobody knows what it shows.
 
-
-def columns(text: str) -> int:
-    """How many columns of a terminal visible text takes: emoji sequences and letters with their marks as one sign.
-
-    A space has its own column whatever stands before it, so that text filled up with spaces is as wide as it says.
+    So are the C0 and C1 controls with tab and newline, marks that turn the direction of text, line and paragraph
+    separators, lone surrogates, and private-use and unassigned characters.
     """
-    return text.count(" ") + sum(wcwidth.width(word, control_codes="ignore") for word in text.split(" ") if word)
+    return character in _DIRECTION or unicodedata.category(character) in _UNSAFE_CATEGORIES
 
 
-def ljust(text: str, width: int) -> str:
-    """Text with spaces after it up to a width: as `str.ljust`, by columns."""
-    return text + " " * (width - columns(text))
-
-
-def rjust(text: str, width: int) -> str:
-    """Text with spaces before it up to a width: as `str.rjust`, by columns."""
-    return " " * (width - columns(text)) + text
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """Lines of `width` columns, two or more, each filled up to it; broken at spaces where there are any."""
-    paragraphs = text.expandtabs(4).split("\n")
-    return [ljust(line, width) for paragraph in paragraphs for line in _lines(visible(paragraph), width)]
-
-
-def _lines(text: str, width: int) -> Iterator[str]:
-    """A paragraph as lines that are not too wide; an empty one as an empty line."""
-    signs: list[str] = []
-    for sign in wcwidth.iter_graphemes(text):
-        signs += [sign] if columns(sign) <= width and len(sign) <= MOST_CHARACTERS * width else sign
-    if not signs:
-        yield ""
-    start = 0
-    while start < len(signs):
-        end = _end(signs, start, width)
-        if end < len(signs):
-            spaces = (at + 1 for at in range(end - 1, start, -1) if signs[at] == " ")
-            end = next(spaces, end)
-        yield "".join(signs[start:end])
-        start = end
-
-
-def _end(signs: Sequence[str], start: int, width: int) -> int:
-    """Where a line ends at the latest. It is measured as a whole: a sign's width depends on those before it."""
-    line = signs[start]
-    for end in range(start + 1, len(signs)):
-        line += signs[end]
-        if columns(line) > width or len(line) > MOST_CHARACTERS * width:
-            return end
-    return len(signs)
-
-
-def side_by_side(columns: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
-    """Columns of (heading, text) as the lines of a terminal `width` wide."""
-    each = max(8, (width - 3 * (len(columns) - 1)) // len(columns))
-    heads = [wrap(heading, each) for heading, _ in columns]
-    height = max(map(len, heads))
-    heads = [[" " * each] * (height - len(head)) + head for head in heads]
-    texts = [[*head, "─" * each, *wrap(text, each)] for head, (_, text) in zip(heads, columns, strict=True)]
-    for lines in itertools.zip_longest(*texts, fillvalue=" " * each):
-        yield " │ ".join(lines).rstrip()
+def _sign(character: str) -> str:
+    return chr(_PICTURES + ord(character)) if ord(character) < 0x20 else _REPLACEMENT

@@ -147,7 +147,7 @@ def require_same(expected: Path, found: Path) -> dict[str, Any]:
         "units": manifest.source.units,
         "files": len(files),
         "bytes": sum(path.stat().st_size for path in files),
-        "rows": manifest.rows("train") + manifest.rows("validation"),
+        "rows": manifest.row_count("train") + manifest.row_count("validation"),
     }
 
 

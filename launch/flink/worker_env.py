@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from launch.flink.cache import call, made_once, program
-from pipeline.storage.proxy import loopback_direct
+from pipeline.storage import loopback_direct
 
 REPOSITORY = Path(__file__).parents[2]
 WAY_OUT = "see that uv can reach its registry, then run again"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from pipeline.settings import SourceSettings
-from pipeline.storage.place import FILES_AT_ONCE, Place
+from pipeline.storage import FILES_AT_ONCE, Place
 from wikilm.errors import RunError
 from wikilm.shards.format import MANIFEST, SPLITS
 from wikilm.shards.manifest import FileEntry, Manifest, imbalances, parse_manifest

@@ -11,11 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.articles.site import page_url
+from wikilm.columns import display_width, ljust, rjust
 from wikilm.errors import RunError, UsageError
 from wikilm.shards.format import MANIFEST, articles_name, articles_schema
 from wikilm.shards.manifest import Manifest, ShardEntry
 from wikilm.shards.reading import open_shard
-from wikilm.terminal import columns, ljust, rjust, visible
+from wikilm.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ def locate(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[Shar
 
 
 def _shard_of(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[ShardEntry, int]:
-    rows, before = manifest.rows(split), 0
-    for shard in manifest.of(split):
+    rows, before = manifest.row_count(split), 0
+    for shard in manifest.shards_of(split):
         if 0 <= row - before < shard.rows:
             return shard, row - before
         before += shard.rows
@@ -140,6 +141,6 @@ def lines(origins: Sequence[Origin]) -> Iterator[str]:
         spans = [f"{start}-{stop - 1}" for start, stop in (origin.row_tokens, origin.article_tokens)]
         ids = [str(origin.page_id), str(origin.revision_id or "unknown")]
         table.append((spans[0], spans[1], ids[0], ids[1], visible(origin.title), origin.url or "unknown"))
-    widths = [max(columns(line[column]) for line in table) for column in range(5)]
+    widths = [max(display_width(line[column]) for line in table) for column in range(5)]
     for *numbers, title, url in table:
         yield "  ".join([*map(rjust, numbers, widths), ljust(title, widths[4]), url])

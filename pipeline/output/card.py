@@ -83,7 +83,12 @@ def card(manifest: Manifest) -> str:
         "checksum": plain(manifest.source.checksum),
     }
     splits = [
-        (split, f"{getattr(counts, f'{split}_articles'):,}", f"{manifest.rows(split):,}", len(manifest.of(split)))
+        (
+            split,
+            f"{getattr(counts, f'{split}_articles'):,}",
+            f"{manifest.row_count(split):,}",
+            len(manifest.shards_of(split)),
+        )
         for split in SPLITS
     ]
     return _CARD.format(
@@ -130,9 +135,9 @@ def _front(manifest: Manifest, name: str, licenses: Sequence[str]) -> str:
         lines += [f"{field}:", f"- {json.dumps(language)}"]
     lines += ["license:", *(f"- {license}" for license in licenses)]
     lines += [f"pretty_name: {json.dumps(name, ensure_ascii=False)}"]
-    lines += ["size_categories:", f"- {size_category(sum(map(manifest.rows, SPLITS)))}"]
+    lines += ["size_categories:", f"- {size_category(sum(map(manifest.row_count, SPLITS)))}"]
     lines += ["task_categories:", "- text-generation", "- fill-mask"]
-    if there := [split for split in SPLITS if manifest.rows(split)]:  # `datasets` loads no split without rows
+    if there := [split for split in SPLITS if manifest.row_count(split)]:  # `datasets` loads no split without rows
         lines += ["configs:", "- config_name: default", "  data_files:"]
         for split in there:
             lines += [f"  - split: {split}", f"    path: {split}/*.arrow"]

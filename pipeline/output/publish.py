@@ -10,8 +10,7 @@ import json
 from collections.abc import Iterator
 
 from pipeline.output.reports import CHOSEN, REPORTS, numbered
-from pipeline.storage.lock import Lock, only_one
-from pipeline.storage.place import Place
+from pipeline.storage import Lock, Place, exclusive
 from wikilm.errors import UsageError
 from wikilm.shards.format import ARTICLES, CARD, DATASET_DICT, DEAD_LETTERS, MANIFEST, SPLITS
 
@@ -31,7 +30,7 @@ def work_folder(output: Place) -> Iterator[Lock]:
     existed = refuse_foreign(output)
     if output.is_local:
         output.path.mkdir(parents=True, exist_ok=True)
-    with only_one(output, LOCK) as lock:
+    with exclusive(output, LOCK) as lock:
         try:
             yield lock
         finally:
@@ -57,10 +56,10 @@ def publish(work: Place, output: Place) -> None:
         made = {*work.names(), *work.folders()}
         for name in FINAL[:-1]:
             if name in made:
-                output.take(work, name)
+                output.move_from(work, name)
         for place in (output, *map(output.inside, output.folders())):
             place.sync()
-        output.take(work, MANIFEST)
+        output.move_from(work, MANIFEST)
         output.sync()
     except BaseException:
         take_back(work, output)
@@ -79,7 +78,7 @@ def take_back(work: Place, output: Place) -> None:
         there = {*output.names(), *output.folders()}
         for name in FINAL[:-1]:
             if name in there - made:  # what both have is an earlier set's here
-                work.take(output, name)
+                work.move_from(output, name)
     clear_final(output)
     work.remove(PUBLISHING)
 

@@ -14,7 +14,7 @@ from pipeline.output.publish import PUBLISHING, UNFINISHED, clear_final, kept, t
 from pipeline.output.repeats import pages_name
 from pipeline.output.reports import CHOSEN, REPORTS, UnitReport, numbered, read_report, unit_file
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
-from pipeline.storage.place import FILES_AT_ONCE, Place
+from pipeline.storage import FILES_AT_ONCE, Place
 from wikilm.shards.format import MANIFEST, SPLITS, articles_name, shard_name
 from wikilm.shards.manifest import FORMAT, SourceEntry, TokenizerEntry
 

@@ -12,8 +12,9 @@ from apache_beam.runners.runner import create_runner
 
 from pipeline.run.quiet import quiet
 from pipeline.run.worker_process import WorkerProcess
-from pipeline.storage.proxy import loopback_direct
+from pipeline.storage import loopback_direct
 from pipeline.unit.failures import marked_reason
+from wikilm.cores import cores
 from wikilm.errors import RunError, UsageError
 
 # What is left of Ctrl-C in the middle of a step, once Beam has wrapped it.
@@ -82,11 +83,6 @@ def for_source(options: PipelineOptions, is_wikitext: bool, unit_bytes: Sequence
             mode, workers = "multi_threading", min(workers, MAX_THREADS)
     direct.direct_running_mode, direct.direct_num_workers = mode, workers
     return options
-
-
-def cores() -> int:
-    """Return how many cores this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_graph(build: Callable[[beam.Pipeline], Any], options: PipelineOptions) -> None:

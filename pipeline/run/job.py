@@ -26,8 +26,7 @@ from pipeline.run.progress import Progress
 from pipeline.run.summary import Outcome
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.source.plan import Source, open_source
-from pipeline.storage.place import Place
-from pipeline.storage.reading import Changed, check_stamps, stamps
+from pipeline.storage import ChangedError, Place, check_stamps, stamps
 from pipeline.tokens import encoder_pool
 from pipeline.tokens.encoder import Encoder
 from pipeline.tokens.encoder_pool import EncoderSpec
@@ -138,7 +137,7 @@ def _kept_when_it_fails(work: Place, units: int) -> Iterator[None]:
         yield
     except BaseException as error:
         with suppress(OSError, RunError):  # a store that fails must not hide why the run did
-            if isinstance(error, Unbalanced | Changed | NoRows):
+            if isinstance(error, Unbalanced | ChangedError | NoRows):
                 forget(work)
             elif done := len(numbered(work, REPORTS)):
                 error.add_note(f"{done} of {units} units are done and kept; give the same command again to resume")

@@ -11,7 +11,7 @@ from typing import Any, Self, TextIO
 from tqdm import tqdm
 
 from pipeline.output.reports import CHOSEN, REPORTS, numbered, read_report
-from pipeline.storage.place import Place
+from pipeline.storage import Place
 from wikilm.errors import RunError
 
 POLL_SECONDS = 0.2

@@ -42,7 +42,7 @@ def _rows(outcome: Outcome, seconds: float) -> Iterator[tuple[str, str, str]]:
     yield "  redirects", f"{counts.redirects:,}", ""
     yield "  articles", f"{counts.articles:,}", ""
     for name, articles in zip(SPLITS, (counts.train_articles, counts.validation_articles), strict=True):
-        rows, tokens = manifest.rows(name), sum(shard.tokens for shard in manifest.of(name))
+        rows, tokens = manifest.row_count(name), sum(shard.tokens for shard in manifest.shards_of(name))
         yield f"    {name}", f"{articles:,}", f"{rows:,} rows of {manifest.chunk_tokens}, {tokens:,} tokens"
     left_out = [(reason, f"{number:,}") for reason, number in counts.left_out.items()]
     yield from ((f"    left out: {reason}", number, "") for reason, number in left_out if reason in ARTICLE_REASONS)

@@ -16,8 +16,7 @@ from pipeline.source.dump_index import BOTH_AGAIN, Run, check_run, plan_runs
 from pipeline.source.dump_pages import PREFIX, PageSplitter, RawPage, Whereabouts
 from pipeline.source.dump_streams import READ_BYTES, misnamed, pieces
 from pipeline.source.page_xml import dead_letter, parse_header, read_page
-from pipeline.storage.file import AGAIN, File
-from pipeline.storage.reading import open_file, open_ranges
+from pipeline.storage import AGAIN, File, open_file, open_ranges
 from wikilm.errors import RunError
 
 MAX_HEADER_BYTES = 4 << 20

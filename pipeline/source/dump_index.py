@@ -10,8 +10,7 @@ from itertools import zip_longest
 from typing import Any, BinaryIO, NamedTuple
 from xml.sax.saxutils import unescape
 
-from pipeline.storage.file import AGAIN, File
-from pipeline.storage.reading import open_file
+from pipeline.storage import AGAIN, File, open_file
 from wikilm.errors import RunError
 
 BOTH_AGAIN = "download both again"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pipeline.storage.file import AGAIN
+from pipeline.storage import AGAIN
 from wikilm.errors import RunError
 
 HEAD_BYTES = 2000  # kept of what is no page, or too large: its id and title are there, if anywhere

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
-from pipeline.storage.file import AGAIN
+from pipeline.storage import AGAIN
 from wikilm.errors import RunError
 
 READ_BYTES = 1 << 18

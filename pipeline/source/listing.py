@@ -12,10 +12,7 @@ from pipeline.settings import SourceSettings
 from pipeline.source import hub, wikimedia
 from pipeline.source.dump_index import index_name
 from pipeline.source.wikimedia import Listed
-from pipeline.storage import store_reader as remote
-from pipeline.storage import web
-from pipeline.storage.file import File
-from pipeline.storage.reading import check_address, describe, is_web
+from pipeline.storage import File, check_address, fetch_text, file_at, files_below, is_web
 from wikilm.errors import RunError, UsageError
 
 PARQUET = "parquet"
@@ -101,10 +98,10 @@ def _remote(url: str, contact: str | None) -> list[Listed]:
     if kind_of(url) is not None:
         return [Listed(os.path.basename(url), url)]
     if not is_web(url):
-        return _readable(url, remote.files_below(url))
+        return _readable(url, files_below(url))
     if not url.endswith("/"):
         raise UsageError(f"source.path: {url}: {_unknown(url)}; the address of a folder ends with /")
-    names = wikimedia.links(web.text(url, contact or ""))
+    names = wikimedia.links(fetch_text(url, contact or ""))
     return _readable(url, ((name, url + name) for name in names))
 
 
@@ -163,7 +160,7 @@ def _index(url: str, dump: File, contact: str | None) -> File:
     """Describe the index of a dump, which may lie there unpacked."""
     for name in (url, url.removesuffix(".bz2")):
         with contextlib.suppress(FileNotFoundError):
-            return describe(name, contact)
+            return file_at(name, contact)
     raise RunError(
         f"{url}: no such file: the index of {dump.name} must lie beside it; download it, or take"
         " '-multistream' out of the dump's name to read it without"
@@ -172,7 +169,7 @@ def _index(url: str, dump: File, contact: str | None) -> File:
 
 def _described(url: str, contact: str | None) -> File:
     try:
-        return describe(url, contact)
+        return file_at(url, contact)
     except FileNotFoundError as error:
         raise UsageError(f"source.path: {error}") from None
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from pipeline.articles.article import MAX_ID, Article, DeadLetter, Page
 from pipeline.articles.columns import Articles, Identities, Pages, in_columns
 from pipeline.articles.site import Site, page_base
-from pipeline.storage.file import File
-from pipeline.storage.reading import open_ranges
+from pipeline.storage import File, open_ranges
 from wikilm.errors import RunError
 from wikilm.origin import language_of
 

@@ -12,8 +12,7 @@ from pipeline.articles.site import Site
 from pipeline.settings import SourceSettings
 from pipeline.source import dump, parquet
 from pipeline.source.listing import SourceFile, SourceFiles, find_files
-from pipeline.storage.file import File
-from pipeline.storage.reading import checksums
+from pipeline.storage import File, checksums
 from wikilm.errors import RunError
 from wikilm.shards.manifest import LimitsEntry, SourceEntry
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel, Field, ValidationError
 
 from pipeline.source.dump_index import index_name
-from pipeline.storage import web
+from pipeline.storage import NotThereError, fetch_text
 from wikilm.errors import RunError, UsageError
 
 JOBS = ("articlesmultistreamdumprecombine", "articlesmultistreamdump")  # large wikis have both: one file, and parts
@@ -110,8 +110,8 @@ def _folders(wiki: str, date: str, mirror: str, contact: str) -> Iterator[str]:
 
 def _dates(url: str, pattern: str, contact: str) -> list[str]:
     try:
-        return [name for name in links(web.text(url, contact)) if re.fullmatch(pattern, name)]
-    except web.NotThereError:
+        return [name for name in links(fetch_text(url, contact)) if re.fullmatch(pattern, name)]
+    except NotThereError:
         return []
 
 
@@ -123,8 +123,8 @@ def _classic(folder: str, contact: str) -> tuple[list[Listed], str]:
     """Return the files of a finished job of the classic dumps, or none and why."""
     url = f"{folder}dumpstatus.json"
     try:
-        status = _Status.model_validate(json.loads(web.text(url, contact)))
-    except web.NotThereError:
+        status = _Status.model_validate(json.loads(fetch_text(url, contact)))
+    except NotThereError:
         return [], "no dumpstatus.json"
     except (ValidationError, ValueError, RecursionError) as error:
         detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
@@ -160,8 +160,8 @@ def _content(folder: str, contact: str) -> tuple[list[Listed], str]:
     folder = f"{folder}xml/bzip2/"
     for needed in ("_SUCCESS", "SHA256SUMS"):
         try:
-            sums = web.text(folder + needed, contact)
-        except web.NotThereError:
+            sums = fetch_text(folder + needed, contact)
+        except NotThereError:
             return [], f"no {needed}"
     listed = []
     for line in filter(None, sums.splitlines()):

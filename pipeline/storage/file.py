@@ -1,10 +1,17 @@
-"""A stored file, wherever it lies: its address, size and stamp."""
+"""Describe a file, wherever it lies: its address, its size, and what tells it from a later one."""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-Fetch = Callable[[int, int], bytes]
+from wikilm.errors import RunError
+
+Fetch = Callable[[int, int], bytes]  # (start, end) -> exactly the bytes from start to before end, or an error
+AGAIN = "download or make it again"  # what to do about a file that is damaged
+
+
+class NotThereError(RunError):
+    """There is no such file or folder."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,3 @@ class File:
     def checksum(self) -> str:
         """Its version as the manifest has it; '' for local files."""
         return self.version.replace('"', "")
-
-
-AGAIN = "download or make it again"

@@ -1,4 +1,4 @@
-"""An output place in, the right to be the only run that writes there out, or a refusal that names who has it."""
+"""Let one run at a time write to an output place; another is refused, and told who is at work."""
 
 import contextlib
 import errno
@@ -35,7 +35,7 @@ class Holder(BaseModel):
     beat: float = Field(allow_inf_nan=False)  # seconds since 1970: when the holder was last alive
 
     @classmethod
-    def me(cls) -> "Holder":
+    def this_process(cls) -> "Holder":
         """This process, now."""
         since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         return cls(
@@ -69,7 +69,7 @@ class Lock:
     """A lock that is held. `check` says whether it still is, which matters where no kernel guards it."""
 
     def __init__(self, output: Place, is_ours: Callable[[], bool] = lambda: True) -> None:
-        """Take note of the place, and of how to find out whether its lock is still ours."""
+        """Keep the place, and a function that says whether its lock is still ours."""
         self._output, self._is_ours, self._lost = output, is_ours, threading.Event()
 
     @property
@@ -89,7 +89,7 @@ class Lock:
 
 
 @contextlib.contextmanager
-def only_one(output: Place, name: str) -> Iterator[Lock]:
+def exclusive(output: Place, name: str) -> Iterator[Lock]:
     """Hold the lock of an output place while the block runs.
 
     In a folder the kernel keeps the lock, and frees it when a run dies; the file `name` in it only tells who has it.
@@ -99,7 +99,7 @@ def only_one(output: Place, name: str) -> Iterator[Lock]:
     Raises:
         UsageError: another run has it.
     """
-    me = Holder.me()
+    me = Holder.this_process()
     if output.is_local and (descriptor := _flock(output, name)) is not None:
         try:
             output.write(name, me.data())

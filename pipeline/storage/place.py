@@ -1,9 +1,8 @@
-"""A folder on this machine or in an object store in; whole files in it out. Nothing half-written ever has a name."""
+"""Write whole files into a folder or an object store: nothing half-written ever has a name."""
 
 import contextlib
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import BinaryIO
 
 from pipeline.storage.store_writer import Store, temporary_file
 from wikilm.errors import UsageError
-from wikilm.files import sha256_of, sync
+from wikilm.files import new_file, sha256_of, sync
 
 FILES_AT_ONCE = 8  # that are read side by side where many are: a store answers each of them slowly
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder where files are made; small enough to travel with every step of the Beam graph.
+    """A folder to write files to; small enough to travel with every step of the Beam graph.
 
     Names are relative, with forward slashes. `url` is an absolute path, or an address that fsspec knows
     (s3://bucket/folder). What a store's methods raise is said in `store_writer.py`; a folder's raise OSError.
@@ -52,7 +51,7 @@ class Place:
 
     @contextlib.contextmanager
     def create(self, name: str) -> Iterator[BinaryIO]:
-        """A file to write, which has its name once the block has ended well: whole or not at all.
+        """Open a file to write, which has its name once the block has ended well: whole or not at all.
 
         Two workers may make the same file at once: the last one wins, with the same bytes.
 
@@ -64,20 +63,8 @@ class Place:
                 yield file
                 self.store.put(name, file)
             return
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        try:
-            with temporary.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(path)
-        except BaseException as error:
-            temporary.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.filename is None:
-                error.filename = str(path)  # a failed write names no file by itself
-            raise
+        with new_file(self.path / name) as file:
+            yield file
 
     def write(self, name: str, data: bytes | memoryview) -> None:
         """Write a file whole or not at all (see `create`)."""
@@ -142,10 +129,10 @@ class Place:
         else:
             path.unlink(missing_ok=True)
 
-    def take(self, other: "Place", name: str) -> None:
-        """Give a file or folder of another place its name here: renamed, or copied in a store, where nothing can be.
+    def move_from(self, other: "Place", name: str) -> None:
+        """Move a file or folder of another place here, under the same name, which must be free.
 
-        Nothing of that name may be here yet.
+        In a store, where nothing can be renamed, it is copied; the other place still has it.
         """
         if self.is_local:
             os.rename(other.path / name, self.path / name)
@@ -169,7 +156,7 @@ class Place:
         return [], []
 
 
-def place_of(text: str, flag: str) -> Place:
+def parse_place(text: str, flag: str) -> Place:
     """The place that a user names: a folder, or an address.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where a redirect leads in, an error out if that is inside a private network.
+"""Refuse redirects that lead into a private network.
 
 A connection is checked by the address that it has reached. A proxy resolves names itself, so that there only the name
 can be checked, and the addresses that it has here, if any.

@@ -1,4 +1,4 @@
-"""An address in, the proxy that the environment names for it out, and what to say where that proxy is at fault.
+"""Find the proxy that the environment names for an address, and say where that proxy is at fault.
 
 HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY mean what they mean to `urllib.request`; small letters come first.
 """
@@ -76,7 +76,7 @@ def proxy_for(url: str) -> Proxy | None:
     return None
 
 
-def through(url: str) -> str:
+def proxy_note(url: str) -> str:
     """What to add to an answer's fault where it may be the proxy's: of http a proxy writes answers of its own."""
     proxy = proxy_for(url) if urlsplit(url).scheme == "http" else None
     return f" (asked through {proxy.name})" if proxy else ""

@@ -1,4 +1,4 @@
-"""A file as it was planned in, a stream of its bytes out, which asks for ranges and never holds more than a block."""
+"""Read a file by ranges of its bytes, without ever holding more than a block."""
 
 import io
 import threading
@@ -10,11 +10,11 @@ from pipeline.storage.file import Fetch
 BLOCK_BYTES = 8 << 20  # of one request: long enough to hide its cost, short enough to hold one in every worker
 
 
-class Ahead:
-    """Fetch the next block while the reader is at work on the one it has: one at a time, and no byte from `end` on."""
+class ReadAhead:
+    """Fetch the next block while the reader works on the last one: one at a time, and no byte from `end` on."""
 
     def __init__(self, fetch: Fetch, end: int) -> None:
-        """Wrap a source of ranges (see `Ranges`)."""
+        """Wrap a source of ranges (see `RangeReader`)."""
         self._fetch, self._end = fetch, end
         self._next: tuple[int, int, Future[bytes]] | None = None
 
@@ -43,7 +43,7 @@ class Ahead:
         return future
 
 
-class Ranges(io.RawIOBase):
+class RangeReader(io.RawIOBase):
     """Bytes of a remote file up to `end`, read from any place; each read asks for what it needs and no more."""
 
     def __init__(self, fetch: Fetch, end: int) -> None:

@@ -1,4 +1,4 @@
-"""A path or address in, a file to be planned with out; such a file in, a stream of its bytes out, wherever it lies."""
+"""Describe and open files to read, wherever they lie."""
 
 import functools
 import hashlib
@@ -12,23 +12,22 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from pipeline.storage import store_reader as remote
-from pipeline.storage import web
-from pipeline.storage.file import AGAIN, Fetch, File
-from pipeline.storage.ranges import BLOCK_BYTES, Ahead, Ranges
-from pipeline.storage.web_client import user_agent
+from pipeline.storage import store_reader
+from pipeline.storage.file import AGAIN, Fetch, File, NotThereError
+from pipeline.storage.ranges import BLOCK_BYTES, RangeReader, ReadAhead
 from wikilm.errors import RunError, UsageError
 
+# `web` is imported by the functions that need it: urllib3 is not there where only shards are read, for training.
 READ_BYTES = 1 << 20
 _WEB = ("http://", "https://")
 
 
-class Changed(RunError):
-    """A local file is not what it was: what was made of it must not be used, nor gone on from."""
+class ChangedError(RunError):
+    """A local file has changed during the run: what was made of it must not be used, nor resumed from."""
 
 
-def describe(url: str, contact: str | None = None) -> File:
-    """Size and version of a file, as a run is planned with.
+def file_at(url: str, contact: str | None = None) -> File:
+    """Describe the file at a path or an address, for a run to be planned with.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -36,10 +35,12 @@ def describe(url: str, contact: str | None = None) -> File:
     """
     try:
         if is_web(url):
+            from pipeline.storage import web
+
             return web.describe(url, contact or "")
         if "://" in url:
-            return remote.describe(url)
-    except (web.NotThereError, remote.NotInStoreError) as error:
+            return store_reader.describe(url)
+    except NotThereError as error:
         raise FileNotFoundError(str(error)) from None
     try:
         size = os.stat(url).st_size
@@ -53,7 +54,7 @@ def describe(url: str, contact: str | None = None) -> File:
 
 
 def open_file(file: File, end: int | None = None, block: int = BLOCK_BYTES) -> BinaryIO:
-    """Open for reading from any place on, piece after piece.
+    """Open a file to read it from front to back, or from any position on.
 
     Args:
         file: as planned.
@@ -66,16 +67,28 @@ def open_file(file: File, end: int | None = None, block: int = BLOCK_BYTES) -> B
     if file.is_local:
         return _open_local(file)
     stop = file.bytes if end is None else end
-    return cast(BinaryIO, io.BufferedReader(Ranges(Ahead(_fetch(file), stop), stop), block))
+    return cast(BinaryIO, io.BufferedReader(RangeReader(ReadAhead(_fetch(file), stop), stop), block))
 
 
 def open_ranges(file: File) -> BinaryIO:
-    """Open for reading here and there: a server is asked for just the bytes that each read wants.
+    """Open a file to read here and there: a server is asked for just the bytes of each read.
 
     Raises:
         RunError: as `open_file`.
     """
-    return _open_local(file) if file.is_local else cast(BinaryIO, Ranges(_fetch(file), file.bytes))
+    return _open_local(file) if file.is_local else cast(BinaryIO, RangeReader(_fetch(file), file.bytes))
+
+
+def fetch_text(url: str, contact: str) -> str:
+    """A whole small file of a web server in UTF-8: a listing, or JSON.
+
+    Raises:
+        NotThereError: there is no such file.
+        RunError: it cannot be had, is too large, or is no UTF-8.
+    """
+    from pipeline.storage import web
+
+    return web.fetch_text(url, contact)
 
 
 def is_web(url: str) -> bool:
@@ -109,6 +122,8 @@ def check_address(url: str, key: str, contact: str | None = None) -> None:
             "would be kept in logs and manifests; make the file readable, or use the store's own address (s3://, gs://)"
         )
     if is_web(url):
+        from pipeline.storage.web_client import user_agent
+
         user_agent(contact or "")
         if not host:
             raise UsageError(f"{key}: {url}: names no host")
@@ -142,15 +157,19 @@ def check_stamps(before: Mapping[str, tuple[int, int]]) -> None:
     """Compare local files with what they were; a server is asked at every read instead.
 
     Raises:
-        Changed: one has changed since, so that its checksum is not that of what was read.
+        ChangedError: one has changed since, so that its checksum is not that of what was read.
     """
     now = stamps(File(path, 0) for path in before)
     if changed := [path for path in before if now[path] != before[path]]:
-        raise Changed(f"{changed[0]}: has changed since the run began; run again")
+        raise ChangedError(f"{changed[0]}: has changed since the run began; run again")
 
 
 def _fetch(file: File) -> Fetch:
-    return functools.partial(web.fetch, file) if is_web(file.url) else remote.opened(file)
+    if not is_web(file.url):
+        return store_reader.range_fetcher(file)
+    from pipeline.storage import web
+
+    return functools.partial(web.fetch, file)
 
 
 def _open_local(file: File) -> BinaryIO:

@@ -1,13 +1,12 @@
-"""An address that fsspec knows (s3://, gs://, hf:// …) in, its files, their versions and ranges of their bytes out."""
+"""Read from the object stores that fsspec knows (s3://, gs://, hf://): files, their versions, ranges of their bytes."""
 
 import logging
 import re
 import time
 from typing import Any
 
-from fsspec.exceptions import FSTimeoutError
-
-from pipeline.storage.file import Fetch, File
+from pipeline.storage.file import Fetch, File, NotThereError
+from pipeline.storage.store_errors import translated
 from wikilm.errors import RunError, UsageError
 from wikilm.missing import how_to_install
 
@@ -17,15 +16,11 @@ logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs tracebacks of w
 _PINNED = re.compile("^hf://[^@]*@([0-9a-f]{40})/")
 
 
-class NotInStoreError(RunError):
-    """There is no such file or folder."""
-
-
 def describe(url: str) -> File:
     """What the store says of a file.
 
     Raises:
-        NotInStoreError: it has no such file.
+        NotThereError: it has no such file.
         RunError: the store cannot be asked.
         UsageError: no such scheme, or the package for it is missing.
     """
@@ -35,9 +30,9 @@ def describe(url: str) -> File:
             store.invalidate_cache()
         found = store.info(store._strip_protocol(url))
     except Exception as error:  # each store's client has errors of its own
-        raise _refused(url, error) from None
+        raise translated(url, error) from None
     if found["type"] != "file" or not isinstance(found.get("size"), int):
-        raise NotInStoreError(f"{url}: is no file with a size")
+        raise NotThereError(f"{url}: is no file with a size")
     if found["size"] == 0:
         raise RunError(f"{url}: is empty; download or make it again")
     return File(url, found["size"], _version(store, url, found))
@@ -53,12 +48,12 @@ def files_below(url: str) -> list[tuple[str, str]]:
     except FileNotFoundError:
         return []
     except Exception as error:
-        raise _refused(url, error) from None
+        raise translated(url, error) from None
     names = [path.removeprefix(root).lstrip("/") for path in found if path.startswith(root + "/")]
     return [(name, f"{url.rstrip('/')}/{name}") for name in names]
 
 
-def opened(file: File) -> Fetch:
+def range_fetcher(file: File) -> Fetch:
     """A function that gives ranges of a file, once it has been compared with the plan.
 
     Raises:
@@ -72,7 +67,7 @@ def opened(file: File) -> Fetch:
         client = filesystem(file.url)
         handle = client.open(client._strip_protocol(file.url), "rb", cache_type="none")
     except Exception as error:
-        raise _refused(file.url, error) from None
+        raise translated(file.url, error) from None
 
     def fetch(start: int, end: int) -> bytes:
         why: Exception = RunError("")
@@ -84,14 +79,14 @@ def opened(file: File) -> Fetch:
                 if type(error).__name__ == "FileExpired":
                     raise _changed(file.url) from None
                 if isinstance(error, FileNotFoundError | PermissionError):
-                    raise _refused(file.url, error) from None
+                    raise translated(file.url, error) from None
                 why = error
             else:
                 if len(data) == end - start:
                     return data
                 why = OSError(f"{len(data)} of {end - start} bytes came")
             time.sleep(0.5 * 2**attempt)
-        raise _refused(file.url, why)
+        raise translated(file.url, why)
 
     return fetch
 
@@ -114,7 +109,7 @@ def filesystem(url: str, **options: Any) -> Any:
     except ValueError:
         raise UsageError(f"{url}: no such kind of address: {scheme[:20]}://") from None
     except Exception as error:
-        raise _refused(url, error) from None
+        raise translated(url, error) from None
 
 
 def _version(store: Any, url: str, found: dict[str, Any]) -> str:
@@ -122,21 +117,6 @@ def _version(store: Any, url: str, found: dict[str, Any]) -> str:
         return f"revision:{pinned[1]}"
     tag = found.get("ETag") or found.get("etag")
     return f"etag:{tag}" if tag else f"ukey:{store.ukey(store._strip_protocol(url))}"
-
-
-def _refused(url: str, error: Exception) -> RunError:
-    name, lines = type(error).__name__, str(error).strip().splitlines()
-    if isinstance(error, FileNotFoundError) or "NotFound" in name:
-        return NotInStoreError(f"{url}: no such file or folder")
-    if isinstance(error, PermissionError) or "Credential" in name:
-        return RunError(
-            f"{url}: the store refuses it ({name}); credentials come from its own settings: "
-            "AWS_* variables or ~/.aws, GOOGLE_APPLICATION_CREDENTIALS, HF_TOKEN"
-        )
-    if isinstance(error, TimeoutError | FSTimeoutError):
-        return RunError(f"{url}: no answer in time; try later")
-    why = re.sub(r"\?\S+", "?…", lines[0])[:200] if lines else name  # the query of an address may be a signature
-    return RunError(f"{url}: cannot read it: {why}")
 
 
 def _changed(url: str) -> RunError:

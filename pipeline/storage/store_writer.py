@@ -1,4 +1,4 @@
-"""An address that fsspec knows (s3://bucket/folder, gs://…) in; whole objects below it, or one line of reason, out."""
+"""Write whole objects below an address that fsspec knows (s3://bucket/folder, gs://bucket/folder)."""
 
 import contextlib
 import hashlib
@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from pipeline.storage.file import NotThereError
+from pipeline.storage.store_errors import NoBucketError, RefusedError, translated
 from pipeline.storage.store_reader import filesystem
-from wikilm.errors import RunError, UsageError, reason
+from wikilm.errors import RunError, UsageError
 
 SETTLE_SECONDS = 1.0  # within this time, a store without conditional writes has shown who came last
 BLOCK_BYTES = 4 << 20
@@ -28,7 +30,7 @@ class Store:
     def put(self, name: str, file: BinaryIO) -> None:
         """Store what an open temporary file holds, which must have a name."""
         file.flush()
-        with self._told():
+        with self._translated_errors():
             self._fs.put_file(file.name, self._at(name))
 
     def create_new(self, name: str, data: bytes) -> bool:
@@ -37,7 +39,7 @@ class Store:
         The condition is the store's own where it knows one (S3, Google). Others let the last of two writers win, so
         what was written is read back after a while.
         """
-        with self._told():
+        with self._translated_errors():
             if self._fs.exists(self._at(name)):
                 return False
             try:
@@ -54,13 +56,13 @@ class Store:
 
     def get(self, name: str) -> bytes:
         """The bytes of an object."""
-        with self._told():
+        with self._translated_errors():
             return bytes(self._fs.cat_file(self._at(name)))
 
     def sha256(self, name: str) -> str:
         """Hex sha256 of an object, read as a stream."""
         digest = hashlib.sha256()
-        with self._told(), self._fs.open(self._at(name), "rb", block_size=BLOCK_BYTES) as file:
+        with self._translated_errors(), self._fs.open(self._at(name), "rb", block_size=BLOCK_BYTES) as file:
             while piece := file.read(BLOCK_BYTES):
                 digest.update(piece)
         return digest.hexdigest()
@@ -68,7 +70,7 @@ class Store:
     def list(self, folder: str) -> tuple[list[str], list[str]]:
         """Names of the objects in a folder, and of the folders in it; nothing where there is no such folder."""
         at = self._at(folder)
-        with contextlib.suppress(FileNotFoundError), self._told():
+        with contextlib.suppress(FileNotFoundError), self._translated_errors():
             found = self._fs.ls(at, detail=True, refresh=True)
             names: dict[str, list[str]] = {"file": [], "directory": []}
             for entry in found:
@@ -80,7 +82,7 @@ class Store:
     def sizes(self, folder: str) -> dict[str, int]:
         """Path within the folder -> size of all objects in it and below it."""
         at = self._at(folder)
-        with contextlib.suppress(FileNotFoundError), self._told():
+        with contextlib.suppress(FileNotFoundError), self._translated_errors():
             found = self._fs.find(at, detail=True)
             return {path.removeprefix(at).lstrip("/"): int(entry["size"]) for path, entry in sorted(found.items())}
         return {}
@@ -88,7 +90,7 @@ class Store:
     def remove(self, name: str) -> None:
         """Remove an object, or a folder with all that is in it; nothing happens where there is none."""
         at = self._at(name)
-        with self._told():
+        with self._translated_errors():
             paths = [path for path in self._fs.find(at) if path == at or path.startswith(at + "/")]
             if paths:
                 self._fs.rm(paths)
@@ -96,7 +98,7 @@ class Store:
     def copy(self, source: "Store", names: Iterable[str]) -> None:
         """Copy objects of another folder of the same store, under the same names, many at a time."""
         pairs = [(source._at(name), self._at(name)) for name in names]
-        with self._told():
+        with self._translated_errors():
             if pairs:
                 self._fs.copy([old for old, _ in pairs], [new for _, new in pairs])
 
@@ -109,22 +111,19 @@ class Store:
         return str(self._fs._strip_protocol(f"{self.url}/{name}" if name else self.url))
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Make one line with the address of whatever the store's libraries raise, which is a wide field."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Raise for a store what a folder raises, where it can (see the class)."""
         try:
             yield
         except RunError:
             raise
-        except FileNotFoundError as error:
-            if "bucket does not exist" in str(error):
-                raise UsageError(f"{self.url}: there is no such bucket; make it, or name another --output") from None
-            raise
-        except PermissionError as error:
-            raise UsageError(f"{self.url}: no permission: {reason(error)}; look at the store's credentials") from None
         except Exception as error:
-            if "credential" in type(error).__name__.lower():  # of botocore or google.auth, which may not be here
-                raise UsageError(f"{self.url}: no credentials: {reason(error)}") from None
-            raise OSError(f"{self.url}: {type(error).__name__}: {reason(error)}") from error
+            found = translated(self.url, error)
+            if isinstance(found, NoBucketError | RefusedError):
+                raise UsageError(str(found)) from None
+            if isinstance(found, NotThereError):
+                raise FileNotFoundError(str(found)) from None
+            raise OSError(str(found)) from error
 
 
 def temporary_file() -> Any:

@@ -1,4 +1,4 @@
-"""An http(s) address in, its size and version, ranges of its bytes or a whole small text out; or why not."""
+"""Read from web servers: a file's size and version, ranges of its bytes, and whole small texts."""
 
 import re
 import time
@@ -8,9 +8,9 @@ from typing import TypeVar
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from pipeline.storage.file import File
-from pipeline.storage.proxy import through
-from pipeline.storage.web_client import BACKOFF_SECONDS, TRIES, answer
+from pipeline.storage.file import File, NotThereError
+from pipeline.storage.proxy import proxy_note
+from pipeline.storage.web_client import BACKOFF_SECONDS, TRIES, get
 from wikilm.errors import RunError
 
 BODY_SECONDS = 600.0  # for one answer; a block of 8 MiB at 14 kB/s
@@ -18,10 +18,6 @@ MAX_TEXT_BYTES = 64 << 20
 _PIECE_BYTES = 1 << 16
 _RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 T = TypeVar("T")
-
-
-class NotThereError(RunError):
-    """The server has no such file: it answers 404 or 410."""
 
 
 def describe(url: str, contact: str) -> File:
@@ -33,7 +29,7 @@ def describe(url: str, contact: str) -> File:
     """
 
     def ask() -> File:
-        with answer(url, contact, {"Range": "bytes=0-0"}) as response:
+        with get(url, contact, {"Range": "bytes=0-0"}) as response:
             if response.status == 416:
                 raise RunError(f"{url}: is empty")
             total = _range(response, url, 0, 1)
@@ -45,7 +41,7 @@ def describe(url: str, contact: str) -> File:
 
 
 def fetch(file: File, start: int, end: int) -> bytes:
-    """The bytes from `start` to before `end`; a read that breaks off goes on from where it was.
+    """The bytes from `start` to before `end`; an interrupted read resumes where it stopped.
 
     Raises:
         RunError: the file has changed since it was planned, or the server does not send just these bytes.
@@ -58,7 +54,7 @@ def fetch(file: File, start: int, end: int) -> bytes:
         at = start + len(body)
         headers = {"Range": f"bytes={at}-{end - 1}", **condition}
         if at < end:
-            with answer(file.url, file.contact, headers) as response:
+            with get(file.url, file.contact, headers) as response:
                 if response.status in (412, 416):
                     raise _changed(file)
                 total = _range(response, file.url, at, end)
@@ -70,7 +66,7 @@ def fetch(file: File, start: int, end: int) -> bytes:
     return _with_tries(file.url, ask)
 
 
-def text(url: str, contact: str) -> str:
+def fetch_text(url: str, contact: str) -> str:
     """A whole small file: a listing, or JSON.
 
     Raises:
@@ -80,7 +76,7 @@ def text(url: str, contact: str) -> str:
 
     def ask() -> bytes:
         body = bytearray()
-        with answer(url, contact, {}) as response:
+        with get(url, contact, {}) as response:
             _check_status(response, url, 200)
             _read(response, body, None, url)
         return bytes(body)
@@ -92,7 +88,7 @@ def text(url: str, contact: str) -> str:
 
 
 def _with_tries(url: str, ask: Callable[[], T]) -> T:
-    """Ask again when an answer breaks off, which `answer` cannot see; it has its own patience until one begins."""
+    """Ask again when a response is interrupted, which `get` does not see: it retries until one begins."""
     for attempt in range(TRIES):
         try:
             return ask()
@@ -100,7 +96,7 @@ def _with_tries(url: str, ask: Callable[[], T]) -> T:
             why = error
         time.sleep(BACKOFF_SECONDS * 2**attempt)
     short = " ".join(str(why).split())[:200]
-    raise RunError(f"{url}: the answer broke off {TRIES} times ({short}); try later") from None
+    raise RunError(f"{url}: the response was interrupted {TRIES} times ({short}); try later") from None
 
 
 def _range(response: urllib3.BaseHTTPResponse, url: str, start: int, end: int) -> int:
@@ -122,10 +118,10 @@ def _check_status(response: urllib3.BaseHTTPResponse, url: str, wanted: int) -> 
     if status in (404, 410):
         raise NotThereError(f"{url}: is not there (HTTP {status}); check the address")
     if status in (401, 403):
-        raise RunError(f"{url}: the server refuses it (HTTP {status}); a login belongs in ~/.netrc{through(url)}")
+        raise RunError(f"{url}: the server refuses it (HTTP {status}); a login belongs in ~/.netrc{proxy_note(url)}")
     if status != wanted:
         raise RunError(
-            f"{url}: the server answers HTTP {status}, tried up to {TRIES + 1} times; try later{through(url)}"
+            f"{url}: the server answers HTTP {status}, tried up to {TRIES + 1} times; try later{proxy_note(url)}"
         )
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise RunError(f"{url}: its server compresses on the way; download it and name the copy")
@@ -145,7 +141,7 @@ def _version(response: urllib3.BaseHTTPResponse, url: str) -> str:
 
 
 def _read(response: urllib3.BaseHTTPResponse, body: bytearray, wanted: int | None, url: str) -> None:
-    """Append an answer to `body`, which keeps what came where it breaks off."""
+    """Append a response to `body`, which keeps what came of an interrupted one."""
     until = time.monotonic() + BODY_SECONDS
     while piece := response.read1(_PIECE_BYTES):
         body += piece

@@ -1,4 +1,4 @@
-"""An http(s) address in, an open answer out: few connections, patience, and no way into a private network."""
+"""Send requests to web servers: few connections, patient retries, and no redirect into a private network."""
 
 import contextlib
 import fcntl
@@ -62,8 +62,8 @@ def user_agent(contact: str) -> str:
 
 
 @contextlib.contextmanager
-def answer(url: str, contact: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-    """Ask for an address, follow its redirects, and hand out the answer; the connection ends with the block.
+def get(url: str, contact: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+    """Send a GET request, follow redirects, and give the open response; the connection ends with the block.
 
     Raises:
         UsageError: no contact.

@@ -24,7 +24,7 @@ from pipeline.output.shard_file import ArrowFile, ShardFile
 from pipeline.prose.cleaner import Cleaner
 from pipeline.settings import ShardsSettings, SplitSettings
 from pipeline.source.plan import Source, WorkUnit
-from pipeline.storage.place import Place
+from pipeline.storage import Place
 from pipeline.tokens import encoder_pool
 from pipeline.tokens.encoder_pool import EncoderSpec
 from pipeline.tokens.rows import Ids, Rows

@@ -22,7 +22,7 @@ from pipeline.__main__ import main
 from pipeline.output.publish import LOCK, UNFINISHED
 from pipeline.output.reports import REPORTS, UnitReport, numbered
 from pipeline.storage.lock import Holder
-from pipeline.storage.place import Place, place_of
+from pipeline.storage.place import Place, parse_place
 from pipeline.verify import main as verify
 from tests.flows.chaos import tree
 from tests.flows.test_preprocessing import Place as Bench
@@ -162,7 +162,7 @@ def test_a_rerun_makes_only_what_is_missing_with_take_too(bench, bucket, failing
     writes, looks = failing(-1, -1)
     assert run(main, "pipeline", bench.arguments(output, *in_one)) == 0
     assert (writes.calls, looks.calls) == (units - 3, 0)
-    assert everything(place_of(str(output), "--output")) == tree(tmp_path / "plain")
+    assert everything(parse_place(str(output), "--output")) == tree(tmp_path / "plain")
 
 
 def everything(place: Place) -> dict[str, bytes]:
@@ -213,7 +213,7 @@ def test_a_run_into_a_store_is_killed_and_goes_on_and_is_verified(
     assert run(verify, "verify", [address]) == 0
     assert json.loads(capsys.readouterr().out)["folder"] == address
     assert datasets.load_from_disk(address).num_rows == datasets.load_from_disk(str(undisturbed)).num_rows
-    shard = read_manifest(undisturbed).of("train")[0].path
+    shard = read_manifest(undisturbed).shards_of("train")[0].path
     changed = bytearray(output.read(shard))
     changed[-200] ^= 1
     output.write(shard, changed)
@@ -226,7 +226,7 @@ def test_a_run_into_a_store_is_killed_and_goes_on_and_is_verified(
 
 def test_two_runs_into_one_store_or_folder_are_refused_by_name(bench, bucket, tmp_path, capsys, monkeypatch):
     output = Place(f"{bucket}/two")
-    output.write(LOCK, Holder.me().model_copy(update={"token": "its"}).data())
+    output.write(LOCK, Holder.this_process().model_copy(update={"token": "its"}).data())
     assert run(main, "pipeline", bench.arguments(output)) == 2
     assert f"two: another run is writing there (host {os.uname().nodename}, process {os.getpid()}" in (
         capsys.readouterr().err
@@ -269,7 +269,7 @@ def test_a_dry_run_says_what_would_be_made_and_touches_nothing(bench, plain, fai
         assert plan["unfinished"] == unfinished
         unknown = {"checksum": True, "files": {"__all__": {"checksum"}}}
         assert plan["source"] == manifest.source.model_dump(exclude=unknown)
-        assert plan["shards"] == {"train": len(manifest.of("train")), "validation": len(manifest.of("validation"))}
+        assert plan["shards"] == {split: len(manifest.shards_of(split)) for split in ("train", "validation")}
         assert 0 < plan["unit_bytes"]["smallest"] <= plan["unit_bytes"]["largest"] < manifest.source.bytes
         assert f"units   {manifest.source.units} of" in said.err
         assert ("2 units that an earlier run did are" in said.err) == (unfinished is not None)

@@ -122,7 +122,7 @@ def test_every_mode_with_any_number_of_workers_gives_the_same_bytes(place, plain
     mode, workers = options
     more = ("--direct_running_mode", mode, "--direct_num_workers", workers)
     assert run(main, "pipeline", place.arguments(tmp_path / "out", *more)) == 0
-    assert len(read_manifest(plain).of("train")) > 3
+    assert len(read_manifest(plain).shards_of("train")) > 3
     assert tree(tmp_path / "out") == tree(plain)
 
 
@@ -217,7 +217,7 @@ def test_what_goes_in_comes_out_in_order_and_an_end_of_text_only_ends_articles(p
     assert sum(text.count("It ends with <|endoftext|> in the middle") for text in texts.values()) == 1
     assert (
         manifest.counts.tokens
-        == CHUNK * (manifest.rows("train") + manifest.rows("validation")) + manifest.counts.tail_tokens
+        == CHUNK * (manifest.row_count("train") + manifest.row_count("validation")) + manifest.counts.tail_tokens
     )
 
 
@@ -227,7 +227,7 @@ def test_datasets_loads_both_splits_memory_mapped(plain, tmp_path):
     assert list(both) == list(by_card) == ["train", "validation"]
     for split in both:
         loaded = datasets.load_from_disk(str(plain / split))
-        assert len(loaded) == read_manifest(plain).rows(split) > 0
+        assert len(loaded) == read_manifest(plain).row_count(split) > 0
         assert loaded.features["input_ids"].length == CHUNK
         assert loaded.cache_files == both[split].cache_files != []
         assert loaded["input_ids"][:] == both[split]["input_ids"][:] == by_card[split]["input_ids"][:]
@@ -410,7 +410,7 @@ def test_verify_finds_every_change_and_tells_strangers(plain, tmp_path, capsys):
     (tmp_path / "out" / "notes.txt").write_text("x")
     assert run(verify, "verify", [str(tmp_path / "out")]) == 0
     said = capsys.readouterr()
-    assert json.loads(said.out.splitlines()[-1])["train_rows"] == read_manifest(plain).rows("train")
+    assert json.loads(said.out.splitlines()[-1])["train_rows"] == read_manifest(plain).row_count("train")
     assert "notes.txt: is not named" in said.err
     shards = sorted((tmp_path / "out" / "train").glob("*.arrow"), key=lambda path: -path.stat().st_size)
     changed = bytearray(shards[0].read_bytes())

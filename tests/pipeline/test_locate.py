@@ -18,8 +18,8 @@ from tests.helpers.models import make_tokenizer
 from tests.helpers.shards import make_shards
 from wikilm import shards as sf
 from wikilm.cli import run
+from wikilm.columns import display_width
 from wikilm.files import sha256_of
-from wikilm.terminal import columns
 
 END = 0  # of text; all other ids say which token of which article they are
 BASE = "https://lv.wikipedia.org/wiki/Main"
@@ -155,7 +155,7 @@ def test_titles_of_any_script_keep_the_addresses_in_one_column(capsys, tmp_path)
     heading, *rows, _ = out.splitlines()
     assert len(rows) == 2
     before = [line[: line.index(word)] for line, word in [(heading, "URL"), *((row, "https") for row in rows)]]
-    assert len(set(map(columns, before))) == 1
+    assert len(set(map(display_width, before))) == 1
 
 
 def test_a_title_cannot_control_the_terminal(capsys, tmp_path):

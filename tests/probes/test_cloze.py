@@ -13,7 +13,7 @@ from probes.fill_mask import run_fill_mask
 from probes.hidden_tokens import accuracy, hidden_places
 from probes.interval import bootstrap, wilson
 from probes.model import load
-from probes.rows import read_shards
+from probes.rows import sample_rows
 from probes.settings import FillMaskSettings
 from tests.helpers.models import make_masked, make_tokenizer
 from wikilm.errors import RunError, UsageError
@@ -141,7 +141,7 @@ def test_padding_ids_beyond_the_vocabulary_are_never_ranked(tmp_path, folder):
 @pytest.mark.parametrize("kind", ["causal", "masked"])
 def test_guesses_at_hidden_tokens_are_counted_as_a_plain_loop_counts_them(folder, kind, request):
     loaded = request.getfixturevalue(kind)
-    shards = read_shards(folder / "shards", loaded, None, 0)
+    shards = sample_rows(folder / "shards", loaded, None, 0)
     found = {result.split: result for result in accuracy(loaded, shards, 0.2, seed=3)}
     end, mask = loaded.tokenizer.eos_token_id, loaded.tokenizer.mask_token_id
     for split in ("train", "validation"):
@@ -237,4 +237,4 @@ def test_rows_longer_than_the_model_are_refused(tmp_path, folder):
     make_masked(tmp_path / "short", tokenizer, positions=16)
     loaded = load(str(tmp_path / "short"))
     with pytest.raises(RunError, match="16 positions, but the rows have 32"):
-        accuracy(loaded, read_shards(folder / "shards", loaded, None, 0), 0.15, 0)
+        accuracy(loaded, sample_rows(folder / "shards", loaded, None, 0), 0.15, 0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from probes.model import load
 from probes.recitation import continue_greedily, curve_csv, describe, recite, score, spans
-from probes.rows import read_shards
+from probes.rows import sample_rows
 from probes.settings import RecitationSettings
 from tests.helpers.models import make_causal, make_masked, make_tokenizer
 from tests.helpers.shards import make_rows, make_shards
@@ -42,7 +42,7 @@ def causal(folder):
 
 @pytest.fixture(scope="module")
 def shards(folder, causal):
-    return read_shards(folder / "shards", causal, None, 0)
+    return sample_rows(folder / "shards", causal, None, 0)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_examples_show_both_sides_and_count_what_is_equal(causal, result):
 
 def test_a_sample_of_rows_is_seeded_and_in_order(folder, causal, shards):
     def sample(seed):
-        return read_shards(folder / "shards", causal, 5, seed).train
+        return sample_rows(folder / "shards", causal, 5, seed).train
 
     assert len(sample(0)) == 5
     assert np.array_equal(sample(0), sample(0))
@@ -142,14 +142,14 @@ def test_a_split_without_rows_is_named(tmp_path, folder, causal):
     rows = make_rows(folder / "tokenizer", 4)
     make_shards(tmp_path, folder / "tokenizer", rows, rows[:0])
     with pytest.raises(RunError, match="validation split has no rows"):
-        read_shards(tmp_path, causal, None, 0)
+        sample_rows(tmp_path, causal, None, 0)
 
 
 def test_shards_of_another_tokenizer_are_refused(tmp_path, causal):
     make_tokenizer(tmp_path / "tokenizer", vocab_size=380)
     make_shards(tmp_path / "shards", tmp_path / "tokenizer")
     with pytest.raises(RunError, match="use the model trained on these shards"):
-        read_shards(tmp_path / "shards", causal, None, 0)
+        sample_rows(tmp_path / "shards", causal, None, 0)
 
 
 def test_a_trained_models_tokenizer_must_be_the_shards_own(tmp_path, folder):
@@ -157,11 +157,11 @@ def test_a_trained_models_tokenizer_must_be_the_shards_own(tmp_path, folder):
     make_causal(tmp_path / "model", tokenizer)
     (tmp_path / "model" / "training.json").write_text("{}")
     loaded = load(str(tmp_path / "model"))
-    assert len(read_shards(folder / "shards", loaded, None, 0).train) == 12
+    assert len(sample_rows(folder / "shards", loaded, None, 0).train) == 12
     same_size = (tmp_path / "model" / "tokenizer.json").read_text() + " "
     (tmp_path / "model" / "tokenizer.json").write_text(same_size)
     with pytest.raises(RunError, match="not the tokenizer that made"):
-        read_shards(folder / "shards", loaded, None, 0)
+        sample_rows(folder / "shards", loaded, None, 0)
 
 
 def test_damaged_and_missing_shards_are_named(tmp_path, folder, causal):
@@ -169,9 +169,9 @@ def test_damaged_and_missing_shards_are_named(tmp_path, folder, causal):
     shard = tmp_path / manifest.shards[0].path
     shard.write_bytes(shard.read_bytes()[:-9])
     with pytest.raises(RunError, match=r"data-00000-of-00002.arrow: .*pipeline.verify"):
-        read_shards(tmp_path, causal, None, 0)
+        sample_rows(tmp_path, causal, None, 0)
     with pytest.raises(RunError, match="make them with python -m pipeline"):
-        read_shards(tmp_path / "nothing", causal, None, 0)
+        sample_rows(tmp_path / "nothing", causal, None, 0)
 
 
 def test_lengths_that_do_not_rise_are_refused(tmp_path):

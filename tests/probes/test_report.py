@@ -14,7 +14,7 @@ from probes.output import json_text
 from probes.plots import loss_curves, recitation_by_prefix
 from probes.recitation import recite
 from probes.report import Inputs, write_report
-from probes.rows import read_shards
+from probes.rows import sample_rows
 from probes.settings import FillMaskSettings, RecitationSettings, ReportSettings
 from wikilm.errors import RunError
 from wikilm.shards.format import MANIFEST
@@ -57,7 +57,7 @@ def made(tiny, tmp_path_factory):
     results = {
         "fill_mask": run_fill_mask(names, root / "shards", fill_mask),
         "generation": run_generation(causal, (HOSTILE[:24],), 4, 3, steps=True),
-        "recitation": recite(causal, read_shards(root / "shards", causal, None, 0), recitation),
+        "recitation": recite(causal, sample_rows(root / "shards", causal, None, 0), recitation),
     }
     (root / "results").mkdir()
     for name, result in results.items():
@@ -247,7 +247,7 @@ def test_no_point_of_the_recitation_is_left_out_of_its_plot(made):
     ]
     causal = load(str(made / "causal"))
     settings = RecitationSettings(prefix=8, continuation=8, prefix_lengths=(1, 4, 8))
-    points = recite(causal, read_shards(made / "shards", causal, None, 0), settings).by_prefix
+    points = recite(causal, sample_rows(made / "shards", causal, None, 0), settings).by_prefix
     svg = recitation_by_prefix(points)
     assert svg != recitation_by_prefix(points[:-1])
     assert "validation text" in svg

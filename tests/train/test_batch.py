@@ -1,34 +1,20 @@
-"""Shards and a step's number in: every row in its turn, for any number of processes; masks as BERT has them."""
-
-from pathlib import Path
+"""A step's number in: every row in its turn, for any number of processes; masks as BERT has them."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.models import make_tokenizer
-from tests.helpers.shards import make_rows, make_shards
-from train.batch import Masking, Order, Rows, causal_batch, mix, share
-from wikilm.errors import RunError
-from wikilm.shards.reading import read_manifest
+from train.batch import Masking, Order, causal_batch, mix, share
 
 MASKING = Masking(fraction=0.3, seed=3, vocab_size=400, mask_id=399, end_of_text_id=398)
 counts = st.integers(1, 40)
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("shards")
-    make_tokenizer(folder / "tokenizer")
-    make_shards(folder / "shards", folder / "tokenizer", units=3)
-    return folder
-
-
 @given(rows=counts, batch_size=counts, epochs=st.integers(1, 4), seed=st.integers(0, 2**63 - 1))
 def test_every_epoch_holds_every_row_once(rows: int, batch_size: int, epochs: int, seed: int) -> None:
     order = Order(rows, batch_size, seed)
-    stream = [order.of_step(step) for step in range(1, order.steps(epochs) + 1)]
+    stream = [order.rows_of_step(step) for step in range(1, order.step_count(epochs) + 1)]
     seen_epochs = np.concatenate([e for e, _ in stream])
     seen_rows = np.concatenate([i for _, i in stream])
     for epoch in range(epochs):
@@ -39,16 +25,16 @@ def test_every_epoch_holds_every_row_once(rows: int, batch_size: int, epochs: in
 @given(step=st.integers(1, 10**6), seed=st.integers(0, 2**63 - 1))
 def test_a_step_is_the_same_whatever_was_asked_before(step: int, seed: int) -> None:
     fresh, used = Order(50, 8, seed), Order(50, 8, seed)
-    used.of_step(1)
-    used.of_step(step + 1)
-    for ours, theirs in zip(fresh.of_step(step), used.of_step(step), strict=True):
+    used.rows_of_step(1)
+    used.rows_of_step(step + 1)
+    for ours, theirs in zip(fresh.rows_of_step(step), used.rows_of_step(step), strict=True):
         assert (ours == theirs).all()
 
 
 def test_epochs_and_seeds_are_shuffled_differently() -> None:
-    first, second = (Order(64, 64, 0).of_step(step)[1].tolist() for step in (1, 2))
+    first, second = (Order(64, 64, 0).rows_of_step(step)[1].tolist() for step in (1, 2))
     assert first != second != list(range(64))
-    assert Order(64, 64, 1).of_step(1)[1].tolist() != first
+    assert Order(64, 64, 1).rows_of_step(1)[1].tolist() != first
 
 
 @given(size=st.integers(1, 64), processes=st.integers(1, 8), parts=st.integers(1, 4))
@@ -61,27 +47,10 @@ def test_processes_share_a_batch_without_loss_or_overlap(size: int, processes: i
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_rows_come_back_from_all_shards_in_any_order(shards: Path) -> None:
-    rows = Rows(shards / "shards", read_manifest(shards / "shards"), "train")
-    expected = make_rows(shards / "tokenizer", 24, seed=1)
-    assert len(rows) == 24
-    for indices in ([0], [23, 0, 7, 7, 8, 16], list(range(24))[::-1]):
-        taken = rows.take(np.array(indices))
-        assert taken.dtype == np.int64
-        assert (taken == expected[indices]).all()
-
-
-def test_an_id_beyond_the_vocabulary_is_refused_before_it_reaches_a_gpu(shards: Path, tmp_path: Path) -> None:
-    wrong = np.full((2, 32), 400)
-    make_shards(tmp_path, shards / "tokenizer", train=wrong)
-    with pytest.raises(RunError, match="id 400, but the vocabulary ends at 399; run python"):
-        Rows(tmp_path, read_manifest(tmp_path), "train").take(np.array([1]))
-
-
 def test_a_causal_batch_asks_for_the_next_token_everywhere() -> None:
     rows = np.arange(12).reshape(3, 4)
     batch = causal_batch(rows)
-    assert (batch.input_ids.reshape(-1)[batch.places] + 1 == batch.targets).all()
+    assert (batch.input_ids.reshape(-1)[batch.positions] + 1 == batch.targets).all()
     assert batch.targets.tolist() == [1, 2, 3, 5, 6, 7, 9, 10, 11]
 
 
@@ -106,9 +75,9 @@ def test_only_chosen_places_change_and_end_of_text_is_never_chosen(seed: int) ->
     rows = some_rows(seed)
     batch = MASKING.batch(rows, np.zeros(8, dtype=np.int64), np.arange(8))
     chosen = np.zeros(rows.size, dtype=bool)
-    chosen[batch.places] = True
+    chosen[batch.positions] = True
     assert (batch.input_ids.reshape(-1)[~chosen] == rows.reshape(-1)[~chosen]).all()
-    assert (batch.targets == rows.reshape(-1)[batch.places]).all()
+    assert (batch.targets == rows.reshape(-1)[batch.positions]).all()
     assert MASKING.end_of_text_id not in batch.targets
     assert batch.input_ids.max() < MASKING.vocab_size
 
@@ -116,9 +85,9 @@ def test_only_chosen_places_change_and_end_of_text_is_never_chosen(seed: int) ->
 def test_of_the_chosen_80_percent_are_masked_10_replaced_and_10_kept() -> None:
     rows = some_rows(0, 400, 128) % 398
     batch = MASKING.batch(rows, np.zeros(400, dtype=np.int64), np.arange(400))
-    given_ids = batch.input_ids.reshape(-1)[batch.places]
+    given_ids = batch.input_ids.reshape(-1)[batch.positions]
     masked, kept = given_ids == MASKING.mask_id, given_ids == batch.targets
-    assert len(batch.places) / rows.size == pytest.approx(0.3, abs=0.01)
+    assert len(batch.positions) / rows.size == pytest.approx(0.3, abs=0.01)
     assert masked.mean() == pytest.approx(0.8, abs=0.01)
     assert kept.mean() == pytest.approx(0.1, abs=0.01)
 
@@ -127,10 +96,10 @@ def test_each_epoch_row_and_seed_has_masks_of_its_own() -> None:
     row = some_rows(0, 1).repeat(2, axis=0)
     zero, one = np.array([0, 0]), np.array([0, 1])
     by_row = MASKING.batch(row, zero, one)
-    assert set(by_row.places[by_row.places < 64]) != {place - 64 for place in by_row.places if place >= 64}
-    assert MASKING.batch(row, one, zero).places.tolist() != MASKING.batch(row, zero, zero).places.tolist()
+    assert set(by_row.positions[by_row.positions < 64]) != {place - 64 for place in by_row.positions if place >= 64}
+    assert MASKING.batch(row, one, zero).positions.tolist() != MASKING.batch(row, zero, zero).positions.tolist()
     other = Masking(0.3, 4, 400, 399, 398)
-    assert other.batch(row, zero, zero).places.tolist() != MASKING.batch(row, zero, zero).places.tolist()
+    assert other.batch(row, zero, zero).positions.tolist() != MASKING.batch(row, zero, zero).positions.tolist()
 
 
 def test_mixed_bits_are_even_and_do_not_collide() -> None:

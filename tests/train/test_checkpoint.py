@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from train.checkpoint import KEPT, Checkpoint, clear_unfinished, newest_checkpoint, remove_run, save_checkpoint
-from wikilm.files import new_folder
 
 
 def checkpoint(step: int) -> Checkpoint:
@@ -107,19 +106,6 @@ except OSError as error:
     assert done.stdout.split() == [str(errno.EFBIG), str(tmp_path / "step-00000002")]
     assert names(tmp_path) == ["step-00000001"]
     assert newest_checkpoint(tmp_path) is not None
-
-
-def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "model"
-    with pytest.raises(IsADirectoryError), new_folder(target) as folder:
-        (folder / "a").parent.write_text("half")
-    assert names(tmp_path) == []
-    for content in ("first", "second"):
-        with new_folder(target) as folder:
-            (folder / "a").write_text(content)
-            assert not target.exists() or (target / "a").read_text() == "first"
-    assert (target / "a").read_text() == "second"
-    assert names(tmp_path) == ["model"]
 
 
 def test_a_finished_runs_state_goes_but_not_that_of_others(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 import train.loss
 from tests.train.test_model import SHAPE, TOKENIZER, make_settings
 from train.batch import Masking, causal_batch
-from train.loss import SummedLoss, bert_at, linear_cross_entropy, targets_at_a_time
+from train.loss import SummedLoss, bert_states_at, linear_cross_entropy, targets_at_a_time
 from train.model import build
 
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -18,7 +18,7 @@ def tensors(*, masked: bool, rows: int = 3, tokens: int = 24) -> Inputs:
     ids = np.random.default_rng(0).integers(0, 398, (rows, tokens))
     masking = Masking(0.3, 0, 400, 399, 398)
     batch = masking.batch(ids, np.zeros(rows, dtype=np.int64), np.arange(rows)) if masked else causal_batch(ids)
-    return tuple(torch.from_numpy(part) for part in (batch.input_ids, batch.places, batch.targets))  # type: ignore[return-value]
+    return tuple(torch.from_numpy(part) for part in (batch.input_ids, batch.positions, batch.targets))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("with_bias", [False, True])
@@ -56,9 +56,9 @@ def test_no_targets_are_no_loss_and_no_gradient() -> None:
 
 def test_causal_loss_is_that_of_transformers() -> None:
     model = build("causal", make_settings("causal", **SHAPE), TOKENIZER, 24)
-    ids, places, targets = tensors(masked=False)
+    ids, positions, targets = tensors(masked=False)
     theirs = F.cross_entropy(model(ids).logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
-    ours = SummedLoss(model, "causal")(ids, places, targets) / len(targets)
+    ours = SummedLoss(model, "causal")(ids, positions, targets) / len(targets)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
 
 
@@ -71,17 +71,17 @@ def test_a_piece_on_a_cpu_is_as_long_at_any_vocabulary_so_that_the_head_is_read_
 @pytest.mark.parametrize("layers", [1, 3])
 def test_bert_at_some_places_is_bert_there(layers: int) -> None:
     model = build("masked", make_settings("masked", **SHAPE | {"layers": layers}), TOKENIZER, 24)
-    ids, places, _ = tensors(masked=True)
+    ids, positions, _ = tensors(masked=True)
     whole = model.bert(ids).last_hidden_state.flatten(0, 1)
-    assert torch.allclose(bert_at(model.bert, ids, places), whole[places], atol=1e-6)
+    assert torch.allclose(bert_states_at(model.bert, ids, positions), whole[positions], atol=1e-6)
 
 
 def test_masked_loss_is_that_of_transformers_with_labels_at_the_masked_places() -> None:
     model = build("masked", make_settings("masked", **SHAPE), TOKENIZER, 24)
-    ids, places, targets = tensors(masked=True)
-    labels = torch.full((ids.numel(),), -100).scatter(0, places, targets).view_as(ids)
+    ids, positions, targets = tensors(masked=True)
+    labels = torch.full((ids.numel(),), -100).scatter(0, positions, targets).view_as(ids)
     theirs = model(ids, labels=labels).loss
-    ours = SummedLoss(model, "masked")(ids, places, targets) / len(targets)
+    ours = SummedLoss(model, "masked")(ids, positions, targets) / len(targets)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
 
 
@@ -89,10 +89,10 @@ def test_masked_loss_is_that_of_transformers_with_labels_at_the_masked_places() 
 def test_every_parameter_gets_the_gradient_that_transformers_would_give_it(objective: str) -> None:
     masked = objective == "masked"
     model = build(objective, make_settings(objective, **SHAPE), TOKENIZER, 24)  # type: ignore[arg-type]
-    ids, places, targets = tensors(masked=masked)
+    ids, positions, targets = tensors(masked=masked)
     parameters = list(model.parameters())
-    ours = torch.autograd.grad(SummedLoss(model, objective)(ids, places, targets), parameters)  # type: ignore[arg-type]
-    plain = F.cross_entropy(model(ids).logits.flatten(0, 1)[places], targets, reduction="sum")
+    ours = torch.autograd.grad(SummedLoss(model, objective)(ids, positions, targets), parameters)  # type: ignore[arg-type]
+    plain = F.cross_entropy(model(ids).logits.flatten(0, 1)[positions], targets, reduction="sum")
     for our, their in zip(ours, torch.autograd.grad(plain, parameters), strict=True):
         assert torch.allclose(our, their, rtol=1e-3, atol=1e-4)
 

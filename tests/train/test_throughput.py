@@ -54,6 +54,7 @@ def test_the_stopwatch_adds_up_by_kind_and_counts_blocks_that_fail() -> None:
             time.sleep(0.01)
     with pytest.raises(TypeError), watch.on("train"):
         time.sleep(0.01, "too much")  # type: ignore[call-arg]
-    assert watch.of("data") >= 0.02
-    assert watch.of("train") > 0
-    assert watch.of("data", "train", "save") == pytest.approx(watch.of("data") + watch.of("train"))
+    assert watch.seconds_on("data") >= 0.02
+    assert watch.seconds_on("train") > 0
+    both = watch.seconds_on("data") + watch.seconds_on("train")
+    assert watch.seconds_on("data", "train", "save") == pytest.approx(both)

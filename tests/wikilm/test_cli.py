@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, positive, run
 from wikilm.errors import RunError, UsageError
 
 
@@ -32,7 +32,7 @@ def test_a_message_controls_no_terminal(capsys):
         raise RunError("column \x1b[31mé\u202e中\x9b")
 
     run(main, "wikilm")
-    assert capsys.readouterr().err == "wikilm: error: column �[31mé�中�\n"
+    assert capsys.readouterr().err == "wikilm: error: column ␛[31mé�中�\n"
 
 
 def test_a_full_disk_is_named_as_such(capsys):
@@ -59,6 +59,18 @@ def test_wrong_usage_points_to_help(capsys):
     assert error.count("\n") == 1
     assert "--nonsense" in error
     assert "wikilm --help" in error
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [("0", "at least 1, got 0"), ("-3", "at least 1, got -3"), ("x", "a whole number, got 'x'")]
+)
+def test_a_number_that_must_be_positive_is(value, told, capsys):
+    parser = Parser(prog="wikilm")
+    parser.add_argument("--jobs", type=positive)
+    assert parser.parse_args(["--jobs", "12"]).jobs == 12
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--jobs={value}"])
+    assert f"argument --jobs: must be {told}" in capsys.readouterr().err
 
 
 def test_a_reader_that_goes_away_is_no_error():

@@ -1,4 +1,4 @@
-"""Presets: whole or partial sets of values for params.yaml.
+"""Read the presets, which are whole or partial sets of values for params.yaml.
 
 `laptop.yaml` is whole, and is what params.yaml holds in a fresh clone. The others say what differs from it.
 """

@@ -1,4 +1,4 @@
-"""The contract between the pipeline, training and the probes: what a finished set of shards is, and how it is read.
+"""Define what a finished set of shards is, and read it: the contract between the pipeline, training and the probes.
 
 A folder of shards goes in, its manifest and memory-mapped rows come out. Needs pyarrow, numpy and pydantic; reads files
 of this machine only, and writes none.
@@ -30,14 +30,23 @@ from wikilm.shards.manifest import (
     ShardEntry,
     SiteEntry,
     SourceEntry,
-    SourceFile,
+    SourceFileEntry,
     SplitEntry,
     TokenizerEntry,
     imbalances,
     manifest_bytes,
     parse_manifest,
 )
-from wikilm.shards.reading import open_shard, open_split, problems, read_manifest, token_rows
+from wikilm.shards.reading import (
+    ShardFolder,
+    SplitRows,
+    open_checked,
+    open_shard,
+    open_split,
+    problems,
+    read_manifest,
+    token_rows,
+)
 
 __all__ = [
     "ARTICLES",
@@ -56,16 +65,19 @@ __all__ = [
     "LimitsEntry",
     "Manifest",
     "ShardEntry",
+    "ShardFolder",
     "SiteEntry",
     "SourceEntry",
-    "SourceFile",
+    "SourceFileEntry",
     "SplitEntry",
+    "SplitRows",
     "TokenizerEntry",
     "articles_name",
     "articles_schema",
     "id_type",
     "imbalances",
     "manifest_bytes",
+    "open_checked",
     "open_shard",
     "open_split",
     "parse_manifest",

@@ -1,4 +1,4 @@
-"""The contract between pipeline and train: Arrow schema, file names, manifest. Needs pyarrow and pydantic only.
+"""Name the files of a set of shards, and the columns in them.
 
 DIR/manifest.json                                written last: what it does not list does not exist; see `_Stored`
 DIR/{train,validation}/data-00000-of-00012.arrow Arrow IPC streams, one per work unit

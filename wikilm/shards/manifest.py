@@ -1,4 +1,4 @@
-"""What a finished set of shards holds: one frozen record for each file, and the manifest that lists them."""
+"""Read and write the manifest: where a set of shards comes from, what it holds, and the hash of every file."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ class FileEntry(_Record):
 
 
 class ShardEntry(FileEntry):
-    """One shard: the rows of one work unit that are in one split."""
+    """One shard: the rows of one work unit in one split."""
 
     split: Literal["train", "validation"]
     unit: int = Field(ge=0, description="number of the work unit, in the order of the source")
@@ -47,7 +47,7 @@ class ShardEntry(FileEntry):
     tokens: int = Field(ge=0, description="rows x chunk_tokens")
 
 
-class SourceFile(_Record):
+class SourceFileEntry(_Record):
     """One file of the source."""
 
     name: str = Field(description="relative to the source's folder, with forward slashes")
@@ -66,7 +66,7 @@ class SourceEntry(_Record):
     bytes: int = Field(ge=0, description="size of all its files, as stored")
     checksum: str = Field(description="of its file or commit; of several files the sha256 of what `sha256sum` prints")
     units: int = Field(ge=0)
-    files: list[SourceFile] = Field(description="in the order in which they are read")
+    files: list[SourceFileEntry] = Field(description="in the order in which they are read")
 
 
 class SiteEntry(_Record):
@@ -142,13 +142,13 @@ class Manifest(_Record):
         """Every file that there must be, the manifest itself aside."""
         return [*self.shards, *self.articles, *self.files]
 
-    def of(self, split: str) -> list[ShardEntry]:
+    def shards_of(self, split: str) -> list[ShardEntry]:
         """The shards of one split, in order."""
         return [shard for shard in self.shards if shard.split == split]
 
-    def rows(self, split: str) -> int:
+    def row_count(self, split: str) -> int:
         """Number of rows of one split."""
-        return sum(shard.rows for shard in self.of(split))
+        return sum(shard.rows for shard in self.shards_of(split))
 
 
 class _Stored(Manifest):

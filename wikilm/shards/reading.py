@@ -1,10 +1,12 @@
 """Open the shards that a manifest lists, and refuse what does not match it."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from wikilm.errors import RunError
@@ -48,6 +50,70 @@ def problems(folder: Path, manifest: Manifest, *, hashes: bool) -> Iterator[tupl
             yield entry.path, f"has sha256 {digest} instead of {entry.sha256}"
 
 
+@dataclass(frozen=True)
+class ShardFolder:
+    """A finished set of shards whose files were all there, in their sizes, when it was opened."""
+
+    path: Path
+    manifest: Manifest
+
+    def rows(self, split: str) -> "SplitRows":
+        """The rows of `train` or `validation`, memory-mapped.
+
+        Raises:
+            RunError: a shard of it cannot be opened (see `open_shard`).
+        """
+        return SplitRows(self, split)
+
+
+def open_checked(folder: Path) -> ShardFolder:
+    """Read the manifest of a folder of shards, and check that every file it lists is there in its size.
+
+    Raises:
+        RunError: the folder holds no finished shards, or a file is missing or has another size.
+    """
+    manifest = read_manifest(folder)
+    for path, problem in problems(folder, manifest, hashes=False):
+        raise RunError(f"{folder / path}: {problem}; run python -m pipeline.verify {folder}")
+    return ShardFolder(folder, manifest)
+
+
+class SplitRows:
+    """All rows of one split, in the order of the manifest; they stay on disk until `take` asks for them."""
+
+    def __init__(self, shards: ShardFolder, split: str) -> None:
+        """Map the shards of a split.
+
+        Raises:
+            RunError: a shard of it cannot be opened (see `open_shard`).
+        """
+        column = open_split(shards.path, shards.manifest, split).column("input_ids")
+        self._parts = [token_rows(chunk) for chunk in column.chunks]
+        self._starts = np.cumsum([0, *map(len, self._parts)])
+        self._shards, self._split = shards, split
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def take(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The rows with these indices, int64 [len(indices), chunk_tokens].
+
+        Raises:
+            RunError: a row holds an id that the vocabulary does not have.
+        """
+        folder, manifest = self._shards.path, self._shards.manifest
+        parts = np.searchsorted(self._starts, indices, side="right") - 1
+        rows = np.empty((len(indices), manifest.chunk_tokens), dtype=np.int64)
+        for out, (part, index) in enumerate(zip(parts, indices, strict=True)):
+            rows[out] = self._parts[part][index - self._starts[part]]
+        if rows.size and rows.max() >= manifest.tokenizer.vocab_size:
+            raise RunError(
+                f"{folder}: a row of {self._split} holds id {rows.max()}, but the vocabulary ends at "
+                f"{manifest.tokenizer.vocab_size - 1}; run python -m pipeline.verify {folder}"
+            )
+        return rows
+
+
 def open_shard(folder: Path, manifest: Manifest, entry: ShardEntry) -> pa.Table:
     """The rows of one shard, memory-mapped; columns as in `schema`.
 
@@ -73,7 +139,7 @@ def open_split(folder: Path, manifest: Manifest, split: str) -> pa.Table:
     Raises:
         RunError: a shard of it cannot be opened (see `open_shard`).
     """
-    tables = [open_shard(folder, manifest, entry) for entry in manifest.of(split)]
+    tables = [open_shard(folder, manifest, entry) for entry in manifest.shards_of(split)]
     columns = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size)
     return pa.concat_tables(tables) if tables else columns.empty_table()
 

@@ -111,11 +111,11 @@ def test_a_failure_while_publishing_leaves_no_final_name_and_all_that_was_done(o
             raise OSError("no")
         moved(self, other, name)
 
-    moved = Place.take
+    moved = Place.move_from
     make(output, "first")
     with work_folder(output):
         fill(output, "second")
-        monkeypatch.setattr(Place, "take", fails)
+        monkeypatch.setattr(Place, "move_from", fails)
         with pytest.raises(OSError, match="no"):
             publish(work_of(output), output)
     assert (output.names(), output.folders()) == ([], [UNFINISHED])
@@ -128,7 +128,7 @@ def test_a_failure_while_publishing_leaves_no_final_name_and_all_that_was_done(o
 def test_what_another_run_has_taken_over_in_a_store_is_not_cleared(bucket, monkeypatch):
     monkeypatch.setattr(pipeline.storage.store_writer, "SETTLE_SECONDS", 0.0)
     output = Place(f"{bucket}/{os.urandom(8).hex()}")
-    theirs = Holder.me().data()
+    theirs = Holder.this_process().data()
 
     def fail():
         with work_folder(output):
@@ -200,7 +200,7 @@ def killed_after(step: int, output: Place) -> bool:
 
             return changed
 
-        for name in ("take", "remove"):
+        for name in ("move_from", "remove"):
             setattr(Place, name, dies_in_time(getattr(Place, name)))
         with contextlib.suppress(BaseException):
             output.path.mkdir(exist_ok=True)

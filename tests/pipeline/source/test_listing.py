@@ -307,7 +307,7 @@ def test_any_file_system_of_fsspec_will_do(place: Path) -> None:
 def test_a_store_that_sends_too_little_is_asked_again_and_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote.time, "sleep", lambda seconds: None)
     fsspec.filesystem("memory").pipe("/a.bin", b"x" * 100)
-    fetch = remote.opened(remote.describe("memory://a.bin"))
+    fetch = remote.range_fetcher(remote.describe("memory://a.bin"))
     assert fetch(90, 100) == b"x" * 10
     with pytest.raises(RunError, match="10 of 20 bytes came"):
         fetch(90, 110)

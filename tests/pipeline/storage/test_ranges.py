@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.storage import ranges
-from pipeline.storage.ranges import Ahead, Ranges
+from pipeline.storage.ranges import RangeReader, ReadAhead
 from tests.helpers.waiting import MINUTES
 from wikilm.errors import RunError
 
@@ -30,8 +30,8 @@ def test_any_reads_give_the_bytes_of_the_file_up_to_where_the_stream_ends(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranges, "BLOCK_BYTES", block)
         plain = io.BytesIO(DATA[:end])
-        exact = Ranges(fetch, end)
-        ahead = io.BufferedReader(Ranges(Ahead(fetch, end), end), buffer)
+        exact = RangeReader(fetch, end)
+        ahead = io.BufferedReader(RangeReader(ReadAhead(fetch, end), end), buffer)
         for place, length in steps:
             for stream in (plain, exact, ahead):
                 stream.seek(place)
@@ -51,7 +51,7 @@ def test_the_next_block_is_fetched_while_the_reader_has_one_and_one_at_a_time() 
         at_once.release()
         return DATA[start:stop]
 
-    stream = io.BufferedReader(Ranges(Ahead(fetch, 250), 250), 100)
+    stream = io.BufferedReader(RangeReader(ReadAhead(fetch, 250), 250), 100)
     assert stream.read(10) == DATA[:10]
     for _ in range(2):
         assert began.acquire(timeout=MINUTES)
@@ -66,7 +66,7 @@ def test_what_goes_wrong_ahead_is_told_when_its_block_is_read() -> None:
             raise RunError("gone")
         return DATA[start:stop]
 
-    stream = io.BufferedReader(Ranges(Ahead(fetch, 250), 250), 100)
+    stream = io.BufferedReader(RangeReader(ReadAhead(fetch, 250), 250), 100)
     assert stream.read(100) == DATA[:100]
     with pytest.raises(RunError, match="gone"):
         stream.read(1)

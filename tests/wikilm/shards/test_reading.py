@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.helpers.shards import make_shards
+from tests.helpers.shards import make_rows, make_shards
 from wikilm import shards as sf
 from wikilm.errors import RunError
 
@@ -29,7 +29,7 @@ def test_the_manifest_reads_back_as_it_was_written(shards):
 def test_a_split_opens_with_all_rows_of_its_shards_in_order(shards):
     folder, manifest = shards
     table = sf.open_split(folder, manifest, "train")
-    assert table.num_rows == manifest.rows("train") == 24
+    assert table.num_rows == manifest.row_count("train") == 24
     assert table.schema == sf.schema(32, manifest.tokenizer.vocab_size)
 
 
@@ -120,6 +120,34 @@ def test_rows_of_another_length_than_the_manifest_says_are_refused(shards):
     (folder / sf.MANIFEST).write_bytes(sf.manifest_bytes(other))
     with pytest.raises(RunError, match=r"not the shard that manifest\.json names"):
         sf.open_split(folder, sf.read_manifest(folder), "train")
+
+
+def test_a_folder_is_opened_once_all_its_files_are_there_in_their_sizes(shards):
+    folder, manifest = shards
+    assert sf.open_checked(folder) == sf.ShardFolder(folder, manifest)
+    last = folder / manifest.entries[-1].path
+    last.write_bytes(last.read_bytes() + b"more")
+    with pytest.raises(RunError, match=rf"{last}: has .* bytes instead of .*pipeline\.verify"):
+        sf.open_checked(folder)
+    last.unlink()
+    with pytest.raises(RunError, match=rf"{last}: is missing; .*pipeline\.verify"):
+        sf.open_checked(folder)
+
+
+def test_rows_come_back_from_all_shards_in_any_order(tiny, tmp_path):
+    make_shards(tmp_path, tiny / "tokenizer", units=3)
+    rows, expected = sf.open_checked(tmp_path).rows("train"), make_rows(tiny / "tokenizer", 24, seed=1)
+    assert len(rows) == 24
+    for indices in ([], [0], [23, 0, 7, 7, 8, 16], list(range(24))[::-1]):
+        taken = rows.take(np.array(indices, dtype=np.int64))
+        assert taken.dtype == np.int64
+        assert (taken == expected[indices]).all()
+
+
+def test_an_id_beyond_the_vocabulary_is_refused_before_it_reaches_a_gpu(tiny, tmp_path):
+    entries = make_shards(tmp_path, tiny / "tokenizer", train=np.full((2, 32), 400)).tokenizer.vocab_size
+    with pytest.raises(RunError, match=f"id 400, but the vocabulary ends at {entries - 1}; run python"):
+        sf.open_checked(tmp_path).rows("train").take(np.array([1]))
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.sampled_from([1, 2**16 + 1]))
