@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,20 @@ from wikilm.errors import UsageError
 DEFAULT_PARAMS = Path("params.yaml")
 BUILT_IN = Path(__file__).parent / "presets" / "laptop.yaml"
 SHOWN = 60  # characters of a value that --help shows
+# Which settings class checks which section. By name, since `wikilm` imports none of the packages that it serves: a class
+# is imported when its section is asked for.
+SECTIONS = {
+    "source": "pipeline.settings:SourceSettings",
+    "split": "pipeline.settings:SplitSettings",
+    "tokenizer": "pipeline.settings:TokenizerSettings",
+    "shards": "pipeline.settings:ShardsSettings",
+    "pretrain.causal": "train.settings:CausalSettings",
+    "pretrain.masked": "train.settings:MaskedSettings",
+    "fill_mask": "probes.settings:FillMaskSettings",
+    "generation": "probes.settings:GenerationSettings",
+    "recitation": "probes.settings:RecitationSettings",
+    "report": "probes.settings:ReportSettings",
+}
 
 
 class Section(BaseModel):
@@ -105,8 +120,6 @@ def checked(node: Mapping[str, Any], key: str, settings: type[S], overrides: Map
 
 def shown_values(path: Path | None, key: str) -> dict[str, str]:
     """For --help: key -> the value that holds where no flag is given, and where it comes from."""
-    from wikilm.sections import settings_of
-
     settings = settings_of(key)
     file = path or DEFAULT_PARAMS
     in_file = path is not None or file.exists()
@@ -156,3 +169,10 @@ def _keys(settings: type[Section], place: list[str]) -> list[str]:
             return []
         fields = inner.model_fields
     return list(fields)
+
+
+def settings_of(section: str) -> type[Section]:
+    """The settings class of a section."""
+    module, _, name = SECTIONS[section].partition(":")
+    found: type[Section] = getattr(importlib.import_module(module), name)
+    return found

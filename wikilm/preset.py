@@ -23,9 +23,8 @@ from ruamel.yaml.error import YAMLError
 from wikilm.cli import Parser, program, run
 from wikilm.errors import UsageError
 from wikilm.files import write_atomically
-from wikilm.params import BUILT_IN, DEFAULT_PARAMS, checked, find_section, read_params
+from wikilm.params import BUILT_IN, DEFAULT_PARAMS, SECTIONS, checked, find_section, read_params, settings_of
 from wikilm.presets import PRESETS, Flat, Preset, flat, nearest, values
-from wikilm.sections import SECTIONS, settings_of
 
 PROGRAM = "python -m wikilm.preset"
 

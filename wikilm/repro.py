@@ -24,9 +24,8 @@ from wikilm.cli import Parser, positive, program, run
 from wikilm.cores import cores
 from wikilm.dvc_lock import lock_note
 from wikilm.errors import RunError, UsageError
-from wikilm.params import DEFAULT_PARAMS, checked, find_section, read_params
+from wikilm.params import DEFAULT_PARAMS, SECTIONS, checked, find_section, read_params, settings_of
 from wikilm.presets import describe
-from wikilm.sections import SECTIONS, settings_of
 from wikilm.stage_process import reproduce
 
 PROGRAM = "python -m wikilm.repro"

@@ -19,8 +19,8 @@ from pipeline.output.publish import FINAL
 from tests.flows.chaos import finished, tree
 from tests.helpers import ROOT
 from tests.helpers.waiting import wait_until
+from wikilm.params import SECTIONS
 from wikilm.preset import merged
-from wikilm.sections import SECTIONS
 
 STAGES = (
     "tokenizer",
