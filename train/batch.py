@@ -51,7 +51,7 @@ class Order:
         return epochs, indices
 
     def _shuffled(self, epoch: int) -> Ints:
-        """The rows as epoch `epoch` orders them; the last order is kept, since thousands of steps ask for it."""
+        """Return the rows as epoch `epoch` orders them; the last order is kept, since thousands of steps ask for it."""
         if self._shuffle is None or self._shuffle[0] != epoch:
             self._shuffle = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.rows)
         return self._shuffle[1]
@@ -63,7 +63,7 @@ def share(values: Array, process: int, processes: int, parts: int) -> list[Array
 
 
 def causal_batch(rows: Ints) -> Batch:
-    """Every token but a row's first is predicted from those before it."""
+    """Make a batch in which every token but a row's first is predicted from those before it."""
     positions = np.arange(rows.size, dtype=np.int64).reshape(rows.shape)[:, :-1]
     return Batch(rows, positions.reshape(-1), rows[:, 1:].reshape(-1))
 

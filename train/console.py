@@ -58,7 +58,7 @@ class Console:
         self._bar.update()
 
     def say(self, text: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         if self._shown:
             tqdm.write(text, file=sys.stderr)
 

@@ -24,7 +24,7 @@ class Feed:
         self._masking = _masking(plan.masked_fraction, plan.settings.seed, plan.manifest)
 
     def training_parts(self, step: int) -> list[Inputs]:
-        """The parts of a training step, one for each of `gradient_accumulation`."""
+        """Return the parts of a training step, one for each of `gradient_accumulation`."""
         epochs, indices = self._plan.order.rows_of_step(step)
         cut = (self._process, self._processes, self._plan.settings.gradient_accumulation)
         parts = zip(share(epochs, *cut), share(indices, *cut), strict=True)

@@ -30,7 +30,8 @@ PROGRAM = "python -m wikilm.preset"
 
 
 def merged(text: str, changes: Mapping[str, Any]) -> str:
-    """A params file with other values, in the form in which DVC writes it, so that each change is a change of its line.
+    """Return a params file with other values, in the form in which DVC writes it, so that each change is a change of
+    its line.
 
     Args:
         text: the file as it is.
@@ -77,7 +78,7 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def check(text: str, given: Flat, path: Path) -> Flat:
-    """All values of a params file, once every section is valid.
+    """Return all values of a params file, once every section is valid.
 
     Raises:
         UsageError: the first key that is wrong, named as it was given, or with its file.
@@ -91,7 +92,7 @@ def check(text: str, given: Flat, path: Path) -> Flat:
 
 
 def listing(path: Path) -> str:
-    """The presets, and which of them a params file is."""
+    """Return the presets, and which of them a params file is."""
     width = max(len(preset.name) for preset in PRESETS)
     lines = [f"  {one.name:<{width}}  {one.purpose}\n  {'':<{width}}  takes {one.takes}" for one in PRESETS]
     if path.exists():
@@ -101,7 +102,7 @@ def listing(path: Path) -> str:
 
 
 def changes(before: Flat, after: Flat) -> str:
-    """What is another value now, one line each."""
+    """Return what is another value now, one line each."""
     keys = [key for key, value in after.items() if key not in before or before[key] != value]
     width = max(map(len, keys), default=0)
     return "\n".join(f"  {key:<{width}}  {_shown(before.get(key))} -> {_shown(after[key])}" for key in keys)
@@ -112,7 +113,7 @@ def _shown(value: Any) -> str:
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of a name.
+    """Return the preset of a name.
 
     Raises:
         UsageError: there is none; the nearest one is named.
@@ -128,7 +129,7 @@ def find_preset(name: str) -> Preset:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `wikilm preset`."""
+    """Run the command `wikilm preset`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     names = ", ".join(one.name for one in PRESETS)
     parser.add_argument("words", nargs="*", metavar="NAME | KEY=VALUE", help=f"{names}; values that win over its own")

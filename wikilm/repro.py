@@ -33,7 +33,7 @@ PAGE = Path("report/index.html")
 
 
 def arguments() -> Parser:
-    """The command line of `wikilm repro`."""
+    """Return the command line of `wikilm repro`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument(
         "--jobs",
@@ -115,7 +115,7 @@ def _exclusive() -> Iterator[None]:
 
 
 def generations() -> list[list[str]]:
-    """The stages of dvc.yaml in sets: each needs only outputs of the sets before it.
+    """Return the stages of dvc.yaml in sets: each needs only outputs of the sets before it.
 
     Raises:
         RunError: DVC cannot read dvc.yaml, params.yaml or dvc.lock.
@@ -128,7 +128,7 @@ def generations() -> list[list[str]]:
 
 
 def changed_stages(names: Sequence[str]) -> list[str]:
-    """The stages that would run: their command, code, data, params or outputs are not those of dvc.lock.
+    """Return the stages that would run: their command, code, data, params or outputs are not those of dvc.lock.
 
     Raises:
         RunError: DVC cannot read what it compares.
@@ -156,7 +156,7 @@ def reproduce_one(name: str) -> None:
 
 
 def _params(repo: Any, name: str) -> list[Any]:
-    """The values of the parameters that a stage of dvc.yaml declares."""
+    """Return the values of the parameters that a stage of dvc.yaml declares."""
     from dvc.dependency import ParamsDependency
 
     [stage] = repo.stage.collect(name)

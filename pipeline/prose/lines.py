@@ -92,7 +92,7 @@ def _without_quotes(line: str) -> str:
 
 
 def show_line(line: str, site: Site) -> str:
-    """The text that a line shows; mwparserfromhell reads the markup that is left in it."""
+    """Return the text that a line shows; mwparserfromhell reads the markup that is left in it."""
     if not _MARKUP.search(line):
         return without_pairs(line)
     pieces: list[str] = []

@@ -48,7 +48,7 @@ class Holder(BaseModel):
         )
 
     def data(self) -> bytes:
-        """The content of the lock file, with a beat of now."""
+        """Return the content of the lock file, with a beat of now."""
         return self.model_copy(update={"beat": time.time()}).model_dump_json().encode()
 
     @property
@@ -131,13 +131,13 @@ def holder_of(output: Place, name: str) -> Holder | None:
 
 
 def _has(output: Place, name: str, me: Holder) -> bool:
-    """Whether the lock file says that it is ours."""
+    """Return whether the lock file says that it is ours."""
     holder = holder_of(output, name)
     return holder is not None and holder.token == me.token
 
 
 def _flock(output: Place, name: str) -> int | None:
-    """A descriptor that holds the kernel's lock on a folder; None where its file system has no locks."""
+    """Return a descriptor that holds the kernel's lock on a folder; None where its file system has no locks."""
     descriptor = os.open(output.path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,7 +157,9 @@ def _flock(output: Place, name: str) -> int | None:
 
 
 def _is_still(descriptor: int, path: Path) -> bool:
-    """Whether the folder that was opened is the one of that name: a run that fails removes a folder that it made."""
+    """Return whether the folder that was opened is the one of that name: a run that fails removes a folder that it
+    made.
+    """
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -205,7 +207,7 @@ def _taken(output: Place, holder: Holder | None) -> UsageError:
 
 
 def _processes() -> str:
-    """Which process ids are meant: a machine's boot, and the container on it."""
+    """Return which process ids are meant: a machine's boot, and the container on it."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"

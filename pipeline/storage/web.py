@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def describe(url: str, contact: str) -> File:
-    """What a server says of a file, asked by a range of one byte, so that it shows whether it serves ranges.
+    """Ask what a server says of a file, by a range of one byte, so that it shows whether it serves ranges.
 
     Raises:
         NotThereError: there is no such file.
@@ -41,7 +41,7 @@ def describe(url: str, contact: str) -> File:
 
 
 def fetch(file: File, start: int, end: int) -> bytes:
-    """The bytes from `start` to before `end`; an interrupted read resumes where it stopped.
+    """Fetch the bytes from `start` to before `end`; an interrupted read resumes where it stopped.
 
     Raises:
         RunError: the file has changed since it was planned, or the server does not send just these bytes.
@@ -67,7 +67,7 @@ def fetch(file: File, start: int, end: int) -> bytes:
 
 
 def fetch_text(url: str, contact: str) -> str:
-    """A whole small file: a listing, or JSON.
+    """Fetch a whole small file: a listing, or JSON.
 
     Raises:
         NotThereError: there is no such file.
@@ -100,7 +100,7 @@ def _with_tries(url: str, ask: Callable[[], T]) -> T:
 
 
 def _range(response: urllib3.BaseHTTPResponse, url: str, start: int, end: int) -> int:
-    """Size of the whole file, from an answer that must hold the bytes from `start` to before `end`."""
+    """Return the size of the whole file, from an answer that must hold the bytes from `start` to before `end`."""
     if response.status == 200:
         raise RunError(f"{url}: its server ignores Range and sends whole files; download it and name the copy")
     _check_status(response, url, 206)
