@@ -51,7 +51,7 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> Flat:
 
 
 def overlay(name: str) -> Flat:
-    """The values that the file of a preset says."""
+    """The values in a preset's own file."""
     return flat(read_params(FOLDER / f"{name}.yaml"))
 
 
