@@ -109,7 +109,7 @@ def top(loaded: LoadedModel, logits: Tensor, k: int) -> tuple[Candidate, ...]:
 
 
 def walk(loaded: LoadedModel, context: Tensor, limit: int, top_k: int, ends: list[int]) -> list[GenerationStep]:
-    """Greedy decoding written out: `context` is int64 [1, tokens]; ends after `limit` steps or an id of `ends`."""
+    """Decode greedily from `context`, int64 [1, tokens], for `limit` steps or until an id of `ends`."""
     steps: list[GenerationStep] = []
     inputs, cache = context, None
     with torch.inference_mode():

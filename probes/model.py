@@ -176,7 +176,7 @@ def _folder(name: str) -> Path:
 
 
 def _cause(error: BaseException) -> str:
-    """Return the innermost reason of a failed download, shortly."""
+    """Return the innermost reason of a failed download, in at most 160 characters."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())[:160] or type(error).__name__
@@ -234,7 +234,7 @@ def _quietly() -> Iterator[None]:
 
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
-    """Errors of a damaged or unknown model as one line that names it."""
+    """Report a damaged or unknown model in one line that names it."""
     try:
         yield
     except RunError:

@@ -60,7 +60,7 @@ def recitation_by_prefix(points: Sequence[Recited]) -> Markup:
 
 
 def _axes(x: str, y: str) -> tuple[Figure, Any]:
-    """Make a figure without a window behind it, calm axes, labels in the page's ink."""
+    """Return a figure with plain axes and labels in the page's ink; no window is behind it."""
     figure = Figure(figsize=(6.4, 3.4), layout="constrained")
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
@@ -83,7 +83,7 @@ def _legend(axes: Any) -> None:
 
 
 def _svg(figure: Figure, label: str) -> Markup:
-    """Return the figure as an <svg> element that stands in the page: no prolog, no metadata, no names of outside."""
+    """Return the figure as an <svg> element that stands in the page: no prolog, no metadata, no references."""
     buffer = StringIO()
     with matplotlib.rc_context(_SETTINGS):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})

@@ -50,7 +50,7 @@ class Point(BaseModel):
 
 
 class Training(BaseModel):
-    """What the page says of a training: a part of the training.json that training leaves in the model's folder."""
+    """What the page shows of a training: a part of the training.json in the model's folder."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
     objective: str
@@ -150,7 +150,7 @@ def _trained(folder: Path, kind: str, text: str) -> Trained:
 
 
 def metrics(contents: Contents) -> Metrics:
-    """Return the figures that tell one run from another, in groups; few and short, so that DVC's tables fit a terminal.
+    """Return the figures to compare runs by, in groups; few and short, so that DVC's tables fit a terminal.
 
     All others are in the results, in each model's training.json and in the shards' manifest. Floats have four digits:
     a comparison with the committed figures shows what changed, and less of what two machines differ in. A figure that

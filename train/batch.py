@@ -58,7 +58,7 @@ class Order:
 
 
 def share(values: Array, process: int, processes: int, parts: int) -> list[Array]:
-    """Cut a batch into equal runs (to within one row), `parts` for each process, and give those of one process."""
+    """One process's share of a batch: `parts` pieces, all pieces of all processes equal to within one row."""
     return np.array_split(values, processes * parts)[process * parts : (process + 1) * parts]
 
 
@@ -79,7 +79,7 @@ class Masking:
     end_of_text_id: int
 
     def batch(self, rows: Ints, epochs: Ints, indices: Ints) -> Batch:
-        """Mask rows [n, chunk_tokens], whose choices depend on (seed, epoch, index of the row, position) alone.
+        """Mask rows [n, chunk_tokens] by choices that depend on (seed, epoch, index of the row, position) alone.
 
         So they are the same however rows are shared out among processes. End-of-text is never chosen.
         """
@@ -92,7 +92,7 @@ class Masking:
         return Batch(input_ids, np.flatnonzero(chosen), rows[chosen])
 
     def _uniform(self, draw: int, rows: Ints, epochs: Ints, indices: Ints) -> npt.NDArray[np.float64]:
-        """Numbers in [0, 1), one per token, by hashing where it stands."""
+        """Numbers in [0, 1), one per token, hashed from its epoch, row and position."""
         key = mix(mix(mix(np.uint64(self.seed), np.uint64(draw)), epochs), indices)
         bits = mix(key[:, None], np.arange(rows.shape[1]))
         return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -28,7 +28,7 @@ MOST_NATS = 700.0  # exp of more is no float any more
 
 @dataclass
 class Progress:
-    """What the loop must remember between steps, and a checkpoint with it."""
+    """What the loop must remember between steps; checkpoints hold it, too."""
 
     step: int = 0
     losses: list[float] = field(default_factory=list)  # of the steps since the last point of the curve

@@ -15,7 +15,7 @@ GPU_LOGITS_BYTES = 2**29  # a GPU wants pieces large enough to be busy with: 2,6
 
 
 class SummedLoss(nn.Module):
-    """A language model as the training loop sees it: the head is applied only where something has to be predicted."""
+    """A language model whose output is its loss; the head is applied only where something has to be predicted."""
 
     def __init__(self, model: PreTrainedModel, objective: Objective) -> None:
         super().__init__()

@@ -22,7 +22,7 @@ STATE_FORMAT = 2  # of checkpoints: raised whenever an older one cannot be resum
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be trained on what, and where it goes."""
+    """A checked training run: model and settings, shards and tokenizer, and where everything is written."""
 
     objective: Objective
     settings: PretrainSettings

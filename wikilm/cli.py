@@ -152,7 +152,7 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
 
 
 def _module_of(main: Callable[..., object]) -> str:
-    """Return the module that a `main` stands in, also where it is the one that `python -m` runs."""
+    """Return the module that defines a `main`, also where `python -m` runs it."""
     if main.__module__ != "__main__":
         return main.__module__
     return str(getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", ""))

@@ -56,7 +56,7 @@ def explain(error: BaseException, package: str) -> str | None:
 
 
 def tell_missing(package: str) -> None:
-    """Where `package` is what `python -m` was asked to run, have a failed import at its top told in one line, too.
+    """Report a failed import in one line, too, where it happens before `main`, in what `python -m` was asked to run.
 
     Called by the `__init__.py` of our packages, which Python runs before the module itself.
     """

@@ -107,7 +107,7 @@ def section(path: Path | None, key: str, settings: type[S], overrides: Mapping[s
 
 
 def checked(node: Mapping[str, Any], key: str, settings: type[S], overrides: Mapping[str, Any], where: str) -> S:
-    """Return the settings that a section holds, with overrides from the command line.
+    """Check a section, overridden by the command line, and give its settings.
 
     Raises:
         UsageError: an unknown key or a wrong value, named with its flag or its place in `where`.

@@ -30,8 +30,7 @@ PROGRAM = "python -m wikilm.preset"
 
 
 def merged(text: str, changes: Mapping[str, Any]) -> str:
-    """Return a params file with other values, in the form in which DVC writes it, so that each change is a change of
-    its line.
+    """Put other values into a params file, formatted as DVC does, so that each change is a change of its line.
 
     Args:
         text: the file as it is.
@@ -78,7 +77,7 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def check(text: str, given: Flat, path: Path) -> Flat:
-    """Return all values of a params file, once every section is valid.
+    """Check every section of a params file, and give all its values.
 
     Raises:
         UsageError: the first key that is wrong, named as it was given, or with its file.
@@ -102,7 +101,7 @@ def listing(path: Path) -> str:
 
 
 def changes(before: Flat, after: Flat) -> str:
-    """Return what is another value now, one line each."""
+    """Return the values that differ, one line each."""
     keys = [key for key, value in after.items() if key not in before or before[key] != value]
     width = max(map(len, keys), default=0)
     return "\n".join(f"  {key:<{width}}  {_shown(before.get(key))} -> {_shown(after[key])}" for key in keys)

@@ -21,14 +21,14 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def public_pools(**settings: object) -> urllib3.PoolManager:
-    """Connections that no redirect can lead into a private network."""
+    """Connection pools that refuse to connect into a private network."""
     pools = urllib3.PoolManager(**settings)  # type: ignore[arg-type]
     pools.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
     return pools
 
 
 def check_connected(connected: socket.socket, host: str) -> socket.socket:
-    """Check where a socket has got to: names may lead anywhere, and may lead elsewhere when asked again.
+    """Check the address that a socket is connected to: a name may lead anywhere, and elsewhere the next time.
 
     Raises:
         RunError: into a private network; the socket is closed before anything is sent.
@@ -42,7 +42,7 @@ def check_connected(connected: socket.socket, host: str) -> socket.socket:
 
 @functools.cache  # a network without a name server may take its time to say so
 def check_name(host: str) -> None:
-    """Check a host that a proxy is about to be asked for.
+    """Check a host before a proxy is asked to connect to it.
 
     Raises:
         RunError: it is a private address, in whatever notation, or a name that leads to one or is used inside only.

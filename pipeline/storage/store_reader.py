@@ -17,7 +17,7 @@ _PINNED = re.compile("^hf://[^@]*@([0-9a-f]{40})/")
 
 
 def describe(url: str) -> File:
-    """Ask what the store says of a file.
+    """Ask a store for a file's size and version.
 
     Raises:
         NotThereError: it has no such file.
@@ -54,7 +54,7 @@ def files_below(url: str) -> list[tuple[str, str]]:
 
 
 def range_fetcher(file: File) -> Fetch:
-    """Return a function that gives ranges of a file, once it has been compared with the plan.
+    """Compare a file with the plan, and give a function that reads ranges of it.
 
     Raises:
         RunError: it has changed; or later, while it is read.
@@ -92,7 +92,7 @@ def range_fetcher(file: File) -> Fetch:
 
 
 def filesystem(url: str, **options: Any) -> Any:
-    """Return the store's client, with options of fsspec's.
+    """Return the client of the store that an address names, made by fsspec with these options.
 
     Raises:
         UsageError: fsspec knows no such scheme, or a package is missing.

@@ -112,7 +112,7 @@ class Store:
 
     @contextlib.contextmanager
     def _translated_errors(self) -> Iterator[None]:
-        """Raise for a store what a folder raises, where it can (see the class)."""
+        """Raise what `Store` promises, which is what a folder raises where it can, for what its client raises."""
         try:
             yield
         except RunError:

@@ -46,7 +46,7 @@ logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 def user_agent(contact: str) -> str:
-    """Return the User-Agent with which servers are asked.
+    """Return the User-Agent header of every request.
 
     Raises:
         UsageError: there is no contact in it that a server's operator could use.
@@ -131,7 +131,7 @@ def _fault(error: BaseException | None) -> str:
 
 
 def _tunnel_status(error: BaseException | None) -> int:
-    """Return what a proxy has answered instead of opening a tunnel to an https server; 0 where it has not."""
+    """Return the status with which a proxy refused a tunnel to an https server; 0 where it did not."""
     found = re.search(r"Tunnel connection failed: ([0-9]{3})", str(error))
     return int(found[1]) if found else 0
 

@@ -51,7 +51,7 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> Flat:
 
 
 def overlay(name: str) -> Flat:
-    """Return the values that the file of a preset says."""
+    """Return the values in a preset's own file."""
     return flat(read_params(FOLDER / f"{name}.yaml"))
 
 

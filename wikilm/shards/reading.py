@@ -33,9 +33,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def problems(folder: Path, manifest: Manifest, *, hashes: bool) -> Iterator[tuple[str, str]]:
-    """Yield what in `folder` is not as the manifest says, as (path, problem); with `hashes`, every byte is read.
+    """Compare the files in `folder` with the manifest, and give (path, problem) for each that differs.
 
-    Without `hashes` only presence and size are compared, which is what a training run can afford at its start.
+    With `hashes` every byte is read. Without, only presence and size are compared, which a training run can afford.
     """
     for entry in manifest.entries:
         path = folder / entry.path
