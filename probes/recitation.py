@@ -178,6 +178,6 @@ def describe(result: RecitationResult) -> str:
     for example in result.examples:
         lines += ["", f"{example.split}: {example.equal_tokens} of {result.continuation} tokens equal"]
         lines += [f"  given  {quoted(example.prefix)}"]
-        for name, side in (("text ", example.truth), ("model", example.model)):
-            lines.append(f"  {name}  {quoted(''.join(span.text for span in side))}")
+        for name, spans in (("text ", example.truth), ("model", example.model)):
+            lines.append(f"  {name}  {quoted(''.join(span.text for span in spans))}")
     return "\n".join(lines) + "\n"

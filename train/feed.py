@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.batch import VALIDATION_EPOCH, Batch, Ints, Masking, causal_batch, share
+from train.batch import VALIDATION_EPOCH, Ints, Masking, TrainingBatch, causal_batch, share
 from train.plan import Plan
 from wikilm.shards import Manifest, SplitRows
 
@@ -46,7 +46,7 @@ class Feed:
         ids = rows.take(indices)
         return self._move(causal_batch(ids) if self._masking is None else self._masking.batch(ids, epochs, indices))
 
-    def _move(self, batch: Batch) -> Inputs:
+    def _move(self, batch: TrainingBatch) -> Inputs:
         tensors = [
             torch.from_numpy(np.ascontiguousarray(part)) for part in (batch.input_ids, batch.positions, batch.targets)
         ]
