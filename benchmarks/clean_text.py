@@ -1,4 +1,4 @@
-"""Measure what cleaning leaves over, tears open and loses in dumps; exit status 1 if it is too much.
+"""Measure what cleaning leaves over, tears open and loses; the exit status is 1 when that is too much.
 
     python -m benchmarks.clean_text enwiki-...-multistream.xml.bz2 ltgwiki-...-multistream.xml.bz2
 

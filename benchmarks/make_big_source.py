@@ -1,4 +1,4 @@
-"""A dump or Parquet in, a source of any size out, as Parquet or as a multistream dump: for runs of 1, 10 or 100 GB.
+"""Make a source of any size from a dump or Parquet, as Parquet or multistream: for runs of 1, 10 or 100 GB.
 
     python -m benchmarks.make_big_source --source corpus/wiki.xml.bz2 --bytes 1e9 --output /tmp/big.parquet
     python -m benchmarks.make_big_source --source corpus/wiki.xml.bz2 --bytes 1e9 --output /tmp/big-multistream.xml.bz2

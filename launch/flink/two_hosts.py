@@ -1,4 +1,4 @@
-"""A source in; one of two hosts is killed in the middle of the run; the very bytes of an undisturbed run out.
+"""Kill one of two hosts in the middle of a run, and compare the shards with those of an undisturbed one.
 
 Two network namespaces stand for two hosts that share a folder. Each has a Flink task manager with a Beam worker pool
 beside it. As soon as the first work units are done, all of the second host is killed with SIGKILL, and started again

@@ -1,4 +1,4 @@
-"""Shards in, models out, by the command: curves, resume after SIGKILL, several processes, exports, clear errors."""
+"""Training by its command: curves, resume after SIGKILL, several processes, exports, clear errors."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Nothing in, a tiny tokenizer and tiny GPT-2 and BERT models out, made on the spot and the same every time."""
+"""Make a tiny tokenizer and tiny GPT-2 and BERT models on the spot, the same every time."""
 
 from pathlib import Path
 
