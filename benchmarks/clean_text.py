@@ -32,12 +32,11 @@ import mwparserfromhell
 from mwparserfromhell.nodes import Tag, Template, Wikilink
 from mwparserfromhell.wikicode import Wikicode
 
-from pipeline.articles.article import Article, DeadLetter
-from pipeline.articles.site import CATEGORY, FILE, Site
+from pipeline.articles import CATEGORY, FILE, Article, DeadLetter, Site
 from pipeline.prose.templates import expand
 from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source
-from pipeline.unit.steps import cleaner_of
+from pipeline.source import open_source
+from pipeline.unit import cleaner_of
 from wikilm.cli import Parser, run
 from wikilm.errors import RunError
 from wikilm.terminal import visible

@@ -22,10 +22,10 @@ from xml.sax.saxutils import escape
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.articles.article import Article
+from pipeline.articles import Article
 from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source
-from pipeline.unit.steps import cleaner_of
+from pipeline.source import open_source
+from pipeline.unit import cleaner_of
 
 ROWS_PER_GROUP, PAGES_PER_STREAM = 1000, 100  # as on the hub, and as in Wikipedia's own dumps
 NAME = re.compile(r"(?<![A-Za-z])([A-Z][a-z]{3,})(?![A-Za-z])")

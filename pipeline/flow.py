@@ -6,12 +6,10 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline.articles.split import Selection, Smallest, merge, selection
+from pipeline.articles import Selection, Smallest, merge, selection
 from pipeline.settings import SplitSettings
-from pipeline.source.plan import WorkUnit
-from pipeline.unit import steps
-from pipeline.unit.failures import failure
-from pipeline.unit.steps import Recipe, Stream
+from pipeline.source import WorkUnit
+from pipeline.unit import Recipe, Stream, failure, steps
 from wikilm.errors import RunError
 
 NOT_FUSED = "the runner does not fuse the steps of the graph, which hand on what cannot be stored"

@@ -21,7 +21,7 @@ from wikilm.files import new_folder
 from wikilm.params import from_flags, section
 
 if TYPE_CHECKING:
-    from pipeline.tokens.encoder import Encoder
+    from pipeline.tokens import Encoder
 
 # transformers, pyarrow and numpy are imported by the functions that use them: --help need not wait for them.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is missing, which nothing here needs
@@ -154,7 +154,7 @@ def _as_it_was(tokenizer: Any, folder: Path) -> "Encoder":
     """Load a saved tokenizer again, and refuse it if it is not what was made."""
     import transformers
 
-    from pipeline.tokens.encoder import HARD_TEXT, Encoder
+    from pipeline.tokens import HARD_TEXT, Encoder
 
     # AutoTokenizer would find this very class for a new tokenizer, but its import alone loads torch.
     trained_here = type(tokenizer) is transformers.PreTrainedTokenizerFast
@@ -174,8 +174,8 @@ def make(source: SourceSettings, split: SplitSettings, how: TokenizerSettings, f
         name = Path(how.pretrained).name if Path(how.pretrained).exists() else how.pretrained
         return save(load(how.pretrained), folder, {"pretrained": name})
     from pipeline.prose.fast_path import prepare
-    from pipeline.source.plan import open_source
-    from pipeline.unit.steps import training_texts
+    from pipeline.source import open_source
+    from pipeline.unit import training_texts
 
     opened = open_source(source)
     prepare(opened.is_wikitext, sum(unit.bytes for unit in opened.units))

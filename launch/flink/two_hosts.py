@@ -21,8 +21,7 @@ from launch.flink.hosts import two_hosts
 from launch.flink.jars import fetch
 from launch.flink.job import Job, bench, job, require_same
 from launch.flink.worker_env import worker_python
-from pipeline.output.publish import FINAL, UNFINISHED
-from pipeline.output.reports import REPORTS
+from pipeline.output import FINAL, REPORTS, UNFINISHED
 from wikilm.cli import Parser, run
 from wikilm.errors import RunError
 

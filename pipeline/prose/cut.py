@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from pipeline.articles.site import CATEGORY, FILE, Site
+from pipeline.articles import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CONTROL, CUT
 from pipeline.prose.templates import MAX_CHARS, expand, variant

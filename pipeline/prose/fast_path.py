@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from pipeline.articles.site import Site
+from pipeline.articles import Site
 from wikilm.errors import RunError, reason
 
 LOAD_AFTER = 4_000_000  # characters that the reference path cleans while numba loads what is compiled

@@ -9,7 +9,7 @@ from typing import Any
 import mwparserfromhell
 from mwparserfromhell.nodes import ExternalLink, HTMLEntity, Tag, Text, Wikilink
 
-from pipeline.articles.site import CATEGORY, FILE, Site
+from pipeline.articles import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.holes import MARKS, tidy_lines, without_pairs
 from pipeline.prose.signs import CONTROL, CUT, HEADING

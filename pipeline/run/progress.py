@@ -10,7 +10,7 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
-from pipeline.output.reports import CHOSEN, REPORTS, numbered, read_report
+from pipeline.output import CHOSEN, REPORTS, numbered, read_report
 from pipeline.storage import Place
 from wikilm.errors import RunError
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.articles.article import Page
-from pipeline.articles.columns import Pages
-from pipeline.articles.site import Site
+from pipeline.articles import Page, Pages, Site
 from pipeline.settings import SourceSettings
 from pipeline.source import dump, parquet
 from pipeline.source.listing import SourceFile, SourceFiles, find_files

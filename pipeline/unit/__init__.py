@@ -2,3 +2,15 @@
 
 A work unit and a recipe go in; shards and a report in the work folder come out. Nothing here knows of Beam.
 """
+
+from pipeline.unit.failures import failure, marked_reason
+from pipeline.unit.steps import Recipe, Stream, cleaner_of, training_texts
+
+__all__ = [
+    "Recipe",
+    "Stream",
+    "cleaner_of",
+    "failure",
+    "marked_reason",
+    "training_texts",
+]

@@ -13,21 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.articles.article import Article, DeadLetter
-from pipeline.articles.columns import Texts
-from pipeline.articles.site import Site
-from pipeline.articles.split import Selection, Smallest, merge, selection, smallest
-from pipeline.output.ledger import total
-from pipeline.output.repeats import COLUMNS, pages_name, read_repeats
-from pipeline.output.reports import CHOSEN, DeadLetterRecord, UnitReport, unit_file, write_report
-from pipeline.output.shard_file import ArrowFile, ShardFile
+from pipeline.articles import Article, DeadLetter, Selection, Site, Smallest, Texts, merge, selection, smallest
+from pipeline.output import (
+    CHOSEN,
+    IDENTITY_COLUMNS,
+    ArrowFile,
+    DeadLetterRecord,
+    ShardFile,
+    UnitReport,
+    pages_name,
+    read_repeats,
+    total,
+    unit_file,
+    write_report,
+)
 from pipeline.prose.cleaner import Cleaner
 from pipeline.settings import ShardsSettings, SplitSettings
-from pipeline.source.plan import Source, WorkUnit
+from pipeline.source import Source, WorkUnit
 from pipeline.storage import Place
-from pipeline.tokens import encoder_pool
-from pipeline.tokens.encoder_pool import EncoderSpec
-from pipeline.tokens.rows import Ids, Rows
+from pipeline.tokens import EncoderSpec, Ids, Rows, encoder_pool
 from pipeline.unit import batch as batches
 from pipeline.unit.batch import NOTHING, Batch
 from pipeline.unit.failures import marks_failure
@@ -124,7 +128,7 @@ def write(rows: Stream, recipe: Recipe) -> int:
             file = files.enter_context(work.create(name))
             shards[split] = ShardFile(name, file, recipe.shards.chunk_tokens, vocab_size)
             tables[split] = ArrowFile(table, files.enter_context(work.create(table)), articles_schema())
-        pages = ArrowFile(pages_name(unit), files.enter_context(work.create(pages_name(unit))), COLUMNS)
+        pages = ArrowFile(pages_name(unit), files.enter_context(work.create(pages_name(unit))), IDENTITY_COLUMNS)
         for batch in rows.batches:
             pages.append([batch.identities.page_ids, batch.identities.timestamps, batch.identities.positions])
             for split, of_split in batch.content.items():

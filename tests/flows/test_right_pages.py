@@ -373,7 +373,7 @@ def test_what_is_repeated_does_not_depend_on_how_many_are_compared_at_once(
         for unit, pages in enumerate(units):
             columns = [[p for p, _ in pages], [t for _, t in pages], list(range(len(pages)))]
             with work.create(pages_name(unit)) as file:
-                stored = ArrowFile(pages_name(unit), file, repeats.COLUMNS)
+                stored = ArrowFile(pages_name(unit), file, repeats.IDENTITY_COLUMNS)
                 stored.append(columns)
                 entry = stored.close()
             counts = NOTHING.model_copy(update={"pages": len(pages)})

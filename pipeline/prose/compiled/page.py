@@ -17,7 +17,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.articles.site import Site
+from pipeline.articles import Site
 from pipeline.prose.compiled import cut, holes, lines, marks, tokens
 from pipeline.prose.cut import EXTENSIONS, drops_link, set_aside
 from pipeline.prose.holes import NO_SPACE_BEFORE, SEPARATORS
