@@ -16,7 +16,8 @@ from pipeline.storage.place import Place
 from wikilm.shards import REPEATED
 
 AT_ONCE = 4_000_000  # pages that are compared in one go, some 300 MB; more are taken in parts, by their page ids
-IDENTITY_COLUMNS = pa.schema(
+_COLUMNS = ("page_id", "timestamp", "position")
+IDENTITY_COLUMNS = pa.schema([pa.field(name, pa.int64(), nullable=False) for name in _COLUMNS])
     [pa.field(name, pa.int64(), nullable=False) for name in ("page_id", "timestamp", "position")]
 )
 
