@@ -33,18 +33,38 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(cores(), 8)
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `tokenizer`, `causal`, `masked` and `shards`, as tests/models.py and tests/shards.py make them.
+# What follows is made once for all tests, by tests/helpers: a test that changes any of it copies it first. Packages are
+# imported where they are needed, since torch takes seconds.
 
-    Tests that change any of it copy it first.
-    """
-    from tests.helpers.models import make_causal, make_masked, make_tokenizer
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tokenizer of 400 entries."""
+    from tests.helpers.tokenizers import make_tokenizer
+
+    folder = tmp_path_factory.mktemp("tiny") / "tokenizer"
+    make_tokenizer(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_shards(tiny_tokenizer: Path) -> Path:
+    """A folder of shards, made with that tokenizer: 24 rows of 32 tokens to train on, 6 to validate on."""
     from tests.helpers.shards import make_shards
 
-    root = tmp_path_factory.mktemp("tiny")
-    tokenizer = make_tokenizer(root / "tokenizer")
+    folder = tiny_tokenizer.with_name("shards")
+    make_shards(folder, tiny_tokenizer)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_tokenizer: Path, tiny_shards: Path) -> Path:
+    """A folder with `tokenizer`, `shards`, and untrained models of 48 positions, `causal` and `masked`."""
+    from transformers import AutoTokenizer
+
+    from tests.helpers.models import make_causal, make_masked
+
+    root, tokenizer = tiny_tokenizer.parent, AutoTokenizer.from_pretrained(tiny_tokenizer)
     make_causal(root / "causal", tokenizer, positions=48)
     make_masked(root / "masked", tokenizer, positions=48)
-    make_shards(root / "shards", root / "tokenizer")
     return root

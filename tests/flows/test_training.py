@@ -21,8 +21,8 @@ from ruamel.yaml import YAML
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from tests.helpers import ROOT
-from tests.helpers.models import MASK, make_tokenizer
 from tests.helpers.shards import make_rows, make_shards
+from tests.helpers.tokenizers import MASK, make_tokenizer
 from train.__main__ import main
 from wikilm.cli import run
 from wikilm.files import sha256_of

@@ -18,8 +18,8 @@ import pytest
 
 from tests.flows.test_training import Place, one_cpu_thread, record, train
 from tests.helpers import ROOT
-from tests.helpers.models import make_tokenizer
 from tests.helpers.shards import make_shards
+from tests.helpers.tokenizers import make_tokenizer
 
 __all__ = ["one_cpu_thread"]  # a fixture, for the run that is compared with
 SLURM = ROOT / "launch" / "slurm"

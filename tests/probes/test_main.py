@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from probes.__main__ import PROGRAM, main
 from probes.output import json_text, quoted, table
 from tests.helpers import ROOT
-from tests.helpers.models import make_tokenizer
+from tests.helpers.tokenizers import make_tokenizer
 from wikilm.cli import run
 from wikilm.params import read_params
 

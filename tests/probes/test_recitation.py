@@ -15,8 +15,8 @@ from probes.model import load
 from probes.recitation import continue_greedily, curve_csv, describe, recite, score, spans
 from probes.rows import sample_rows
 from probes.settings import RecitationSettings
-from tests.helpers.models import make_tokenizer
 from tests.helpers.shards import make_rows, make_shards
+from tests.helpers.tokenizers import make_tokenizer
 from wikilm.errors import RunError, UsageError
 from wikilm.params import section
 

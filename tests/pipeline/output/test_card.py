@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.output.card import card, size_category
-from tests.helpers.models import make_tokenizer
 from tests.helpers.shards import make_rows, make_shards
 from wikilm.shards.format import CARD, SPLITS
 from wikilm.shards.manifest import Counts, LimitsEntry, Manifest, ShardEntry, SiteEntry, SourceEntry, SplitEntry
@@ -50,11 +49,10 @@ def manifest(
 
 
 @pytest.mark.parametrize("rows", [(24, 6), (24, 0), (0, 6)])
-def test_datasets_loads_the_splits_that_have_rows_by_the_card(tmp_path, rows):
-    make_tokenizer(tmp_path / "tokenizer")
-    made = [make_rows(tmp_path / "tokenizer", count, seed=count) for count in rows]
+def test_datasets_loads_the_splits_that_have_rows_by_the_card(tiny_tokenizer, tmp_path, rows):
+    made = [make_rows(tiny_tokenizer, count, seed=count) for count in rows]
     folder = tmp_path / "shards"
-    written = make_shards(folder, tmp_path / "tokenizer", *made)
+    written = make_shards(folder, tiny_tokenizer, *made)
     (folder / CARD).write_text(card(written))
     loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
     splits = zip(SPLITS, made, strict=True)
