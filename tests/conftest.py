@@ -5,6 +5,7 @@ No example has a time limit. Each process computes on one core, since there may 
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,19 @@ def pytest_xdist_auto_num_workers() -> int:
     from wikilm.cores import cores
 
     return min(cores(), 8)
+
+
+@pytest.fixture(scope="module")
+def one_cpu_thread() -> Iterator[None]:
+    """Compute on one CPU thread, as the processes that tests start do, so that all of them give the same bytes."""
+    import torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACCELERATE_USE_CPU", "true")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)
 
 
 # What follows is made once for all tests, by tests/helpers: a test that changes any of it copies it first. Packages are
