@@ -5,6 +5,7 @@ No example has a time limit. Each process computes on one core, since there may 
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,18 +34,51 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(cores(), 8)
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `tokenizer`, `causal`, `masked` and `shards`, as tests/models.py and tests/shards.py make them.
+@pytest.fixture(scope="module")
+def one_cpu_thread() -> Iterator[None]:
+    """Compute on one CPU thread, as the processes that tests start do, so that all of them give the same bytes."""
+    import torch
 
-    Tests that change any of it copy it first.
-    """
-    from tests.helpers.models import make_causal, make_masked, make_tokenizer
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACCELERATE_USE_CPU", "true")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)
+
+
+# What follows is made once for all tests, by tests/helpers: a test that changes any of it copies it first. Packages are
+# imported where they are needed, since torch takes seconds.
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tokenizer of 400 entries."""
+    from tests.helpers.tokenizers import make_tokenizer
+
+    folder = tmp_path_factory.mktemp("tiny") / "tokenizer"
+    make_tokenizer(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_shards(tiny_tokenizer: Path) -> Path:
+    """A folder of shards, made with that tokenizer: 24 rows of 32 tokens to train on, 6 to validate on."""
     from tests.helpers.shards import make_shards
 
-    root = tmp_path_factory.mktemp("tiny")
-    tokenizer = make_tokenizer(root / "tokenizer")
+    folder = tiny_tokenizer.with_name("shards")
+    make_shards(folder, tiny_tokenizer)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_tokenizer: Path, tiny_shards: Path) -> Path:
+    """A folder with `tokenizer`, `shards`, and untrained models of 48 positions, `causal` and `masked`."""
+    from transformers import AutoTokenizer
+
+    from tests.helpers.models import make_causal, make_masked
+
+    root, tokenizer = tiny_tokenizer.parent, AutoTokenizer.from_pretrained(tiny_tokenizer)
     make_causal(root / "causal", tokenizer, positions=48)
     make_masked(root / "masked", tokenizer, positions=48)
-    make_shards(root / "shards", root / "tokenizer")
     return root

@@ -18,8 +18,6 @@ from wikilm.shards import REPEATED
 AT_ONCE = 4_000_000  # pages that are compared in one go, some 300 MB; more are taken in parts, by their page ids
 _COLUMNS = ("page_id", "timestamp", "position")
 IDENTITY_COLUMNS = pa.schema([pa.field(name, pa.int64(), nullable=False) for name in _COLUMNS])
-    [pa.field(name, pa.int64(), nullable=False) for name in ("page_id", "timestamp", "position")]
-)
 
 
 def pages_name(unit: int) -> str:

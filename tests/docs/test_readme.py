@@ -18,7 +18,6 @@ from ruamel.yaml import YAML
 
 from pipeline.run.beam import beam_options
 from tests.helpers import ROOT
-from tests.helpers.models import make_tokenizer
 from wikilm.params import read_params
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,7 +37,7 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory):
+def clone(tiny_tokenizer, tmp_path_factory):
     """A clone in which everything is small: the corpus, the models, and the longest training."""
     folder = tmp_path_factory.mktemp("readme") / "wikilm"
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
@@ -53,7 +52,7 @@ def clone(tmp_path_factory):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
     _small_corpus(folder)
-    make_tokenizer(folder / "out" / "gpt2")
+    shutil.copytree(tiny_tokenizer, folder / "out" / "gpt2")
     _shrink(folder / "params.yaml")
     launch = folder / "launch" / "multi-gpu.yaml"
     launch.write_text(re.sub("use_cpu: false", "use_cpu: true", launch.read_text()).replace("MULTI_GPU", "MULTI_CPU"))

@@ -1,15 +1,15 @@
 """Every snippet of docs/shards.md runs, beside a folder of shards, and sees all of its rows."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pipeline.output.card import card
 from tests.helpers import ROOT
-from tests.helpers.models import make_tokenizer
-from tests.helpers.shards import make_shards
 from wikilm.shards.format import CARD
+from wikilm.shards.reading import read_manifest
 
 DOC = (ROOT / "docs" / "shards.md").read_text(encoding="utf-8")
 SNIPPETS = {
@@ -19,11 +19,10 @@ SNIPPETS = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
+def place(tiny_shards, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("docs")
-    make_tokenizer(folder / "tokenizer")
-    manifest = make_shards(folder / "data" / "shards", folder / "tokenizer")
-    (folder / "data" / "shards" / CARD).write_text(card(manifest))
+    shards = shutil.copytree(tiny_shards, folder / "data" / "shards")
+    (shards / CARD).write_text(card(read_manifest(shards)))
     return folder
 
 

@@ -1,108 +1,39 @@
 """Training by its command: curves, resume after SIGKILL, several processes, exports, clear errors."""
 
-import io
 import json
-import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from ruamel.yaml import YAML
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from tests.helpers import ROOT
-from tests.helpers.models import MASK, make_tokenizer
 from tests.helpers.shards import make_rows, make_shards
-from train.__main__ import main
-from wikilm.cli import run
+from tests.helpers.tokenizers import MASK, make_tokenizer
+from tests.helpers.training import Done, TrainingInputs, environment, record, train
 from wikilm.files import sha256_of
 from wikilm.shards.manifest import Manifest, manifest_bytes
 from wikilm.shards.reading import read_manifest
 
-TINY = {
-    **{"layers": 2, "heads": 2, "width": 16, "batch_size": 4, "epochs": 5, "dropout": 0.1, "learning_rate": 0.02},
-    **{"log_every_steps": 4, "validate_every_steps": 10, "checkpoint_every_steps": 7, "sample_every_steps": 20},
-}
+pytestmark = pytest.mark.usefixtures("one_cpu_thread")
 STEPS = 30  # 24 rows x 5 epochs / 4
 
 
-@dataclass(frozen=True)
-class Place:
-    """Shards and their tokenizer, shared by all tests; each test writes into a folder of its own."""
-
-    shards: Path
-    tokenizer: Path
-
-    def arguments(self, folder: Path, objective: str = "causal", **settings: object) -> list[str]:
-        """Flags of a run with the tiny settings into `folder`."""
-        params = folder / "params.yaml"
-        if not params.exists() or settings:
-            folder.mkdir(parents=True, exist_ok=True)
-            everything = YAML(typ="safe").load(ROOT / "params.yaml")
-            section = everything["pretrain"][objective] | TINY | settings
-            YAML(typ="safe").dump({"pretrain": {objective: section}}, params)
-        return [
-            *("--objective", objective, "--shards", str(self.shards), "--tokenizer", str(self.tokenizer)),
-            *("--output", str(folder / "model"), "--params", str(params)),
-        ]
-
-
 @pytest.fixture(scope="module")
-def place(tiny: Path) -> Place:
-    return Place(tiny / "shards", tiny / "tokenizer")
-
-
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1", **more}
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a run of the command said."""
-
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_cpu_thread() -> Iterator[None]:
-    """As the processes that the other tests start have it, so that all of them give the same bytes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ACCELERATE_USE_CPU", "true")
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        yield
-        torch.set_num_threads(threads)
-
-
-def train(arguments: Sequence[str], status: int = 0) -> Done:
-    """Run the command in this process: importing torch anew for every test would take most of their time."""
-    with redirect_stdout(io.StringIO()) as stdout, redirect_stderr(io.StringIO()) as stderr:
-        try:
-            returned = run(main, "train", list(arguments))
-        except SystemExit as end:
-            returned = int(str(end.code))
-    done = Done(stdout.getvalue(), stderr.getvalue())
-    assert returned == status, done.stderr
-    return done
+def inputs(tiny_shards: Path, tiny_tokenizer: Path) -> TrainingInputs:
+    return TrainingInputs(tiny_shards, tiny_tokenizer)
 
 
 def result(done: Done | subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def record(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "model" / "training.json").read_text())
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -116,22 +47,22 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def causal(place: Place, one_cpu_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def causal(inputs: TrainingInputs, one_cpu_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed causal run."""
     folder = tmp_path_factory.mktemp("causal")
-    (folder / "done.json").write_text(json.dumps(result(train(place.arguments(folder)))))
+    (folder / "done.json").write_text(json.dumps(result(train(inputs.arguments(folder)))))
     return folder
 
 
 @pytest.fixture(scope="module")
-def masked(place: Place, one_cpu_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def masked(inputs: TrainingInputs, one_cpu_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed masked run."""
     folder = tmp_path_factory.mktemp("masked")
-    train(place.arguments(folder, "masked"))
+    train(inputs.arguments(folder, "masked"))
     return folder
 
 
-def test_the_last_line_tells_what_came_out(causal: Path, place: Place) -> None:
+def test_the_last_line_tells_what_came_out(causal: Path, inputs: TrainingInputs) -> None:
     done = json.loads((causal / "done.json").read_text())
     assert done["objective"] == "causal"
     assert done["steps"] == done["planned_steps"] == STEPS
@@ -178,10 +109,10 @@ def test_no_clock_is_in_the_curves_that_dvc_hashes(causal: Path) -> None:
 
 
 def test_without_dvclive_a_note_says_that_there_are_no_curves_and_the_model_is_the_same(
-    causal: Path, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    causal: Path, inputs: TrainingInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("train.run.is_dvclive_available", lambda: False)
-    done = train(place.arguments(tmp_path))
+    done = train(inputs.arguments(tmp_path))
     assert f"dvclive is not installed, so no curves are written into {tmp_path / 'metrics' / 'model'}" in done.stderr
     assert not (tmp_path / "metrics").exists()
     assert hashes(tmp_path / "model") == hashes(causal / "model")
@@ -192,8 +123,8 @@ def test_a_finished_run_leaves_its_model_and_no_resume_state(causal: Path) -> No
     assert names(causal / "runs") == []
 
 
-def test_the_same_run_gives_the_same_bytes(causal: Path, place: Place, tmp_path: Path) -> None:
-    train(place.arguments(tmp_path))
+def test_the_same_run_gives_the_same_bytes(causal: Path, inputs: TrainingInputs, tmp_path: Path) -> None:
+    train(inputs.arguments(tmp_path))
     assert hashes(tmp_path / "model") == hashes(causal / "model")
     assert hashes(tmp_path / "metrics") == hashes(causal / "metrics")
 
@@ -219,9 +150,9 @@ def test_transformers_loads_the_masked_model(masked: Path) -> None:
     assert sum(guess["score"] for guess in guesses) <= 1
 
 
-def test_the_exported_model_has_the_validation_loss_that_was_told(causal: Path, place: Place) -> None:
+def test_the_exported_model_has_the_validation_loss_that_was_told(causal: Path, inputs: TrainingInputs) -> None:
     model = AutoModelForCausalLM.from_pretrained(causal / "model").eval()
-    rows = torch.from_numpy(make_rows(place.tokenizer, 6, seed=2))
+    rows = torch.from_numpy(make_rows(inputs.tokenizer, 6, seed=2))
     with torch.no_grad():
         logits = model(rows).logits[:, :-1]
     loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
@@ -261,10 +192,10 @@ def signalled(number: int, checkpoint: str, arguments: Sequence[str]) -> subproc
 
 @pytest.mark.parametrize("objective", ["causal", pytest.param("masked", marks=pytest.mark.slow)])
 def test_killed_and_started_again_it_gives_the_very_numbers_of_an_undisturbed_run(
-    place: Place, tmp_path: Path, request: pytest.FixtureRequest, objective: str
+    inputs: TrainingInputs, tmp_path: Path, request: pytest.FixtureRequest, objective: str
 ) -> None:
     undisturbed: Path = request.getfixturevalue(objective)
-    arguments = place.arguments(tmp_path, objective)
+    arguments = inputs.arguments(tmp_path, objective)
     assert signalled(signal.SIGKILL, "step-00000014", arguments).returncode == -signal.SIGKILL
     assert not (tmp_path / "model").exists()
     assert [path.name for path in tmp_path.glob("runs/model/*/step-*")] == ["step-00000007"]
@@ -275,8 +206,8 @@ def test_killed_and_started_again_it_gives_the_very_numbers_of_an_undisturbed_ru
     assert hashes(tmp_path / "metrics") == hashes(undisturbed / "metrics")
 
 
-def test_asked_to_end_it_saves_first_and_then_goes_on(place: Place, tmp_path: Path, causal: Path) -> None:
-    arguments = place.arguments(tmp_path)
+def test_asked_to_end_it_saves_first_and_then_goes_on(inputs: TrainingInputs, tmp_path: Path, causal: Path) -> None:
+    arguments = inputs.arguments(tmp_path)
     ended = signalled(signal.SIGTERM, "step-00000007", arguments)
     assert ended.returncode == 143
     assert "Traceback" not in ended.stderr
@@ -285,8 +216,10 @@ def test_asked_to_end_it_saves_first_and_then_goes_on(place: Place, tmp_path: Pa
     assert hashes(tmp_path / "model") == hashes(causal / "model")
 
 
-def test_stopped_early_it_exports_and_later_goes_on_to_the_same_end(place: Place, tmp_path: Path, causal: Path) -> None:
-    arguments = place.arguments(tmp_path)
+def test_stopped_early_it_exports_and_later_goes_on_to_the_same_end(
+    inputs: TrainingInputs, tmp_path: Path, causal: Path
+) -> None:
+    arguments = inputs.arguments(tmp_path)
     early = result(train([*arguments, "--max-steps", "9"]))
     assert (early["steps"], early["planned_steps"]) == (9, STEPS)
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "model").config.n_layer == 2
@@ -296,30 +229,30 @@ def test_stopped_early_it_exports_and_later_goes_on_to_the_same_end(place: Place
     assert hashes(tmp_path / "model") == hashes(causal / "model")
 
 
-def test_other_settings_are_another_run(place: Place, tmp_path: Path) -> None:
-    train([*place.arguments(tmp_path), "--max-steps", "4"])
-    done = train([*place.arguments(tmp_path, learning_rate=0.01), "--max-steps", "4"])
+def test_other_settings_are_another_run(inputs: TrainingInputs, tmp_path: Path) -> None:
+    train([*inputs.arguments(tmp_path), "--max-steps", "4"])
+    done = train([*inputs.arguments(tmp_path, learning_rate=0.01), "--max-steps", "4"])
     assert "from scratch" in done.stderr
     assert len(names(tmp_path / "runs" / "model")) == 2
 
 
-def test_curves_that_cannot_be_written(place: Place, tmp_path: Path) -> None:
+def test_curves_that_cannot_be_written(inputs: TrainingInputs, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    assert_fails([*place.arguments(tmp_path), "--metrics", str(tmp_path / "file" / "m")], 1, "file/m", "--metrics")
+    assert_fails([*inputs.arguments(tmp_path), "--metrics", str(tmp_path / "file" / "m")], 1, "file/m", "--metrics")
 
 
-def test_resume_state_and_curves_go_where_they_are_told(place: Place, tmp_path: Path) -> None:
+def test_resume_state_and_curves_go_where_they_are_told(inputs: TrainingInputs, tmp_path: Path) -> None:
     flags = ["--max-steps", "4", "--runs", str(tmp_path / "r"), "--metrics", str(tmp_path / "m")]
-    train([*place.arguments(tmp_path), *flags])
+    train([*inputs.arguments(tmp_path), *flags])
     assert names(tmp_path) == ["m", "model", "params.yaml", "r"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["causal", "masked"])
-def test_two_processes_give_the_curve_of_one(place: Place, tmp_path: Path, objective: str) -> None:
+def test_two_processes_give_the_curve_of_one(inputs: TrainingInputs, tmp_path: Path, objective: str) -> None:
     settings = {"dropout": 0.0, "epochs": 2, "gradient_accumulation": 2}
-    train(place.arguments(tmp_path / "one", objective, **settings))
-    arguments = place.arguments(tmp_path / "two", objective, **settings)
+    train(inputs.arguments(tmp_path / "one", objective, **settings))
+    arguments = inputs.arguments(tmp_path / "two", objective, **settings)
     launch = ["accelerate.commands.launch", "--config_file", "launch/multi-gpu.yaml", "-m", "train"]
     command = [sys.executable, "-m", *launch, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=True)
@@ -333,9 +266,11 @@ def test_two_processes_give_the_curve_of_one(place: Place, tmp_path: Path, objec
 
 
 @pytest.mark.slow  # launches of two processes are in every run of the tests
-def test_accelerate_launch_on_one_process_is_the_same_as_the_plain_command(place: Place, tmp_path: Path) -> None:
+def test_accelerate_launch_on_one_process_is_the_same_as_the_plain_command(
+    inputs: TrainingInputs, tmp_path: Path
+) -> None:
     launch = ["accelerate.commands.launch", "--quiet", "--config_file", "launch/cpu.yaml", "-m", "train"]
-    command = [sys.executable, "-m", *launch, *place.arguments(tmp_path), "--max-steps", "3"]
+    command = [sys.executable, "-m", *launch, *inputs.arguments(tmp_path), "--max-steps", "3"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=True)
     assert result(done)["steps"] == 3
     wrong = subprocess.run(
@@ -358,8 +293,10 @@ runpy.run_module("train", run_name="__main__")
 """
 
 
-def test_it_trains_where_neither_beam_nor_dvc_nor_gigatoken_is_installed(place: Place, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", BLOCKER, *place.arguments(tmp_path), "--max-steps", "2"]
+def test_it_trains_where_neither_beam_nor_dvc_nor_gigatoken_is_installed(
+    inputs: TrainingInputs, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", BLOCKER, *inputs.arguments(tmp_path), "--max-steps", "2"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
     assert done.returncode == 0, done.stderr
     assert "dvclive is not installed, so no curves are written" in done.stderr
@@ -369,8 +306,8 @@ def test_it_trains_where_neither_beam_nor_dvc_nor_gigatoken_is_installed(place: 
 # What goes wrong
 
 
-def copied(place: Place, folder: Path) -> Path:
-    return Path(shutil.copytree(place.shards, folder / "shards"))
+def copied(inputs: TrainingInputs, folder: Path) -> Path:
+    return Path(shutil.copytree(inputs.shards, folder / "shards"))
 
 
 def rewritten(shards: Path, **changes: object) -> Manifest:
@@ -388,80 +325,85 @@ def assert_fails(arguments: list[str], status: int, *parts: str) -> None:
         assert part in reason
 
 
-def test_shards_that_are_not_there(place: Place, tmp_path: Path) -> None:
-    missing = Place(tmp_path / "none", place.tokenizer)
+def test_shards_that_are_not_there(inputs: TrainingInputs, tmp_path: Path) -> None:
+    missing = TrainingInputs(tmp_path / "none", inputs.tokenizer)
     assert_fails(
         missing.arguments(tmp_path), 1, "none/manifest.json: no such file", "make them with python -m pipeline"
     )
     assert not (tmp_path / "model").exists()
 
 
-def test_a_shard_that_was_cut(place: Place, tmp_path: Path) -> None:
-    shards = copied(place, tmp_path)
+def test_a_shard_that_was_cut(inputs: TrainingInputs, tmp_path: Path) -> None:
+    shards = copied(inputs, tmp_path)
     shard = shards / "train" / "data-00001-of-00002.arrow"
     shard.write_bytes(shard.read_bytes()[:-100])
-    arguments = Place(shards, place.tokenizer).arguments(tmp_path)
+    arguments = TrainingInputs(shards, inputs.tokenizer).arguments(tmp_path)
     assert_fails(arguments, 1, "data-00001-of-00002.arrow: has", "run python -m pipeline.verify")
 
 
-def test_a_shard_of_the_right_size_that_is_no_shard(place: Place, tmp_path: Path) -> None:
-    shards = copied(place, tmp_path)
+def test_a_shard_of_the_right_size_that_is_no_shard(inputs: TrainingInputs, tmp_path: Path) -> None:
+    shards = copied(inputs, tmp_path)
     shard = shards / "train" / "data-00000-of-00002.arrow"
     shard.write_bytes(b"\x00" * shard.stat().st_size)
     assert_fails(
-        Place(shards, place.tokenizer).arguments(tmp_path), 1, "data-00000-of-00002.arrow", "python -m pipeline.verify"
+        TrainingInputs(shards, inputs.tokenizer).arguments(tmp_path),
+        1,
+        "data-00000-of-00002.arrow",
+        "python -m pipeline.verify",
     )
 
 
-def test_a_chunk_length_that_is_not_that_of_the_shards(place: Place, tmp_path: Path) -> None:
-    shards = copied(place, tmp_path)
+def test_a_chunk_length_that_is_not_that_of_the_shards(inputs: TrainingInputs, tmp_path: Path) -> None:
+    shards = copied(inputs, tmp_path)
     rewritten(shards, chunk_tokens=16)
-    arguments = Place(shards, place.tokenizer).arguments(tmp_path)
+    arguments = TrainingInputs(shards, inputs.tokenizer).arguments(tmp_path)
     assert_fails(arguments, 1, "not the shard that manifest.json names", "python -m pipeline.verify")
 
 
 @pytest.mark.parametrize(("split", "remedy"), [("train", "take more articles"), ("validation", "validation_fraction")])
-def test_a_side_of_the_split_without_rows(place: Place, tmp_path: Path, split: str, remedy: str) -> None:
+def test_a_side_of_the_split_without_rows(inputs: TrainingInputs, tmp_path: Path, split: str, remedy: str) -> None:
     none = np.zeros((0, 32), dtype=np.int64)
-    make_shards(tmp_path / "shards", place.tokenizer, **{split: none})
-    assert_fails(Place(tmp_path / "shards", place.tokenizer).arguments(tmp_path), 1, f"no rows for {split}", remedy)
+    make_shards(tmp_path / "shards", inputs.tokenizer, **{split: none})
+    assert_fails(
+        TrainingInputs(tmp_path / "shards", inputs.tokenizer).arguments(tmp_path), 1, f"no rows for {split}", remedy
+    )
 
 
-def test_a_tokenizer_that_is_not_there(place: Place, tmp_path: Path) -> None:
-    arguments = Place(place.shards, tmp_path / "none").arguments(tmp_path)
+def test_a_tokenizer_that_is_not_there(inputs: TrainingInputs, tmp_path: Path) -> None:
+    arguments = TrainingInputs(inputs.shards, tmp_path / "none").arguments(tmp_path)
     assert_fails(arguments, 2, "none/tokenizer.json: no such file", "python -m pipeline.tokenizer")
 
 
-def test_a_tokenizer_that_did_not_make_the_shards(place: Place, tmp_path: Path) -> None:
+def test_a_tokenizer_that_did_not_make_the_shards(inputs: TrainingInputs, tmp_path: Path) -> None:
     make_tokenizer(tmp_path / "other", vocab_size=300)
-    arguments = Place(place.shards, tmp_path / "other").arguments(tmp_path)
-    assert_fails(arguments, 2, "other/tokenizer.json: not the tokenizer that made", str(place.shards))
+    arguments = TrainingInputs(inputs.shards, tmp_path / "other").arguments(tmp_path)
+    assert_fails(arguments, 2, "other/tokenizer.json: not the tokenizer that made", str(inputs.shards))
 
 
-def test_a_vocabulary_of_another_size(place: Place, tmp_path: Path) -> None:
-    shards = copied(place, tmp_path)
+def test_a_vocabulary_of_another_size(inputs: TrainingInputs, tmp_path: Path) -> None:
+    shards = copied(inputs, tmp_path)
     tokenizer = read_manifest(shards).tokenizer.model_dump()
     rewritten(shards, tokenizer=tokenizer | {"vocab_size": 401})
-    arguments = Place(shards, place.tokenizer).arguments(tmp_path)
+    arguments = TrainingInputs(shards, inputs.tokenizer).arguments(tmp_path)
     assert_fails(arguments, 2, "400 entries, but", "was made with 401")
 
 
-def test_an_output_folder_that_holds_something_else(place: Place, tmp_path: Path) -> None:
+def test_an_output_folder_that_holds_something_else(inputs: TrainingInputs, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "thesis.txt").write_text("mine")
-    assert_fails(place.arguments(tmp_path), 2, "holds something that is no model of ours", "--output")
+    assert_fails(inputs.arguments(tmp_path), 2, "holds something that is no model of ours", "--output")
     assert (tmp_path / "model" / "thesis.txt").read_text() == "mine"
 
 
-def test_params_that_are_wrong(place: Place, tmp_path: Path) -> None:
-    assert_fails(place.arguments(tmp_path, width=15), 2, "pretrain.causal", "width must be a multiple of heads")
-    assert_fails(place.arguments(tmp_path, learning_rat=1.0), 2, "learning_rat", "did you mean 'learning_rate'?")
-    assert_fails([*place.arguments(tmp_path)[:-1], str(tmp_path / "no.yaml")], 2, "no.yaml: no such params file")
+def test_params_that_are_wrong(inputs: TrainingInputs, tmp_path: Path) -> None:
+    assert_fails(inputs.arguments(tmp_path, width=15), 2, "pretrain.causal", "width must be a multiple of heads")
+    assert_fails(inputs.arguments(tmp_path, learning_rat=1.0), 2, "learning_rat", "did you mean 'learning_rate'?")
+    assert_fails([*inputs.arguments(tmp_path)[:-1], str(tmp_path / "no.yaml")], 2, "no.yaml: no such params file")
 
 
 @pytest.mark.slow
-def test_a_batch_that_the_processes_cannot_share(place: Place, tmp_path: Path) -> None:
-    arguments = place.arguments(tmp_path, batch_size=1)
+def test_a_batch_that_the_processes_cannot_share(inputs: TrainingInputs, tmp_path: Path) -> None:
+    arguments = inputs.arguments(tmp_path, batch_size=1)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "train", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
     assert done.returncode != 0
@@ -469,20 +411,20 @@ def test_a_batch_that_the_processes_cannot_share(place: Place, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("flags", [["--max-steps", "x"], ["--objective", "both"], ["--wrong", "1"]])
-def test_flags_that_are_wrong(place: Place, tmp_path: Path, flags: list[str]) -> None:
-    assert_fails([*place.arguments(tmp_path), *flags], 2, flags[0], "--help")
+def test_flags_that_are_wrong(inputs: TrainingInputs, tmp_path: Path, flags: list[str]) -> None:
+    assert_fails([*inputs.arguments(tmp_path), *flags], 2, flags[0], "--help")
 
 
-def test_a_loss_that_is_no_number_any_more(place: Place, tmp_path: Path) -> None:
-    arguments = place.arguments(tmp_path, learning_rate=1e30, clip_norm=None, optimizer="adamw")
+def test_a_loss_that_is_no_number_any_more(inputs: TrainingInputs, tmp_path: Path) -> None:
+    arguments = inputs.arguments(tmp_path, learning_rate=1e30, clip_norm=None, optimizer="adamw")
     assert_fails(arguments, 1, "the loss is", "at step", "lower pretrain.causal.learning_rate (now 1e+30)")
     assert not (tmp_path / "model").exists()
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(
-    place: Place, tmp_path: Path, causal: Path
+    inputs: TrainingInputs, tmp_path: Path, causal: Path
 ) -> None:
-    arguments = place.arguments(tmp_path)
+    arguments = inputs.arguments(tmp_path)
     train([*arguments, "--max-steps", "16"])
     newest = max(tmp_path.glob("runs/model/*/step-*"))
     assert newest.name == "step-00000016"
@@ -496,11 +438,11 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(
 
 @pytest.mark.parametrize("limit", [6_000, 58_000])
 def test_a_full_device_leaves_the_older_checkpoint_and_no_model(
-    place: Place, tmp_path: Path, limit: int, monkeypatch: pytest.MonkeyPatch
+    inputs: TrainingInputs, tmp_path: Path, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A limit on the size of files stands in for a full device: 6 kB stop a checkpoint's model, 58 kB its optimizer."""
     monkeypatch.chdir(tmp_path)  # out of the repository, whose DVC has a database of its own
-    arguments = place.arguments(tmp_path)
+    arguments = inputs.arguments(tmp_path)
     train([*arguments, "--max-steps", "7"])
     shutil.rmtree(tmp_path / "model")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -7,7 +7,7 @@ import pyarrow as pa
 from transformers import AutoTokenizer
 
 from pipeline.output.shard_file import dataset_files, file_entry
-from tests.helpers.models import SENTENCES
+from tests.helpers.tokenizers import SENTENCES
 from wikilm import shards as sf
 from wikilm.files import sha256_of
 

@@ -16,12 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.test_training import Place, one_cpu_thread, record, train
 from tests.helpers import ROOT
-from tests.helpers.models import make_tokenizer
-from tests.helpers.shards import make_shards
+from tests.helpers.training import TrainingInputs, record, train
 
-__all__ = ["one_cpu_thread"]  # a fixture, for the run that is compared with
 SLURM = ROOT / "launch" / "slurm"
 SRUN = """#!{python}
 import os, signal, subprocess, sys
@@ -99,14 +96,6 @@ def cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Cluster:
     return Cluster(folder, request.param)
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    folder = tmp_path_factory.mktemp("place")
-    make_tokenizer(folder / "tokenizer")
-    make_shards(folder / "shards", folder / "tokenizer")
-    return Place(folder / "shards", folder / "tokenizer")
-
-
 @pytest.mark.parametrize("script", sorted(path.name for path in SLURM.iterdir()))
 def test_bash_can_read_the_scripts(script: str) -> None:
     done = subprocess.run(["bash", "-n", str(SLURM / script)], capture_output=True, text=True, check=False)
@@ -144,11 +133,13 @@ def test_only_a_job_that_is_out_of_time_is_queued_again(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_cpu_thread")  # for the run that is compared with
 @pytest.mark.parametrize("cluster", [1, 2], indirect=True, ids=["one process", "two nodes"])
 def test_a_job_that_runs_out_of_time_saves_and_resumes_when_it_is_submitted_again(
-    cluster: Cluster, place: Place, tmp_path: Path
+    cluster: Cluster, tiny_shards: Path, tiny_tokenizer: Path, tmp_path: Path
 ) -> None:
-    arguments = place.arguments(tmp_path, dropout=0.0, epochs=200, log_every_steps=1)
+    inputs = TrainingInputs(tiny_shards, tiny_tokenizer)
+    arguments = inputs.arguments(tmp_path, dropout=0.0, epochs=200, log_every_steps=1)
     with cluster.job("train.sbatch", *arguments) as job:
         while not list(tmp_path.glob("runs/model/*/step-*")) and job.poll() is None:
             time.sleep(0.05)
@@ -164,7 +155,7 @@ def test_a_job_that_runs_out_of_time_saves_and_resumes_when_it_is_submitted_agai
     assert job.returncode == 0, told
     assert f"from step {step} to step {step + 20}" in told
     assert len(cluster.requeued) == 1
-    undisturbed = place.arguments(tmp_path / "undisturbed", dropout=0.0, epochs=200, log_every_steps=1)
+    undisturbed = inputs.arguments(tmp_path / "undisturbed", dropout=0.0, epochs=200, log_every_steps=1)
     train([*undisturbed, "--max-steps", str(step + 20)])
     histories = (record(folder)["history"] for folder in (tmp_path, tmp_path / "undisturbed"))
     curves = [[point["loss"] for point in history] for history in histories]

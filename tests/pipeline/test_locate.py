@@ -14,8 +14,6 @@ from pipeline.locate import main
 from pipeline.output.shard_file import ArrowFile, ShardFile, dataset_files, file_entry
 from pipeline.storage.place import Place
 from pipeline.tokens.rows import cut_rows
-from tests.helpers.models import make_tokenizer
-from tests.helpers.shards import make_shards
 from wikilm import shards as sf
 from wikilm.cli import run
 from wikilm.columns import display_width
@@ -49,11 +47,17 @@ def test_the_pieces_of_every_row_are_its_tokens(lengths, chunk_tokens, chunking)
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return packed(tmp_path, [[("Ant", 5), ("Bee / wasp?", 2)], [("../../x", 20)]], BASE)
+def packed(tiny_shards, tmp_path):
+    """How to make shards in a folder of this test."""
+    return lambda units, base=BASE: pack(tmp_path, sf.read_manifest(tiny_shards), units, base)
 
 
-def packed(tmp_path, units, base):
+@pytest.fixture
+def folder(packed):
+    return packed([[("Ant", 5), ("Bee / wasp?", 2)], [("../../x", 20)]])
+
+
+def pack(tmp_path, other, units, base):
     """Shards of packed articles, (title, tokens) each, on the train side; nothing is on the other."""
     shards, tables, place = [], [], Place(str(tmp_path))
     for side in sf.SPLITS:
@@ -77,8 +81,6 @@ def packed(tmp_path, units, base):
                 ]
                 written.append([pa.array(column) for column in zip(*columns, strict=True)] if columns else [[]] * 4)
                 tables.append(written.close())
-    make_tokenizer(tmp_path / "tokenizer")
-    other = make_shards(tmp_path / "other", tmp_path / "tokenizer")
     files = dataset_files(shards, 4, 300)
     for name, data in files.items():
         place.write(name, data)
@@ -144,23 +146,23 @@ def test_rows_go_on_in_the_next_shard_and_the_last_is_the_last(capsys, folder):
     assert "no rows" in refusal(capsys, folder, 0, "validation")[1]
 
 
-def test_without_a_known_wiki_there_is_no_address(capsys, tmp_path):
-    _, out, _ = located(capsys, packed(tmp_path, [[("Ant", 5)]], ""), 0)
+def test_without_a_known_wiki_there_is_no_address(capsys, packed):
+    _, out, _ = located(capsys, packed([[("Ant", 5)]], ""), 0)
     assert json.loads(out.splitlines()[-1])["articles"][0]["url"] is None
     assert "unknown" in out
 
 
-def test_titles_of_any_script_keep_the_addresses_in_one_column(capsys, tmp_path):
-    _, out, _ = located(capsys, packed(tmp_path, [[("京都市", 5), ("Ant", 5)]], BASE), 1)
+def test_titles_of_any_script_keep_the_addresses_in_one_column(capsys, packed):
+    _, out, _ = located(capsys, packed([[("京都市", 5), ("Ant", 5)]]), 1)
     heading, *rows, _ = out.splitlines()
     assert len(rows) == 2
     before = [line[: line.index(word)] for line, word in [(heading, "URL"), *((row, "https") for row in rows)]]
     assert len(set(map(display_width, before))) == 1
 
 
-def test_a_title_cannot_control_the_terminal(capsys, tmp_path):
+def test_a_title_cannot_control_the_terminal(capsys, packed):
     title = "\x1b[2J\u202e\n'\"\u2028"
-    _, out, _ = located(capsys, packed(tmp_path, [[(title, 5)]], BASE), 0)
+    _, out, _ = located(capsys, packed([[(title, 5)]]), 0)
     assert len(out.splitlines()) == 3
     assert not {"\x1b", "\u202e", "\u2028"} & set(out)
     assert json.loads(out.splitlines()[-1])["articles"][0]["title"] == title

@@ -4,19 +4,9 @@ import pytest
 
 from probes.anatomy import PARTS, anatomy, describe, part_of
 from probes.model import load
-from tests.helpers.models import make_causal, make_masked, make_tokenizer
 from wikilm.errors import UsageError
 
 TEXT = "The river carries sand."
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("anatomy")
-    tokenizer = make_tokenizer(root / "tokenizer")
-    make_causal(root / "causal", tokenizer)
-    make_masked(root / "masked", tokenizer)
-    return root
 
 
 @pytest.mark.parametrize(
@@ -53,8 +43,8 @@ def test_a_parameter_belongs_to_the_part_that_its_name_says(name, part):
 
 
 @pytest.mark.parametrize("kind", ["causal", "masked"])
-def test_every_parameter_is_in_one_part_and_tied_ones_are_counted_once(folder, kind):
-    loaded = load(str(folder / kind))
+def test_every_parameter_is_in_one_part_and_tied_ones_are_counted_once(tiny, kind):
+    loaded = load(str(tiny / kind))
     result = anatomy(loaded, TEXT)
     stored = {p.data_ptr(): p.numel() for p in loaded.model.parameters()}
     assert sum(part.parameters for part in result.parts) == result.parameters == sum(stored.values())
@@ -64,9 +54,9 @@ def test_every_parameter_is_in_one_part_and_tied_ones_are_counted_once(folder, k
     assert "other" not in {part.part for part in result.parts}
 
 
-def test_gpt2s_parts_are_as_its_equations_have_them(folder):
-    width, vocabulary, positions, layers = 32, 400, 32, 2
-    parts = {part.part: part.parameters for part in anatomy(load(str(folder / "causal")), TEXT).parts}
+def test_gpt2s_parts_are_as_its_equations_have_them(causal):
+    width, vocabulary, positions, layers = 32, 400, 48, 2
+    parts = {part.part: part.parameters for part in anatomy(causal, TEXT).parts}
     assert parts == {
         "embedding": (vocabulary + positions) * width,
         "attention": layers * (width * 3 * width + 3 * width + width * width + width),
@@ -77,8 +67,8 @@ def test_gpt2s_parts_are_as_its_equations_have_them(folder):
 
 
 @pytest.mark.parametrize("kind", ["causal", "masked"])
-def test_shapes_from_ids_to_logits(folder, kind):
-    result = anatomy(load(str(folder / kind)), TEXT)
+def test_shapes_from_ids_to_logits(tiny, kind):
+    result = anatomy(load(str(tiny / kind)), TEXT)
     n = len(result.ids)
     shapes = {step.step: step.shape for step in result.steps}
     assert shapes["ids"] == (1, n)
@@ -90,8 +80,8 @@ def test_shapes_from_ids_to_logits(folder, kind):
     assert any(shape == (1, n, 4 * 32 if kind == "causal" else 64) for shape in shapes.values()), "the mlp's inside"
 
 
-def test_asking_leaves_the_model_as_it_was(folder):
-    loaded = load(str(folder / "causal"))
+def test_asking_leaves_the_model_as_it_was(tiny):
+    loaded = load(str(tiny / "causal"))
     before = loaded.model.config._attn_implementation
     first = anatomy(loaded, TEXT)
     hooks = sum(len(module._forward_hooks) for module in loaded.model.modules())  # transformers keeps some of its own
@@ -100,16 +90,15 @@ def test_asking_leaves_the_model_as_it_was(folder):
     assert loaded.model.config._attn_implementation == before
 
 
-def test_a_text_longer_than_the_model_and_an_empty_one_are_refused(folder):
-    loaded = load(str(folder / "causal"))
-    with pytest.raises(UsageError, match="32 positions"):
-        anatomy(loaded, TEXT * 20)
+def test_a_text_longer_than_the_model_and_an_empty_one_are_refused(causal):
+    with pytest.raises(UsageError, match="48 positions"):
+        anatomy(causal, TEXT * 20)
     with pytest.raises(UsageError, match="no tokens"):
-        anatomy(loaded, "")
+        anatomy(causal, "")
 
 
-def test_people_read_the_counts_and_the_shapes(folder):
-    text = describe(anatomy(load(str(folder / "masked")), TEXT))
-    assert "32,560" in text
+def test_people_read_the_counts_and_the_shapes(masked):
+    text = describe(anatomy(masked, TEXT))
+    assert "33,072" in text
     assert "a masked language model" in text
     assert "block 2: attention weights" in text

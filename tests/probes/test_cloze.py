@@ -1,5 +1,7 @@
 """Blanks: what the transformers pipeline says, for masked models; the likeliest whole text, for causal ones."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -15,31 +17,16 @@ from probes.interval import bootstrap, wilson
 from probes.model import load
 from probes.rows import sample_rows
 from probes.settings import FillMaskSettings
-from tests.helpers.models import make_masked, make_tokenizer
+from tests.helpers.models import make_masked
 from wikilm.errors import RunError, UsageError
 
 TEXT = f"The river carries {MASK} down to the sea."
 
 
-@pytest.fixture(scope="module")
-def folder(tiny):
-    return tiny
-
-
-@pytest.fixture(scope="module")
-def causal(folder):
-    return load(str(folder / "causal"))
-
-
-@pytest.fixture(scope="module")
-def masked(folder):
-    return load(str(folder / "masked"))
-
-
 @pytest.mark.parametrize("text", [TEXT, f"{MASK} turns green.", f"Copper turns {MASK}", f"A {MASK} and a {MASK}."])
-def test_a_masked_model_says_what_the_transformers_pipeline_says(folder, masked, text):
+def test_a_masked_model_says_what_the_transformers_pipeline_says(tiny, masked, text):
     ours = fill(masked, text, top_k=5, candidates=1)
-    peer = pipeline("fill-mask", model=str(folder / "masked"))(text.replace(MASK, "<|mask|>"), top_k=5)
+    peer = pipeline("fill-mask", model=str(tiny / "masked"))(text.replace(MASK, "<|mask|>"), top_k=5)
     answers = peer if isinstance(peer[0], list) else [peer]
     assert len(ours.blanks) == len(answers) == text.count(MASK)
     for blank, answer in zip(ours.blanks, answers, strict=True):
@@ -123,15 +110,14 @@ def test_both_sides_differ_from_the_left_side_alone(causal):
     assert changed > 0
 
 
-def test_padding_ids_beyond_the_vocabulary_are_never_ranked(tmp_path, folder):
-    tokenizer = make_tokenizer(tmp_path / "tokenizer")
+def test_padding_ids_beyond_the_vocabulary_are_never_ranked(tmp_path, tiny):
+    shutil.copytree(tiny / "tokenizer", tmp_path / "padded")
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
     model = BertForMaskedLM(BertConfig(vocab_size=448, max_position_embeddings=48, **shape))
     with torch.no_grad():
         model.cls.predictions.bias[400:] = 50.0  # without care, all of the probability
     model.save_pretrained(tmp_path / "padded")
-    tokenizer.save_pretrained(tmp_path / "padded")
     loaded = load(str(tmp_path / "padded"))
     choices = fill(loaded, TEXT, top_k=400, candidates=1).blanks[0].choices
     assert {choice.id for choice in choices} == set(range(400))
@@ -139,9 +125,9 @@ def test_padding_ids_beyond_the_vocabulary_are_never_ranked(tmp_path, folder):
 
 
 @pytest.mark.parametrize("kind", ["causal", "masked"])
-def test_guesses_at_hidden_tokens_are_counted_as_a_plain_loop_counts_them(folder, kind, request):
+def test_guesses_at_hidden_tokens_are_counted_as_a_plain_loop_counts_them(tiny, kind, request):
     loaded = request.getfixturevalue(kind)
-    shards = sample_rows(folder / "shards", loaded, None, 0)
+    shards = sample_rows(tiny / "shards", loaded, None, 0)
     found = {result.split: result for result in accuracy(loaded, shards, 0.2, seed=3)}
     end, mask = loaded.tokenizer.eos_token_id, loaded.tokenizer.mask_token_id
     for split in ("train", "validation"):
@@ -212,9 +198,9 @@ def test_the_bootstrap_agrees_with_the_normal_approximation_where_that_holds():
     assert (share.low, share.high) == pytest.approx((share.value - spread, share.value + spread), abs=0.003)
 
 
-def test_one_result_holds_all_models_and_flat_figures(folder):
-    names = [str(folder / "masked"), str(folder / "causal"), str(folder / "causal")]
-    result = run_fill_mask(names, folder / "shards", FillMaskSettings(texts=(TEXT,), rows=4))
+def test_one_result_holds_all_models_and_flat_figures(tiny):
+    names = [str(tiny / "masked"), str(tiny / "causal"), str(tiny / "causal")]
+    result = run_fill_mask(names, tiny / "shards", FillMaskSettings(texts=(TEXT,), rows=4))
     assert [model.kind for model in result.models] == ["masked", "causal", "causal"]
     assert set(result.metrics) == {
         f"{label}_{split}_{top}"
@@ -232,9 +218,8 @@ def test_the_text_for_people_says_how_a_causal_model_was_asked(causal):
     assert "blank at position" in text
 
 
-def test_rows_longer_than_the_model_are_refused(tmp_path, folder):
-    tokenizer = make_tokenizer(tmp_path / "tokenizer")
-    make_masked(tmp_path / "short", tokenizer, positions=16)
+def test_rows_longer_than_the_model_are_refused(tmp_path, tiny, masked):
+    make_masked(tmp_path / "short", masked.tokenizer, positions=16)
     loaded = load(str(tmp_path / "short"))
     with pytest.raises(RunError, match="16 positions, but the rows have 32"):
-        accuracy(loaded, sample_rows(folder / "shards", loaded, None, 0), 0.15, 0)
+        accuracy(loaded, sample_rows(tiny / "shards", loaded, None, 0), 0.15, 0)

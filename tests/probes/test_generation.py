@@ -2,32 +2,18 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from probes import generation
 from probes.generation import describe, generate, run_generation
 from probes.model import load
-from tests.helpers.models import make_causal, make_masked, make_tokenizer
 from wikilm.errors import RunError, UsageError
 
 PROMPTS = ("The river", "Bees tell each", "Copper turns green in the", "7 <>& \"'")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("generation")
-    tokenizer = make_tokenizer(root / "tokenizer")
-    make_causal(root / "causal", tokenizer)
-    make_masked(root / "masked", tokenizer)
-    return root
-
-
-@pytest.fixture(scope="module")
-def causal(folder):
-    return load(str(folder / "causal"))
 
 
 def prefer(model, token_id):
@@ -59,16 +45,14 @@ def test_without_steps_the_text_is_the_same(causal):
 
 
 def test_a_disagreement_of_the_two_is_an_error(causal, monkeypatch):
-    real = generation._generate
+    last, real = len(generate(causal, "The river", 8, 5, steps=True).ids), generation._generate
     monkeypatch.setattr(generation, "_generate", lambda *args: [*real(*args)[:-1], 0])
-    with pytest.raises(RunError, match="disagree from new token 8 on"):
+    with pytest.raises(RunError, match=f"disagree from new token {last} on"):
         generate(causal, "The river", 8, 5, steps=True)
 
 
-def test_sampling_asked_for_by_the_models_own_settings_is_ignored(tmp_path, folder, causal):
-    model = AutoModelForCausalLM.from_pretrained(folder / "causal")
-    model.save_pretrained(tmp_path)
-    causal.tokenizer.save_pretrained(tmp_path)
+def test_sampling_asked_for_by_the_models_own_settings_is_ignored(tmp_path, tiny, causal):
+    shutil.copytree(tiny / "causal", tmp_path, dirs_exist_ok=True)
     own = {"do_sample": True, "temperature": 9.0, "repetition_penalty": 5.0, "max_length": 3, "no_repeat_ngram_size": 1}
     (tmp_path / "generation_config.json").write_text(json.dumps(own))
     assert (
@@ -77,20 +61,18 @@ def test_sampling_asked_for_by_the_models_own_settings_is_ignored(tmp_path, fold
     )
 
 
-def test_generation_ends_at_the_end_of_text(tmp_path):
-    tokenizer = make_tokenizer(tmp_path)
-    model = make_causal(tmp_path, tokenizer)
-    prefer(model, tokenizer.eos_token_id)
-    model.save_pretrained(tmp_path)
-    result = generate(load(str(tmp_path)), "The river", 8, 5, steps=True)
-    assert result.ids == (tokenizer.eos_token_id,)
+def test_generation_ends_at_the_end_of_text(tiny):
+    causal = load(str(tiny / "causal"))  # one of its own, since it is changed
+    prefer(causal.model, causal.tokenizer.eos_token_id)
+    result = generate(causal, "The river", 8, 5, steps=True)
+    assert result.ids == (causal.tokenizer.eos_token_id,)
     assert result.ended_by == "end of text"
     assert result.continuation == ""
     assert result.tokens == ("<|endoftext|>",)
 
 
-def test_padding_ids_are_never_chosen_nor_shown(tmp_path):
-    make_tokenizer(tmp_path)
+def test_padding_ids_are_never_chosen_nor_shown(tiny, tmp_path):
+    shutil.copytree(tiny / "tokenizer", tmp_path, dirs_exist_ok=True)
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(vocab_size=448, n_positions=32, n_embd=32, n_layer=1, n_head=2))
     prefer(model, 440)
@@ -102,9 +84,9 @@ def test_padding_ids_are_never_chosen_nor_shown(tmp_path):
 
 def test_a_prompt_that_does_not_fit_with_its_continuation_is_refused(causal):
     n = len(causal.tokenizer("The river")["input_ids"])
-    assert len(generate(causal, "The river", 32 - n, 5, steps=True).ids) <= 32 - n
-    with pytest.raises(UsageError, match=r"33 tokens, but .* has 32 positions"):
-        generate(causal, "The river", 33 - n, 5, steps=True)
+    assert len(generate(causal, "The river", 48 - n, 5, steps=True).ids) <= 48 - n
+    with pytest.raises(UsageError, match=r"49 tokens, but .* has 48 positions"):
+        generate(causal, "The river", 49 - n, 5, steps=True)
 
 
 def test_an_empty_prompt_starts_at_the_beginning_of_a_text(causal):
@@ -113,9 +95,9 @@ def test_an_empty_prompt_starts_at_the_beginning_of_a_text(causal):
     assert len(result.ids) >= 1
 
 
-def test_a_masked_model_does_not_generate(folder):
+def test_a_masked_model_does_not_generate(masked):
     with pytest.raises(UsageError, match="use fill-mask"):
-        generate(load(str(folder / "masked")), "The river", 4, 5, steps=True)
+        generate(masked, "The river", 4, 5, steps=True)
 
 
 def test_all_prompts_are_answered_and_no_control_character_reaches_the_terminal(causal):

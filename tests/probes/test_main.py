@@ -13,26 +13,21 @@ from safetensors.torch import load_file, save_file
 from probes.__main__ import PROGRAM, main
 from probes.output import json_text, quoted, table
 from tests.helpers import ROOT
-from tests.helpers.models import make_tokenizer
+from tests.helpers.tokenizers import make_tokenizer
 from wikilm.cli import run
 from wikilm.params import read_params
 
 COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "report")
 
 
-@pytest.fixture(scope="module")
-def folder(tiny):
-    return tiny
-
-
 @pytest.fixture
-def ask(folder, capsys, monkeypatch):
-    """Run a probe in a folder without params.yaml; `{}` stands for the fixture's folder."""
+def ask(tiny, capsys, monkeypatch):
+    """Run a probe in a folder without params.yaml; `{}` stands for the folder of the tiny models."""
 
     def run_it(*argv):
-        monkeypatch.chdir(folder)
+        monkeypatch.chdir(tiny)
         try:
-            status = run(main, PROGRAM, [str(arg).replace("{}", str(folder)) for arg in argv])
+            status = run(main, PROGRAM, [str(arg).replace("{}", str(tiny)) for arg in argv])
         except SystemExit as stop:
             status = stop.code
         said = capsys.readouterr()
@@ -228,16 +223,16 @@ def damage_json(folder):
         (change_config(model_type="unheard-of", auto_map={"AutoConfig": "evil.Config"}), "cannot be loaded"),
     ],
 )
-def test_a_damaged_model_is_named_with_the_reason(ask, folder, tmp_path, damage, fragment):
-    shutil.copytree(folder / "causal", tmp_path / "model")
+def test_a_damaged_model_is_named_with_the_reason(ask, tiny, tmp_path, damage, fragment):
+    shutil.copytree(tiny / "causal", tmp_path / "model")
     (tmp_path / "model" / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     damage(tmp_path / "model")
     fails(ask("anatomy", "--model", tmp_path / "model"), 1, str(tmp_path / "model"), fragment)
     assert not (tmp_path / "ran").exists(), "code of a model was run"
 
 
-def test_a_model_that_diverged_is_named(ask, folder, tmp_path):
-    shutil.copytree(folder / "causal", tmp_path / "model")
+def test_a_model_that_diverged_is_named(ask, tiny, tmp_path):
+    shutil.copytree(tiny / "causal", tmp_path / "model")
     damage_numbers(tmp_path / "model")
     fails(ask("generate", "--model", tmp_path / "model", "--steps"), 1, "answers with NaN")
     fails(
@@ -247,8 +242,8 @@ def test_a_model_that_diverged_is_named(ask, folder, tmp_path):
     )
 
 
-def test_the_module_is_a_program(folder):
-    command = [sys.executable, "-m", "probes", "generate", "--model", str(folder / "causal"), "--json"]
+def test_the_module_is_a_program(tiny):
+    command = [sys.executable, "-m", "probes", "generate", "--model", str(tiny / "causal"), "--json"]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
     )

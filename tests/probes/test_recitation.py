@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 from itertools import pairwise
 
 import numpy as np
@@ -14,8 +15,8 @@ from probes.model import load
 from probes.recitation import continue_greedily, curve_csv, describe, recite, score, spans
 from probes.rows import sample_rows
 from probes.settings import RecitationSettings
-from tests.helpers.models import make_causal, make_masked, make_tokenizer
 from tests.helpers.shards import make_rows, make_shards
+from tests.helpers.tokenizers import make_tokenizer
 from wikilm.errors import RunError, UsageError
 from wikilm.params import section
 
@@ -23,26 +24,18 @@ SETTINGS = RecitationSettings(prefix=8, continuation=8, prefix_lengths=(1, 4, 8,
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Shards whose training rows are what the model itself goes on to say after eight tokens."""
-    root = tmp_path_factory.mktemp("recitation")
-    tokenizer = make_tokenizer(root / "tokenizer")
-    make_causal(root / "causal", tokenizer)
-    make_masked(root / "masked", tokenizer)
-    rows = make_rows(root / "tokenizer", 12)
-    train = np.concatenate([rows[:, :8], continue_greedily(load(str(root / "causal")), rows[:, :8], 24, 64)], axis=1)
-    make_shards(root / "shards", root / "tokenizer", train)
-    return root
-
-
-@pytest.fixture(scope="module")
-def causal(folder):
-    return load(str(folder / "causal"))
+def folder(tiny, causal, tmp_path_factory):
+    """Shards whose training rows are how the model itself continues eight tokens."""
+    starts = make_rows(tiny / "tokenizer", 12)[:, :8]
+    train = np.concatenate([starts, continue_greedily(causal, starts, 24, 64)], axis=1)
+    folder = tmp_path_factory.mktemp("recited")
+    make_shards(folder, tiny / "tokenizer", train)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def shards(folder, causal):
-    return sample_rows(folder / "shards", causal, None, 0)
+    return sample_rows(folder, causal, None, 0)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +93,7 @@ def test_examples_show_both_sides_and_count_what_is_equal(causal, result):
 
 def test_a_sample_of_rows_is_seeded_and_in_order(folder, causal, shards):
     def sample(seed):
-        return sample_rows(folder / "shards", causal, 5, seed).train
+        return sample_rows(folder, causal, 5, seed).train
 
     assert len(sample(0)) == 5
     assert np.array_equal(sample(0), sample(0))
@@ -131,16 +124,16 @@ def test_spans_join_to_the_text_and_alternate(causal, equal):
     assert all(a.equal != b.equal for a, b in pairwise(cut))
 
 
-def test_what_cannot_be_measured_is_refused(folder, causal, shards):
+def test_what_cannot_be_measured_is_refused(causal, masked, shards):
     with pytest.raises(UsageError, match="more than the 32 tokens of a row"):
         recite(causal, shards, SETTINGS.model_copy(update={"prefix": 30}))
     with pytest.raises(UsageError, match="does not recite"):
-        recite(load(str(folder / "masked")), shards, SETTINGS)
+        recite(masked, shards, SETTINGS)
 
 
-def test_a_split_without_rows_is_named(tmp_path, folder, causal):
-    rows = make_rows(folder / "tokenizer", 4)
-    make_shards(tmp_path, folder / "tokenizer", rows, rows[:0])
+def test_a_split_without_rows_is_named(tmp_path, tiny, causal):
+    rows = make_rows(tiny / "tokenizer", 4)
+    make_shards(tmp_path, tiny / "tokenizer", rows, rows[:0])
     with pytest.raises(RunError, match="validation split has no rows"):
         sample_rows(tmp_path, causal, None, 0)
 
@@ -152,20 +145,19 @@ def test_shards_of_another_tokenizer_are_refused(tmp_path, causal):
         sample_rows(tmp_path / "shards", causal, None, 0)
 
 
-def test_a_trained_models_tokenizer_must_be_the_shards_own(tmp_path, folder):
-    tokenizer = make_tokenizer(tmp_path / "model")
-    make_causal(tmp_path / "model", tokenizer)
+def test_a_trained_models_tokenizer_must_be_the_shards_own(tmp_path, tiny, folder):
+    shutil.copytree(tiny / "causal", tmp_path / "model")
     (tmp_path / "model" / "training.json").write_text("{}")
     loaded = load(str(tmp_path / "model"))
-    assert len(sample_rows(folder / "shards", loaded, None, 0).train) == 12
+    assert len(sample_rows(folder, loaded, None, 0).train) == 12
     same_size = (tmp_path / "model" / "tokenizer.json").read_text() + " "
     (tmp_path / "model" / "tokenizer.json").write_text(same_size)
     with pytest.raises(RunError, match="not the tokenizer that made"):
-        sample_rows(folder / "shards", loaded, None, 0)
+        sample_rows(folder, loaded, None, 0)
 
 
-def test_damaged_and_missing_shards_are_named(tmp_path, folder, causal):
-    manifest = make_shards(tmp_path, folder / "tokenizer")
+def test_damaged_and_missing_shards_are_named(tmp_path, tiny, causal):
+    manifest = make_shards(tmp_path, tiny / "tokenizer")
     shard = tmp_path / manifest.shards[0].path
     shard.write_bytes(shard.read_bytes()[:-9])
     with pytest.raises(RunError, match=r"data-00000-of-00002.arrow: .*pipeline.verify"):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.output.card import card
-from tests.pipeline.output.test_card import manifest
+from tests.helpers.manifests import manifest
 from train.card import model_card
 from wikilm.origin import text_license
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.train.test_model import TOKENIZER, make_settings
+from tests.helpers.training import TOKENIZER, make_settings
 from train.initialization import look_at_neighbors, token_counts
 from train.model import build
 

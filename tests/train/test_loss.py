@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 import train.loss
-from tests.train.test_model import SHAPE, TOKENIZER, make_settings
+from tests.helpers.training import SHAPE, TOKENIZER, make_settings
 from train.batch import Masking, causal_batch
 from train.loss import SummedLoss, bert_states_at, linear_cross_entropy, targets_at_a_time
 from train.model import build

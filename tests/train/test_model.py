@@ -7,21 +7,10 @@ import torch
 from transformers import AutoConfig
 from transformers.activations import ACT2FN, GELUTanh
 
-from tests.helpers import ROOT
+from tests.helpers.training import SHAPE, TOKENIZER, make_settings
 from train.model import build, is_embedding, parameter_counts
-from train.settings import OBJECTIVES, SETTINGS, Objective, PretrainSettings
+from train.settings import OBJECTIVES, Objective
 from wikilm.errors import UsageError
-from wikilm.params import section
-from wikilm.shards.manifest import TokenizerEntry
-
-TOKENIZER = TokenizerEntry(sha256="0" * 64, vocab_size=400, end_of_text_id=398, mask_id=399)
-SHAPE = {"layers": 2, "heads": 2, "width": 16}
-PARAMS = ROOT / "params.yaml"
-
-
-def make_settings(objective: Objective, **overrides: object) -> PretrainSettings:
-    """The laptop preset with other values."""
-    return section(PARAMS, f"pretrain.{objective}", SETTINGS[objective], overrides)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

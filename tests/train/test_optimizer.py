@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from tests.train.test_model import SHAPE, TOKENIZER, make_settings
+from tests.helpers.training import SHAPE, TOKENIZER, make_settings
 from train.model import build
 from train.optimizer import MOMENTUM, Muon, Optimizers, hidden_matrices, learning_rate, orthogonalize
 from train.settings import Objective

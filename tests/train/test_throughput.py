@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.train.test_model import TOKENIZER, make_settings
+from tests.helpers.training import TOKENIZER, make_settings
 from train.model import build, parameter_counts
 from train.throughput import Stopwatch, flops_per_token, peak_flops, tokens_per_second, utilization
 

@@ -7,54 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.output.card import card, size_category
-from tests.helpers.models import make_tokenizer
+from tests.helpers.manifests import manifest
 from tests.helpers.shards import make_rows, make_shards
 from wikilm.shards.format import CARD, SPLITS
-from wikilm.shards.manifest import Counts, LimitsEntry, Manifest, ShardEntry, SiteEntry, SourceEntry, SplitEntry
-from wikilm.shards.manifest import TokenizerEntry as Tokenizer
-
-WIKI = "https://lv.wikipedia.org/wiki/Main"
-
-
-def manifest(
-    name: str = "lvwiki-20240101-pages-articles.xml.bz2",
-    language: str | None = "lv",
-    wiki: str = "Vikipēdija",
-    database: str = "lvwiki",
-    base: str = WIKI,
-    rows: int = 5,
-    take: list[int] | None = None,
-    reason: str = "namespace:1",
-) -> Manifest:
-    shard = ShardEntry(
-        path="train/a.arrow", bytes=1, sha256="0" * 64, split="train", unit=0, rows=rows, tokens=8 * rows
-    )
-    return Manifest(
-        version="0.1.0",
-        source=SourceEntry(name=name, kind="xml.bz2", bytes=1234567, checksum="sha256:abc", units=1, files=[]),
-        site=SiteEntry(language=language, name=wiki, database=database, base=base),
-        limits=LimitsEntry(unit_bytes=1000, max_page_bytes=5000, max_page_seconds=2.5),
-        tokenizer=Tokenizer(sha256="1" * 64, vocab_size=300, end_of_text_id=0, mask_id=1),
-        split=SplitEntry(seed=3, validation_fraction=0.1, take=take),
-        chunk_tokens=8,
-        chunking="pack",
-        counts=Counts(
-            pages=1234, articles=1000, redirects=30, left_out={reason: 204}, dead_letters=0, train_articles=900,
-            validation_articles=100, text_bytes=99, tokens=8 * rows, train_chunks=rows, validation_chunks=0,
-            tail_tokens=0,
-        ),
-        shards=[shard],
-        articles=[],
-        files=[],
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("rows", [(24, 6), (24, 0), (0, 6)])
-def test_datasets_loads_the_splits_that_have_rows_by_the_card(tmp_path, rows):
-    make_tokenizer(tmp_path / "tokenizer")
-    made = [make_rows(tmp_path / "tokenizer", count, seed=count) for count in rows]
+def test_datasets_loads_the_splits_that_have_rows_by_the_card(tiny_tokenizer, tmp_path, rows):
+    made = [make_rows(tiny_tokenizer, count, seed=count) for count in rows]
     folder = tmp_path / "shards"
-    written = make_shards(folder, tmp_path / "tokenizer", *made)
+    written = make_shards(folder, tiny_tokenizer, *made)
     (folder / CARD).write_text(card(written))
     loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
     splits = zip(SPLITS, made, strict=True)

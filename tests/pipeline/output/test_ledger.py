@@ -4,36 +4,29 @@ import pytest
 
 from pipeline.output.ledger import check, replay, total
 from pipeline.output.reports import DeadLetterRecord, UnitReport
+from tests.helpers.manifests import BALANCED, shard
 from wikilm.errors import RunError
-from wikilm.shards.format import shard_name
-from wikilm.shards.manifest import Counts, FileEntry, LimitsEntry, ShardEntry, imbalances
-
-GOOD = {
-    "pages": 12, "articles": 9, "redirects": 1, "left_out": {"namespace:1": 2, "empty_text": 1, "not_taken": 2},
-    "dead_letters": 1, "train_articles": 4, "validation_articles": 1, "text_bytes": 500, "tokens": 90,
-    "train_chunks": 8, "validation_chunks": 2, "tail_tokens": 10,
-}  # fmt: skip
-
+from wikilm.shards.manifest import Counts, FileEntry, LimitsEntry, imbalances
 
 PAGES = FileEntry(path="pages/00000.arrow", bytes=0, sha256="0" * 64)
-
-
-def shard(split: str, unit: int, rows: int) -> ShardEntry:
-    path = shard_name(split, unit, 1)
-    return ShardEntry(path=path, bytes=1, sha256="0" * 64, split=split, unit=unit, rows=rows, tokens=rows * 8)
 
 
 def report(unit: int = 0, **changed: object) -> UnitReport:
     letter = DeadLetterRecord(page_id=7, title="Broken", where="dump.bz2, byte 12", error="no revision")
     shards = [shard("train", unit, 8), shard("validation", unit, 2)]
     return UnitReport(
-        unit=unit, counts=Counts(**{**GOOD, **changed}), shards=shards, articles=[], pages=PAGES, dead_letters=[letter]
+        unit=unit,
+        counts=Counts(**{**BALANCED, **changed}),
+        shards=shards,
+        articles=[],
+        pages=PAGES,
+        dead_letters=[letter],
     )
 
 
 def test_a_ledger_that_balances_is_the_sum_of_its_units():
     counts = check([report(1), report(0)], 2, 8, 0.5, str)
-    assert counts == total([Counts(**GOOD), Counts(**GOOD)])
+    assert counts == total([Counts(**BALANCED), Counts(**BALANCED)])
     assert counts.tokens == 180
     assert counts.left_out == {"empty_text": 2, "namespace:1": 4, "not_taken": 4}
 
@@ -83,4 +76,4 @@ def test_too_many_dead_letters_fail_the_run_and_the_first_is_told():
 
 def test_shard_tokens_are_compared_with_the_counts():
     shards = [shard("train", 0, 8).model_copy(update={"tokens": 1}), shard("validation", 0, 2)]
-    assert [line.split(" = ")[0] for line in imbalances(Counts(**GOOD), 8, shards)] == ["tokens in shards"]
+    assert [line.split(" = ")[0] for line in imbalances(Counts(**BALANCED), 8, shards)] == ["tokens in shards"]

@@ -1,20 +1,14 @@
 from pipeline.run.summary import Outcome, table
-from tests.pipeline.output.test_ledger import GOOD, shard
-from wikilm.shards.manifest import Counts, LimitsEntry, Manifest, SiteEntry, SourceEntry, SplitEntry, TokenizerEntry
+from tests.helpers.manifests import BALANCED, manifest, shard
+from wikilm.shards.manifest import Counts
 
-MANIFEST = Manifest(
-    version="0",
-    site=SiteEntry(language="en", name="X", database="x", base=""),
-    limits=LimitsEntry(unit_bytes=1, max_page_bytes=1, max_page_seconds=1.0),
-    articles=[],
-    source=SourceEntry(name="x.xml", kind="xml", bytes=9, checksum="sha256:0", units=12, files=[]),
-    tokenizer=TokenizerEntry(sha256="0" * 64, vocab_size=300, end_of_text_id=0, mask_id=1),
-    split=SplitEntry(seed=0, validation_fraction=0.1, take=None),
-    chunk_tokens=8,
-    chunking="pack",
-    counts=Counts(**GOOD).model_copy(update={"text_bytes": 500}),
-    shards=[shard("train", 0, 8), shard("validation", 0, 2)],
-    files=[],
+MADE_UP = manifest()
+MANIFEST = MADE_UP.model_copy(
+    update={
+        "source": MADE_UP.source.model_copy(update={"units": 12}),
+        "counts": Counts(**BALANCED),
+        "shards": [shard("train", 0, 8), shard("validation", 0, 2)],
+    }
 )
 
 
@@ -25,7 +19,7 @@ def test_the_table_has_a_line_for_every_fate_of_a_page_and_for_every_split():
     assert ["train", "4", "8", "rows", "of", "8,", "64", "tokens"] in words
     assert ["validation", "1", "2", "rows", "of", "8,", "16", "tokens"] in words
     assert ["dead", "letters", "1"] in words
-    for reason, number in GOOD["left_out"].items():
+    for reason, number in BALANCED["left_out"].items():
         assert ["left", "out:", reason, str(number)] in words
     assert ["units", "12", "3", "of", "them", "kept", "from", "an", "earlier", "run"] in words
     assert " ".join(words[-2]) == (

@@ -23,7 +23,6 @@ from pipeline.source.listing import find_files
 from pipeline.source.plan import Source, open_source
 from pipeline.storage import store_reader as remote
 from pipeline.storage.reading import open_file
-from pipeline.tokenizer import save, train
 from tests.helpers import ROOT
 from tests.helpers.dumps import Page, make_dump
 from tests.helpers.http_server import http_server
@@ -119,7 +118,7 @@ def test_a_local_file_that_grows_after_the_plan_is_refused(tmp_path: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tiny_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that is served: a dump, an export in parts, and Parquet; and beside it what a run needs."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "www" / "parts").mkdir(parents=True)
@@ -129,7 +128,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_parquet(folder / "www" / "wiki" / "20231101.en" / "train-00000-of-00002.parquet", PAGES[:20])
     write_parquet(folder / "www" / "wiki" / "20231101.en" / "train-00001-of-00002.parquet", PAGES[20:])
     (folder / "params.yaml").write_text(PARAMS)
-    save(train([page.text for page in PAGES], 290), folder / "tokenizer", {})
+    shutil.copytree(tiny_tokenizer, folder / "tokenizer")
     return folder
 
 

@@ -1,5 +1,6 @@
 """A unit comes to the same shards, tables and counts, in batches of any size; its tables name what is in its shards."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +15,6 @@ from pipeline.output.reports import UnitReport, read_reports
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.source.plan import Source, open_source
 from pipeline.storage.place import Place
-from pipeline.tokenizer import save, train
 from pipeline.tokens.encoder import GIGATOKEN, Encoder
 from pipeline.tokens.encoder_pool import EncoderSpec
 from pipeline.unit import steps
@@ -28,9 +28,9 @@ TEXTS = {number: f"Text number {number} " * (number % 13) + "\r\nend\x00" * (num
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tiny_tokenizer, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("unit")
-    save(train([*TEXTS.values(), "abc " * 50], 300), folder / "tokenizer", {})
+    shutil.copytree(tiny_tokenizer, folder / "tokenizer")
     pages = [
         Page(number, f"T{number}", text, redirect="X" if number % 9 == 0 else None) for number, text in TEXTS.items()
     ]

@@ -1,0 +1,83 @@
+"""Build and train models with small settings, in this process or by the command."""
+
+import io
+import json
+import os
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tests.helpers import ROOT
+from train.__main__ import main
+from train.settings import SETTINGS, Objective, PretrainSettings
+from wikilm.cli import run
+from wikilm.params import section
+from wikilm.shards.manifest import TokenizerEntry
+
+PARAMS = ROOT / "params.yaml"
+TOKENIZER = TokenizerEntry(sha256="0" * 64, vocab_size=400, end_of_text_id=398, mask_id=399)
+SHAPE = {"layers": 2, "heads": 2, "width": 16}
+TINY = {
+    **SHAPE, "batch_size": 4, "epochs": 5, "dropout": 0.1, "learning_rate": 0.02, "log_every_steps": 4,
+    "validate_every_steps": 10, "checkpoint_every_steps": 7, "sample_every_steps": 20,
+}  # fmt: skip
+
+
+def make_settings(objective: Objective, **overrides: object) -> PretrainSettings:
+    """The laptop preset with other values."""
+    return section(PARAMS, f"pretrain.{objective}", SETTINGS[objective], overrides)
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """Shards and their tokenizer; each run writes into a folder of its own."""
+
+    shards: Path
+    tokenizer: Path
+
+    def arguments(self, folder: Path, objective: str = "causal", **settings: object) -> list[str]:
+        """Flags of a run with the settings `TINY`, and others, into `folder`."""
+        params = folder / "params.yaml"
+        if not params.exists() or settings:
+            folder.mkdir(parents=True, exist_ok=True)
+            everything = YAML(typ="safe").load(PARAMS)
+            values = everything["pretrain"][objective] | TINY | settings
+            YAML(typ="safe").dump({"pretrain": {objective: values}}, params)
+        return [
+            *("--objective", objective, "--shards", str(self.shards), "--tokenizer", str(self.tokenizer)),
+            *("--output", str(folder / "model"), "--params", str(params)),
+        ]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run of the command said."""
+
+    stdout: str
+    stderr: str
+
+
+def train(arguments: Sequence[str], status: int = 0) -> Done:
+    """Run the command in this process: importing torch anew for every test would take most of their time."""
+    with redirect_stdout(io.StringIO()) as stdout, redirect_stderr(io.StringIO()) as stderr:
+        try:
+            returned = run(main, "train", list(arguments))
+        except SystemExit as end:
+            returned = int(str(end.code))
+    done = Done(stdout.getvalue(), stderr.getvalue())
+    assert returned == status, done.stderr
+    return done
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What a run in a process of its own finds: one CPU thread, and no hub."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1", **more}
+
+
+def record(folder: Path) -> dict[str, Any]:
+    """The training.json of the model that a run made in `folder`."""
+    return json.loads((folder / "model" / "training.json").read_text())
