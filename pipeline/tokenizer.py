@@ -175,7 +175,12 @@ def _as_it_was(tokenizer: Any, folder: Path) -> "Encoder":
     kind = transformers.PreTrainedTokenizerFast if trained_here else transformers.AutoTokenizer
     again = kind.from_pretrained(folder, trust_remote_code=False)
     encoder = Encoder(folder)
+    ordinary = HARD_TEXT
+    for token in encoder.special_tokens:  # which only the encoder takes for text
+        ordinary = ordinary.replace(token, "")
+    [ids] = encoder.encode_batch([ordinary])
     same = again(HARD_TEXT)["input_ids"] == tokenizer(HARD_TEXT)["input_ids"]
+    same = same and ids.tolist() == tokenizer(ordinary, add_special_tokens=False)["input_ids"]
     if not same or again.mask_token_id != encoder.mask_id or len(again) != encoder.vocab_size:
         raise RunError("the tokenizer gives other ids once it is saved and loaded again; take another one")
     return encoder
