@@ -64,7 +64,7 @@ def _identities(
     """Return page ids, timestamps, units and positions of those pages whose id is in one part of all ids."""
     columns: list[tuple[NDArray[np.int64], ...]] = [tuple(np.empty(0, np.int64) for _ in range(4))]
     for report in reports:
-        table = pa.ipc.open_stream(work.read(report.pages.path)).read_all()
+        table = pa.ipc.open_stream(work.read(pages_name(report.unit))).read_all()
         ids, timestamps, positions = (table[name].to_numpy() for name in IDENTITY_COLUMNS.names)
         here = ids % parts == part
         units = np.full(int(np.count_nonzero(here)), report.unit, np.int64)

@@ -85,7 +85,7 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
         work, kept = _begin(source, job, encoder, say)
         spec = EncoderSpec(job.tokenizer.absolute(), encoder.engine, encoder.entry)
         encoder_pool.put(encoder, spec)
-        recipe = Recipe(cleaner, job.split, spec, job.shards, work, len(source.units))
+        recipe = Recipe(cleaner, job.split, work, spec, job.shards, len(source.units))
         missing = [unit.bytes for unit in source.units if unit.number not in kept]
         options = for_source(options, source.is_wikitext, missing)
         prepare(source.is_wikitext, sum(missing))
