@@ -1,5 +1,6 @@
-"""The rooms of the house: who may import what, and every test beside the module that it is of."""
+"""Hold that imports go one way, that every test has the path of its module, and that no test file needs another."""
 
+import ast
 import subprocess
 from pathlib import Path
 
@@ -31,3 +32,24 @@ def test_every_test_has_the_path_of_a_module() -> None:
         and not module_of(test).with_suffix("").is_dir()
     ]
     assert strays == []
+
+
+def test_no_test_file_imports_another() -> None:
+    """What they share is in tests/helpers, so that a test can be read, moved and removed by itself."""
+
+    def imported(file: Path) -> set[str]:
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names |= {f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names}
+        return names
+
+    found = {
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in TESTS.rglob("*.py")
+        for name in imported(file)
+        if name.startswith((".", "tests.")) and any(part.startswith(("test_", "conftest")) for part in name.split("."))
+    }
+    assert found == set()

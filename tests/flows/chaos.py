@@ -24,71 +24,33 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.__main__ import main as pipeline
-from pipeline.tokenizer import save, train
 from pipeline.verify import main as verify
 from tests.helpers import ROOT
-from tests.helpers.dumps import Page, make_dump
+from tests.helpers.pipeline_runs import PipelineInputs, page, prose, tree, units_done
 from wikilm.cli import run
 
-PARAMS = """
-source: {path: none.xml.bz2, unit_bytes: %d}
-split: {seed: 0, validation_fraction: 0.3, take: null}
-shards: {chunk_tokens: 32, chunking: pack, max_dead_fraction: 0.1}
-"""
 SECONDS = 600  # a run that takes longer hangs
-WORDS = "stone river light harbour number garden winter copper signal letter".split()  # noqa: SIM905
 
 
-def prose(number: int, words: int) -> str:
-    """Some text of an article: the same for the same number."""
-    return " ".join(random.Random(number).choices(WORDS, k=words))
+class Ground(PipelineInputs):
+    """A multistream dump and a Parquet file of the same articles, and ways to run the pipeline on either."""
 
-
-def page(number: int, words: int) -> Page:
-    """A page with some markup."""
-    text = f"'''Thing {number}''' is a [[thing]].<ref>{prose(-number, 5)}</ref>\n\n== More ==\n{prose(number, words)}"
-    return Page(number, f"Thing {number}", text)
-
-
-class Ground:
-    """A folder with params, sources and a tokenizer, and ways to run the pipeline there."""
-
-    def __init__(self, folder: Path, pages: int, words: int, unit_bytes: int = 20_000) -> None:
-        """Make the sources: a multistream dump and a Parquet file of `pages` articles of `words` words."""
-        self.folder = folder
-        self.params, self.tokenizer = folder / "params.yaml", folder / "tokenizer"
-        self.params.write_text(PARAMS % unit_bytes)
+    def __init__(self, folder: Path, pages: int, words: int) -> None:
+        """Make them, of `pages` articles of `words` words."""
         numbers = range(1, pages + 1)
-        self.dump = make_dump(folder / "x-multistream.xml.bz2", [page(n, words) for n in numbers], pages_per_stream=3)
+        super().__init__(folder, [page(n, words) for n in numbers], unit_bytes=20_000, chunk_tokens=32)
         self.index = folder / "x-multistream-index.txt.bz2"
         self.parquet = folder / "x.parquet"
         columns = {"id": [str(n) for n in numbers], "title": [f"Thing {n}" for n in numbers]}
         table = pa.table(columns | {"text": [prose(n, words) for n in numbers]})
         pq.write_table(table, self.parquet, row_group_size=10, write_page_checksum=True)
-        save(train([prose(n, 200) for n in range(20)], 300), self.tokenizer, {})
 
-    def arguments(self, source: Path, output: Path) -> list[str]:
-        """The command line of a run."""
-        given = ["--source", source, "--output", output, "--params", self.params, "--tokenizer", self.tokenizer]
-        return [str(part) for part in given]
-
-    def here(self, source: Path, output: Path) -> int:
-        """Run in this process; returns the exit status."""
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return run(pipeline, "pipeline", [*self.arguments(source, output), "--direct_running_mode", "in_memory"])
-
-    def started(self, source: Path, output: Path) -> subprocess.Popen[bytes]:
-        """Start a run with two worker processes, in a process group of its own."""
+    def started(self, output: Path) -> subprocess.Popen[bytes]:
+        """Start a run of the dump with two worker processes, in a process group of its own."""
         more = ("--direct_running_mode", "multi_processing", "--direct_num_workers", "2")
-        command = [sys.executable, "-m", "pipeline", *self.arguments(source, output), *more]
+        command = [sys.executable, "-m", "pipeline", *self.arguments(output, *more)]
         silent = subprocess.DEVNULL
         return subprocess.Popen(command, cwd=ROOT, stdout=silent, stderr=silent, start_new_session=True)
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file in a folder and below it."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def children(pid: int) -> list[int]:
@@ -98,16 +60,11 @@ def children(pid: int) -> list[int]:
     return []
 
 
-def finished(output: Path) -> int:
-    """How many units of a run that is under way are done."""
-    return len(list((output / ".unfinished").glob("*/reports/[0-9]*.json")))
-
-
 def kill(ground: Ground, output: Path, units: int, random_: random.Random, victim: str) -> str:
     """Start a run, kill -9 a worker or the whole group once some units are done; returns how it ended."""
-    process = ground.started(ground.dump, output)
+    process = ground.started(output)
     wanted, end = random_.randrange(units), time.monotonic() + SECONDS
-    while process.poll() is None and finished(output) < wanted and time.monotonic() < end:
+    while process.poll() is None and units_done(output) < wanted and time.monotonic() < end:
         time.sleep(0.002)
     time.sleep(random_.uniform(0, 0.05))
     workers = children(process.pid)
@@ -131,7 +88,7 @@ def kill(ground: Ground, output: Path, units: int, random_: random.Random, victi
 def kills(ground: Ground, count: int, random_: random.Random) -> Iterator[str]:
     """Kill `count` runs, repeat each, and compare; yields lines to print, those of a failure with FAILED."""
     plain = ground.folder / "plain"
-    assert ground.here(ground.dump, plain) == 0
+    assert ground.run(plain) == 0
     expected, units = tree(plain), len(list((plain / "train").glob("*.arrow")))
     ends: Counter[str] = Counter()
     same = kept = 0
@@ -139,10 +96,10 @@ def kills(ground: Ground, count: int, random_: random.Random) -> Iterator[str]:
         output = ground.folder / f"killed-{number}"
         victim = ("worker", "whole process group")[number % 2]
         ends[f"{victim} killed: the run {kill(ground, output, units, random_, victim)}"] += 1
-        kept += finished(output)
+        kept += units_done(output)
         if not (output / "manifest.json").exists() and any(path.name != ".unfinished" for path in output.glob("*")):
             yield f"FAILED: kill {number}: a file has a final name, and there is no manifest"
-        status = ground.here(ground.dump, output)
+        status = ground.run(output)
         same += status == 0 and tree(output) == expected
         shutil.rmtree(output)
     yield from (f"{how}: {times}" for how, times in sorted(ends.items()))
@@ -168,7 +125,7 @@ def flips(ground: Ground, count: int, random_: random.Random) -> Iterator[str]:
     seen: Counter[str] = Counter()
     for source in (ground.dump, ground.parquet):
         whole = ground.folder / f"whole-{source.suffix}"
-        assert (ground.here(source, whole), _verify(whole, "--source", source)) == (0, 0)
+        assert (ground.run(whole, "--source", source), _verify(whole, "--source", source)) == (0, 0)
     for number in range(count):
         what = ("dump", "index", "parquet", "shards")[number % 4]
         if what == "shards":
@@ -179,7 +136,7 @@ def flips(ground: Ground, count: int, random_: random.Random) -> Iterator[str]:
             shutil.copy2(path, folder / path.name)
         flipped({"dump": ground.dump, "index": ground.index}.get(what, source), folder / _name(ground, what), random_)
         whole, output = ground.folder / f"whole-{source.suffix}", folder / "out"
-        if ground.here(folder / source.name, output) != 0:
+        if ground.run(output, "--source", folder / source.name) != 0:
             seen[f"{what}: the run refused it"] += 1
         elif _verify(whole, "--source", str(folder / source.name)) != 0:
             same = tree(output / "train") == tree(whole / "train")

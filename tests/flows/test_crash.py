@@ -24,11 +24,9 @@ from pipeline.output.reports import REPORTS, UnitReport, numbered
 from pipeline.storage.lock import Holder
 from pipeline.storage.place import Place, parse_place
 from pipeline.verify import main as verify
-from tests.flows.chaos import tree
-from tests.flows.test_preprocessing import Place as Bench
-from tests.flows.test_preprocessing import final_names, prose
 from tests.helpers import ROOT
 from tests.helpers.dumps import Page, make_dump
+from tests.helpers.pipeline_runs import PipelineInputs, final_names, prose, small_wiki, tree
 from tests.helpers.s3 import s3_server
 from tests.helpers.waiting import MINUTES, wait_until
 from wikilm.cli import run
@@ -37,29 +35,29 @@ from wikilm.shards.reading import read_manifest
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory) -> Bench:
-    return Bench(tmp_path_factory.mktemp("bench"))
+def inputs(tmp_path_factory) -> PipelineInputs:
+    return PipelineInputs(tmp_path_factory.mktemp("inputs"), small_wiki())
 
 
 @pytest.fixture(scope="module")
-def plain(bench) -> Path:
-    assert run(main, "pipeline", bench.arguments(bench.folder / "plain")) == 0
-    return bench.folder / "plain"
+def plain(inputs) -> Path:
+    assert run(main, "pipeline", inputs.arguments(inputs.folder / "plain")) == 0
+    return inputs.folder / "plain"
 
 
 @pytest.fixture(scope="module")
-def slow(bench) -> list[object]:
+def slow(inputs) -> list[object]:
     """Flags that make a run of some seconds, in units enough to be killed between them."""
     # Numbered characters are left to the slow path of the cleaner, so that a run lasts long enough to be killed.
     pages = [Page(number, f"T{number}", f"{prose(number, 12)} &#65;\n" * 500) for number in range(1, 101)]
-    dump = make_dump(bench.folder / "slow-multistream.xml.bz2", pages, pages_per_stream=2)
+    dump = make_dump(inputs.folder / "slow-multistream.xml.bz2", pages, pages_per_stream=2)
     return ["--source", dump, "--chunk-tokens", 64]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(bench, slow) -> Path:
-    assert run(main, "pipeline", bench.arguments(bench.folder / "undisturbed", *slow)) == 0
-    return bench.folder / "undisturbed"
+def undisturbed(inputs, slow) -> Path:
+    assert run(main, "pipeline", inputs.arguments(inputs.folder / "undisturbed", *slow)) == 0
+    return inputs.folder / "undisturbed"
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +66,9 @@ def bucket():
         yield url
 
 
-def started(bench: Bench, output: object, *more: object) -> subprocess.Popen[str]:
+def started(inputs: PipelineInputs, output: object, *more: object) -> subprocess.Popen[str]:
     """A run in a process of its own."""
-    command = [sys.executable, "-m", "pipeline", *bench.arguments(output, *more)]
+    command = [sys.executable, "-m", "pipeline", *inputs.arguments(output, *more)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -85,12 +83,12 @@ def children(pid: int) -> list[int]:
 
 @pytest.mark.skipif(shutil.which("pgrep") is None, reason="finds worker processes with pgrep")
 @pytest.mark.slow
-def test_a_run_that_is_broken_off_in_every_way_ends_in_the_same_bytes(bench, slow, undisturbed, tmp_path, capsys):
+def test_a_run_that_is_broken_off_in_every_way_ends_in_the_same_bytes(inputs, slow, undisturbed, tmp_path, capsys):
     output, chance = Place(str(tmp_path / "out")), random.Random(7)
 
     def broken_off(pid_of, number: int, workers: int) -> tuple[int, str, list[int]]:
         mode = ("--direct_running_mode", "multi_processing", "--direct_num_workers", workers)
-        driver, before = started(bench, tmp_path / "out", *slow, *mode), units_done(output)
+        driver, before = started(inputs, tmp_path / "out", *slow, *mode), units_done(output)
         wait_until(lambda: units_done(output) > before)
         time.sleep(chance.random() / 10)
         of_driver = children(driver.pid)
@@ -111,7 +109,7 @@ def test_a_run_that_is_broken_off_in_every_way_ends_in_the_same_bytes(bench, slo
     assert "of 50 units are done and kept" in told
     done = units_done(output)
     capsys.readouterr()
-    assert run(main, "pipeline", bench.arguments(tmp_path / "out", *slow)) == 0
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out", *slow)) == 0
     assert f"{done} of 50 units are done already" in capsys.readouterr().err
     assert tree(tmp_path / "out") == tree(undisturbed)
 
@@ -146,21 +144,21 @@ def failing(monkeypatch):
 
 
 @pytest.mark.parametrize("where", ["folder", "store"])
-def test_a_rerun_makes_only_what_is_missing_with_take_too(bench, bucket, failing, tmp_path, capsys, where):
+def test_a_rerun_makes_only_what_is_missing_with_take_too(inputs, bucket, failing, tmp_path, capsys, where):
     output = tmp_path / "out" if where == "folder" else f"{bucket}/take"
     in_one = ("--take", "5,3", "--direct_running_mode", "in_memory")
     failing(-1, -1)
-    assert run(main, "pipeline", bench.arguments(tmp_path / "plain", *in_one)) == 0
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "plain", *in_one)) == 0
     units = read_manifest(tmp_path / "plain").source.units
     failing(-1, 4)
-    assert run(main, "pipeline", bench.arguments(output, *in_one)) == 1
+    assert run(main, "pipeline", inputs.arguments(output, *in_one)) == 1
     writes, looks = failing(3, -1)
-    assert run(main, "pipeline", bench.arguments(output, *in_one)) == 1
+    assert run(main, "pipeline", inputs.arguments(output, *in_one)) == 1
     assert f"an element fails; 3 of {units} units are done and kept" in capsys.readouterr().err
     assert (writes.calls, looks.calls) == (3, units - 4)
-    assert run(main, "pipeline", bench.arguments(output, *in_one)) == 1  # it fails always
+    assert run(main, "pipeline", inputs.arguments(output, *in_one)) == 1  # it fails always
     writes, looks = failing(-1, -1)
-    assert run(main, "pipeline", bench.arguments(output, *in_one)) == 0
+    assert run(main, "pipeline", inputs.arguments(output, *in_one)) == 0
     assert (writes.calls, looks.calls) == (units - 3, 0)
     assert everything(parse_place(str(output), "--output")) == tree(tmp_path / "plain")
 
@@ -169,24 +167,24 @@ def everything(place: Place) -> dict[str, bytes]:
     return {name: place.read(name) for name in place.sizes()}
 
 
-def test_a_run_with_other_inputs_removes_what_was_done_and_says_so(bench, plain, failing, tmp_path, capsys):
+def test_a_run_with_other_inputs_removes_what_was_done_and_says_so(inputs, plain, failing, tmp_path, capsys):
     in_one = ("--direct_running_mode", "in_memory")
     failing(3, -1)
-    assert run(main, "pipeline", bench.arguments(tmp_path / "out", "--seed", "5", *in_one)) == 1
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out", "--seed", "5", *in_one)) == 1
     failing(-1, -1)
-    assert run(main, "pipeline", bench.arguments(tmp_path / "out", *in_one)) == 0
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out", *in_one)) == 0
     assert "unfinished is removed: it had other settings" in capsys.readouterr().err
     assert tree(tmp_path / "out") == tree(plain)
 
 
-def test_a_ledger_that_does_not_balance_is_not_gone_on_from(bench, plain, tmp_path, monkeypatch, capsys):
+def test_a_ledger_that_does_not_balance_is_not_gone_on_from(inputs, plain, tmp_path, monkeypatch, capsys):
     def one_more(work: Place) -> list[UnitReport]:
         first, *others = pipeline.output.reports.read_reports(work)
         counts = first.counts.model_copy(update={"pages": first.counts.pages + 1})
         return [first.model_copy(update={"counts": counts}), *others]
 
     monkeypatch.setattr(pipeline.run.job, "read_reports", one_more)
-    arguments = bench.arguments(tmp_path / "out", "--direct_running_mode", "in_memory")
+    arguments = inputs.arguments(tmp_path / "out", "--direct_running_mode", "in_memory")
     assert run(main, "pipeline", arguments) == 1
     assert "does not balance: pages" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -198,16 +196,16 @@ def test_a_ledger_that_does_not_balance_is_not_gone_on_from(bench, plain, tmp_pa
 
 @pytest.mark.slow  # the kill is that of the test above, the store's lock and rerun are those of the tests round it
 def test_a_run_into_a_store_is_killed_and_goes_on_and_is_verified(
-    bench, bucket, slow, undisturbed, tmp_path, capsys, monkeypatch
+    inputs, bucket, slow, undisturbed, tmp_path, capsys, monkeypatch
 ):
     address = f"{bucket}/a/killed"
     output = Place(address)
-    driver = started(bench, address, *slow)
+    driver = started(inputs, address, *slow)
     wait_until(lambda: units_done(output) >= 3)
     driver.kill()
     driver.communicate()
     assert set(output.folders()) | set(output.names()) == {UNFINISHED}
-    assert run(main, "pipeline", bench.arguments(address, *slow)) == 0  # the lock of a dead process is no obstacle
+    assert run(main, "pipeline", inputs.arguments(address, *slow)) == 0  # the lock of a dead process is no obstacle
     assert "of 50 units are done already" in capsys.readouterr().err
     assert everything(output) == tree(undisturbed)
     assert run(verify, "verify", [address]) == 0
@@ -224,19 +222,19 @@ def test_a_run_into_a_store_is_killed_and_goes_on_and_is_verified(
     assert f"{address}/train/state.json: is missing" in said
 
 
-def test_two_runs_into_one_store_or_folder_are_refused_by_name(bench, bucket, tmp_path, capsys, monkeypatch):
+def test_two_runs_into_one_store_or_folder_are_refused_by_name(inputs, bucket, tmp_path, capsys, monkeypatch):
     output = Place(f"{bucket}/two")
     output.write(LOCK, Holder.this_process().model_copy(update={"token": "its"}).data())
-    assert run(main, "pipeline", bench.arguments(output)) == 2
+    assert run(main, "pipeline", inputs.arguments(output)) == 2
     assert f"two: another run is writing there (host {os.uname().nodename}, process {os.getpid()}" in (
         capsys.readouterr().err
     )
     assert set(output.sizes()) == {LOCK}
 
 
-def test_what_is_wrong_with_a_store_is_told_in_one_line(bench, bucket, capsys):
+def test_what_is_wrong_with_a_store_is_told_in_one_line(inputs, bucket, capsys):
     for address, told in (("s3://nowhere/x", "no such bucket"), ("s3://me:secret@b/x", "--output")):
-        assert run(main, "pipeline", bench.arguments(address)) == 2
+        assert run(main, "pipeline", inputs.arguments(address)) == 2
         [line] = capsys.readouterr().err.splitlines()
         assert told in line
         assert "secret" not in line
@@ -244,13 +242,13 @@ def test_what_is_wrong_with_a_store_is_told_in_one_line(bench, bucket, capsys):
     assert "no finished shards" in capsys.readouterr().err
 
 
-def test_a_dry_run_says_what_would_be_made_and_touches_nothing(bench, plain, failing, tmp_path, capsys, monkeypatch):
+def test_a_dry_run_says_what_would_be_made_and_touches_nothing(inputs, plain, failing, tmp_path, capsys, monkeypatch):
     def reads(*_):
         raise AssertionError("an article was read")
 
     in_one = ("--direct_running_mode", "in_memory")
     failing(2, -1)
-    assert run(main, "pipeline", bench.arguments(tmp_path / "begun", *in_one)) == 1
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "begun", *in_one)) == 1
     monkeypatch.undo()
     monkeypatch.setattr(pipeline.source.plan.WorkUnit, "pages", reads)
     monkeypatch.setattr(pipeline.source.plan.WorkUnit, "batches", reads)
@@ -262,7 +260,7 @@ def test_a_dry_run_says_what_would_be_made_and_touches_nothing(bench, plain, fai
         ("begun", (), {"units": 2, "goes_on": True}),
         ("begun", ("--seed", "5"), {"units": 2, "goes_on": False}),
     ):
-        assert run(main, "pipeline", bench.arguments(tmp_path / output, "--dry-run", *more)) == 0
+        assert run(main, "pipeline", inputs.arguments(tmp_path / output, "--dry-run", *more)) == 0
         said = capsys.readouterr()
         [line] = said.out.splitlines()
         plan = json.loads(line)
@@ -276,7 +274,7 @@ def test_a_dry_run_says_what_would_be_made_and_touches_nothing(bench, plain, fai
     assert tree(tmp_path) == before
 
 
-def test_an_output_that_holds_something_else_is_refused_by_a_dry_run_too(bench, tmp_path, capsys):
+def test_an_output_that_holds_something_else_is_refused_by_a_dry_run_too(inputs, tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("mine")
-    assert run(main, "pipeline", bench.arguments(tmp_path, "--dry-run")) == 2
+    assert run(main, "pipeline", inputs.arguments(tmp_path, "--dry-run")) == 2
     assert "'thesis.txt'" in capsys.readouterr().err

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 from dvc.utils.hydra import apply_overrides
-from ruamel.yaml import YAML
 
 from pipeline.output.publish import FINAL
-from tests.flows.chaos import finished, tree
 from tests.helpers import ROOT
+from tests.helpers.dvc_files import stages, yaml
+from tests.helpers.pipeline_runs import tree, units_done
 from tests.helpers.waiting import wait_until
 from wikilm.params import SECTIONS
 from wikilm.preset import merged
@@ -32,20 +32,6 @@ STAGES = (
     "recitation",
     "report",
 )
-
-
-def yaml(path: Path) -> dict:
-    return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-
-
-def stages() -> dict[str, dict]:
-    """The stages of dvc.yaml, with `foreach` laid out."""
-    found = {}
-    for name, stage in yaml(ROOT / "dvc.yaml")["stages"].items():
-        for item in stage.get("foreach", [None]):
-            text = repr(stage["do"] if item else stage).replace("${item}", str(item))
-            found[f"{name}@{item}" if item else name] = ast.literal_eval(text)
-    return found
 
 
 def module_file(name: str) -> Path | None:
@@ -136,11 +122,11 @@ def test_dvc_repro_goes_on_from_what_a_killed_one_has_done(tmp_path):
     subprocess.run(plain, cwd=tmp_path, env=environment, check=True)
     first = subprocess.Popen([*dvc, "repro", "shards"], cwd=tmp_path, env=environment, start_new_session=True)
     shards = tmp_path / "data/shards"
-    wait_until(lambda: finished(shards) or first.poll() is not None)
+    wait_until(lambda: units_done(shards) or first.poll() is not None)
     assert first.poll() is None
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    done = finished(shards)
+    done = units_done(shards)
     again = subprocess.run(
         [*dvc, "repro", "shards"], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
     )

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import resource
 import shlex
@@ -22,85 +21,38 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.inspection.origins import locate
 from pipeline.output.card import card
-from pipeline.output.publish import FINAL
 from pipeline.run.beam import beam_options, run_graph
 from pipeline.show import main as show
-from pipeline.tokenizer import save, train
 from pipeline.tokens.encoder import Encoder
 from pipeline.unit.steps import Stream
 from pipeline.verify import main as verify
-from tests.flows.chaos import tree
 from tests.helpers import ROOT, SHARED
-from tests.helpers.dumps import Page, make_dump
+from tests.helpers.dumps import make_dump
+from tests.helpers.pipeline_runs import PipelineInputs, final_names, prose, small_wiki, tree
 from wikilm.cli import run
 from wikilm.errors import RunError
 from wikilm.shards.manifest import manifest_bytes
 from wikilm.shards.reading import open_split, problems, read_manifest
 
 CHUNK = 16
-PARAMS = f"""
-source: {{path: none.xml.bz2, unit_bytes: 700}}
-split: {{seed: 0, validation_fraction: 0.3, take: null}}
-shards: {{chunk_tokens: {CHUNK}, chunking: pack, max_dead_fraction: 0.1}}
-"""
-SYLLABLES = "ba ri to ne lu ka ve so mi du".split()  # noqa: SIM905
-
-
-def prose(number: int, words: int = 60) -> str:
-    source = random.Random(number)
-    return " ".join("".join(source.choices(SYLLABLES, k=2)) for _ in range(words))
-
-
-def pages() -> list[Page]:
-    articles = [Page(number, f"Article {number}", prose(number)) for number in range(10, 40)]
-    return [
-        Page(1, "Old name", redirect="Article 10"),
-        *articles[:12],
-        Page(50, "Talk:Article 10", "chat", ns=1),
-        Page(51, "Category:Things", "things", ns=14),
-        Page(52, "Quote", "It ends with <nowiki><|endoftext|></nowiki> in the middle of things."),
-        Page(53, "Nothing but a template", "{{stub}}"),
-        Page(54, "Old name 2", redirect="Article 11"),
-        *articles[12:],
-        Page(60, "Broken", raw="  <page>\n    <title>Broken</title>\n    <ns>0</ns>\n    <id>60</id>\n  </page>\n"),
-    ]
-
-
-class Place:
-    """A folder with params, a dump and a tokenizer, and a way to run the pipeline there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "params.yaml").write_text(PARAMS)
-        self.dump = make_dump(folder / "x-multistream.xml.bz2", pages(), pages_per_stream=3)
-        save(train([prose(number) for number in range(40)], 300), folder / "tokenizer", {})
-
-    def arguments(self, output: Path, *more: object) -> list[str]:
-        source = [] if "--source" in map(str, more) else ["--source", self.dump]
-        given = [*source, "--tokenizer", self.folder / "tokenizer"]
-        return [str(part) for part in [*given, "--params", self.folder / "params.yaml", "--output", output, *more]]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Place:
-    return Place(tmp_path_factory.mktemp("place"))
-
-
-def final_names(folder: Path) -> list[str]:
-    return [name for name in FINAL if (folder / name).exists()]
+def inputs(tmp_path_factory) -> PipelineInputs:
+    return PipelineInputs(tmp_path_factory.mktemp("inputs"), small_wiki(), chunk_tokens=CHUNK)
 
 
 @pytest.fixture(scope="module")
-def plain(place) -> Path:
-    assert run(main, "pipeline", place.arguments(place.folder / "plain")) == 0
-    return place.folder / "plain"
+def plain(inputs) -> Path:
+    assert run(main, "pipeline", inputs.arguments(inputs.folder / "plain")) == 0
+    return inputs.folder / "plain"
 
 
-def ended(capsys, place: Place, output: Path, *more: object) -> tuple[int, str]:
+def ended(capsys, inputs: PipelineInputs, output: Path, *more: object) -> tuple[int, str]:
     """Exit status and the one line on stderr of a run that fails."""
     capsys.readouterr()
     try:
-        status = run(main, "pipeline", place.arguments(output, *more))
+        status = run(main, "pipeline", inputs.arguments(output, *more))
     except SystemExit as end:
         status = end.code
     said = capsys.readouterr()
@@ -118,10 +70,10 @@ def ended(capsys, place: Place, output: Path, *more: object) -> tuple[int, str]:
         pytest.param(("multi_processing", 3), marks=pytest.mark.slow),
     ],
 )  # fmt: skip
-def test_every_mode_with_any_number_of_workers_gives_the_same_bytes(place, plain, tmp_path, options):
+def test_every_mode_with_any_number_of_workers_gives_the_same_bytes(inputs, plain, tmp_path, options):
     mode, workers = options
     more = ("--direct_running_mode", mode, "--direct_num_workers", workers)
-    assert run(main, "pipeline", place.arguments(tmp_path / "out", *more)) == 0
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out", *more)) == 0
     assert len(read_manifest(plain).shards_of("train")) > 3
     assert tree(tmp_path / "out") == tree(plain)
 
@@ -135,9 +87,9 @@ def test_a_runner_that_would_store_what_only_streams_says_so():
         run_graph(build, beam_options([]))
 
 
-def test_the_order_of_pages_between_runs_does_not_matter_to_take_and_processes_agree(place, tmp_path):
+def test_the_order_of_pages_between_runs_does_not_matter_to_take_and_processes_agree(inputs, tmp_path):
     for name, more in (("a", ()), ("b", ("--direct_running_mode", "multi_processing", "--direct_num_workers", 2))):
-        assert run(main, "pipeline", place.arguments(tmp_path / name, "--take", "5,3", *more)) == 0
+        assert run(main, "pipeline", inputs.arguments(tmp_path / name, "--take", "5,3", *more)) == 0
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
     counts = read_manifest(tmp_path / "a").counts
     assert (counts.train_articles, counts.validation_articles, counts.left_out["not_taken"]) == (5, 3, 24)
@@ -153,8 +105,8 @@ def test_every_page_has_a_fate(plain):
     assert "x-multistream.xml.bz2" in letter["where"]
 
 
-def test_the_line_of_a_dead_letter_has_the_command_that_shows_its_page(place, plain, tmp_path, capsys, monkeypatch):
-    for path in place.folder.glob("*.bz2"):  # and no params.yaml, which is elsewhere
+def test_the_line_of_a_dead_letter_has_the_command_that_shows_its_page(inputs, plain, tmp_path, capsys, monkeypatch):
+    for path in inputs.folder.glob("*.bz2"):  # and no params.yaml, which is elsewhere
         shutil.copy(path, tmp_path)
     monkeypatch.chdir(tmp_path)
     [letter] = [json.loads(line) for line in (plain / "dead_letters.jsonl").read_text().splitlines()]
@@ -165,10 +117,10 @@ def test_the_line_of_a_dead_letter_has_the_command_that_shows_its_page(place, pl
 
 
 @pytest.mark.parametrize("chunking", ["pack", "document"])
-def test_every_token_of_every_row_is_located_in_its_article(place, tmp_path, chunking):
+def test_every_token_of_every_row_is_located_in_its_article(inputs, tmp_path, chunking):
     folder = tmp_path / "out"
-    assert run(main, "pipeline", place.arguments(folder, "--chunking", chunking)) == 0
-    manifest, encoder = read_manifest(folder), Encoder(place.folder / "tokenizer")
+    assert run(main, "pipeline", inputs.arguments(folder, "--chunking", chunking)) == 0
+    manifest, encoder = read_manifest(folder), Encoder(inputs.tokenizer)
     located = 0
     for split in ("train", "validation"):
         for number, row in enumerate(open_split(folder, manifest, split)["input_ids"].to_pylist()):
@@ -190,8 +142,8 @@ def test_the_card_lies_with_the_shards_and_the_manifest_vouches_for_it(plain):
     assert len(manifest.articles) == len(manifest.shards)
 
 
-def test_the_last_line_is_the_ledger_and_the_time(place, tmp_path, capsys):
-    assert run(main, "pipeline", place.arguments(tmp_path / "out")) == 0
+def test_the_last_line_is_the_ledger_and_the_time(inputs, tmp_path, capsys):
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out")) == 0
     said = capsys.readouterr()
     result = json.loads(said.out.splitlines()[-1])
     assert result.pop("seconds") > 0
@@ -202,8 +154,8 @@ def test_the_last_line_is_the_ledger_and_the_time(place, tmp_path, capsys):
     assert said.err.splitlines()[-1].split() == ["output", str(tmp_path / "out")]
 
 
-def test_what_goes_in_comes_out_in_order_and_an_end_of_text_only_ends_articles(place, plain):
-    manifest, encoder = read_manifest(plain), Encoder(place.folder / "tokenizer")
+def test_what_goes_in_comes_out_in_order_and_an_end_of_text_only_ends_articles(inputs, plain):
+    manifest, encoder = read_manifest(plain), Encoder(inputs.tokenizer)
     texts, ends = {}, 0
     for split in ("train", "validation"):
         table = open_split(plain, manifest, split)
@@ -233,8 +185,8 @@ def test_datasets_loads_both_splits_memory_mapped(plain, tmp_path):
         assert loaded["input_ids"][:] == both[split]["input_ids"][:] == by_card[split]["input_ids"][:]
 
 
-def test_a_split_without_rows_is_a_dataset_without_rows(place, tmp_path):
-    given = place.arguments(tmp_path / "out", "--validation-fraction", "0")
+def test_a_split_without_rows_is_a_dataset_without_rows(inputs, tmp_path):
+    given = inputs.arguments(tmp_path / "out", "--validation-fraction", "0")
     assert run(main, "pipeline", given) == 0
     assert datasets.load_from_disk(str(tmp_path / "out")).num_rows["validation"] == 0
     assert list(datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path))) == ["train"]
@@ -250,18 +202,18 @@ def test_shards_without_the_file_for_both_splits_as_earlier_versions_made_them_a
     assert run(verify, "verify", [str(old)]) == 0
 
 
-def test_without_dead_letters_their_file_is_one_empty_line_which_readers_of_json_lines_skip(place, tmp_path):
-    dump = make_dump(tmp_path / "y.xml", pages()[:-1])
-    assert run(main, "pipeline", place.arguments(tmp_path / "out", "--source", dump)) == 0
+def test_without_dead_letters_their_file_is_one_empty_line_which_readers_of_json_lines_skip(inputs, tmp_path):
+    dump = make_dump(tmp_path / "y.xml", small_wiki()[:-1])
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out", "--source", dump)) == 0
     letters = tmp_path / "out" / "dead_letters.jsonl"
     assert letters.read_bytes() == b"\n"  # of a file of 0 bytes DVC warns
     assert pandas.read_json(letters, lines=True).empty
 
 
-def test_an_article_keeps_its_side_in_another_dump_chunking_and_chunk_length(place, plain, tmp_path):
-    other = make_dump(tmp_path / "y.xml.gz", [page for page in reversed(pages()) if page.id % 3])
+def test_an_article_keeps_its_side_in_another_dump_chunking_and_chunk_length(inputs, plain, tmp_path):
+    other = make_dump(tmp_path / "y.xml.gz", [page for page in reversed(small_wiki()) if page.id % 3])
     more = ("--source", other, "--chunking", "document", "--chunk-tokens", "8")
-    assert run(main, "pipeline", place.arguments(tmp_path / "out", *more)) == 0
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out", *more)) == 0
     for folder in (plain, tmp_path / "out"):
         sides = [
             set(open_split(folder, read_manifest(folder), split)["page_id"].to_pylist())
@@ -274,28 +226,28 @@ def test_an_article_keeps_its_side_in_another_dump_chunking_and_chunk_length(pla
     assert not before[1] & sides[0]
 
 
-def test_parquet_gives_what_its_texts_give(place, tmp_path):
+def test_parquet_gives_what_its_texts_give(inputs, tmp_path):
     table = {"id": [str(n) for n in range(10, 30)], "url": [""] * 20, "title": [f"T{n}" for n in range(10, 30)]}
     pq.write_table(
         pa.table({**table, "text": [prose(n) for n in range(10, 30)]}), tmp_path / "a.parquet", row_group_size=4
     )
-    assert run(main, "pipeline", place.arguments(tmp_path / "out", "--source", tmp_path / "a.parquet")) == 0
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out", "--source", tmp_path / "a.parquet")) == 0
     counts = read_manifest(tmp_path / "out").counts
     assert (counts.pages, counts.articles) == (20, 20)
     assert counts.text_bytes == sum(len(prose(n)) for n in range(10, 30))
 
 
-def test_an_earlier_set_is_replaced_whole(place, plain, tmp_path):
+def test_an_earlier_set_is_replaced_whole(inputs, plain, tmp_path):
     shutil.copytree(plain, tmp_path / "out")
-    assert run(main, "pipeline", place.arguments(tmp_path / "out", "--unit-bytes", 10**6)) == 0
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out", "--unit-bytes", 10**6)) == 0
     manifest = read_manifest(tmp_path / "out")
     assert manifest.source.units == 1
     assert {path.name for path in (tmp_path / "out" / "train").glob("*.arrow")} == {"data-00000-of-00001.arrow"}
     assert list(problems(tmp_path / "out", manifest, hashes=True)) == []
 
 
-def test_fewer_articles_than_taken_are_told_with_the_flag_that_helps(place, tmp_path, capsys):
-    assert run(main, "pipeline", place.arguments(tmp_path / "out", "--take", "2,500")) == 0
+def test_fewer_articles_than_taken_are_told_with_the_flag_that_helps(inputs, tmp_path, capsys):
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out", "--take", "2,500")) == 0
     assert "of the 500 validation articles" in (said := capsys.readouterr().err)
     assert "--validation-fraction" in said
 
@@ -324,8 +276,8 @@ def test_fewer_articles_than_taken_are_told_with_the_flag_that_helps(place, tmp_
         (("--max-dead-fraction", "0.01"), 1, "shards.max_dead_fraction"),
     ],
 )
-def test_a_mistake_ends_in_one_line_that_names_it_and_leaves_nothing(place, tmp_path, capsys, more, status, named):
-    ended_with, line = ended(capsys, place, tmp_path / "out", *more)
+def test_a_mistake_ends_in_one_line_that_names_it_and_leaves_nothing(inputs, tmp_path, capsys, more, status, named):
+    ended_with, line = ended(capsys, inputs, tmp_path / "out", *more)
     assert ended_with == status or (status is None and ended_with in (1, 2))
     assert named in line
     if named == "shards.max_dead_fraction":  # all is done then, and another fraction may finish it
@@ -345,40 +297,40 @@ def test_a_mistake_ends_in_one_line_that_names_it_and_leaves_nothing(place, tmp_
         ("shards:", "shard:", "section 'shards' is missing"),
     ],
 )
-def test_params_of_a_wrong_type_or_name_are_named(place, tmp_path, capsys, old, new, named):
-    (tmp_path / "p.yaml").write_text(PARAMS.replace(old, new))
-    status, line = ended(capsys, place, tmp_path / "out", "--params", tmp_path / "p.yaml")
+def test_params_of_a_wrong_type_or_name_are_named(inputs, tmp_path, capsys, old, new, named):
+    (tmp_path / "p.yaml").write_text(inputs.params.read_text().replace(old, new))
+    status, line = ended(capsys, inputs, tmp_path / "out", "--params", tmp_path / "p.yaml")
     assert status == 2
     assert named in line
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(place, tmp_path, capsys):
+def test_a_folder_that_holds_something_else_is_left_alone(inputs, tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("mine")
-    status, line = ended(capsys, place, tmp_path)
+    status, line = ended(capsys, inputs, tmp_path)
     assert status == 2
     assert "--output" in line
     assert tree(tmp_path) == {"thesis.txt": b"mine"}
 
 
 @pytest.mark.parametrize("cut", [0.4, 0.95])
-def test_a_truncated_dump_names_the_file_and_publishes_nothing(place, plain, tmp_path, capsys, cut):
+def test_a_truncated_dump_names_the_file_and_publishes_nothing(inputs, plain, tmp_path, capsys, cut):
     dump = tmp_path / "t.xml.bz2"
-    whole = make_dump(tmp_path / "w.xml.bz2", pages()).read_bytes()
+    whole = make_dump(tmp_path / "w.xml.bz2", small_wiki()).read_bytes()
     dump.write_bytes(whole[: int(len(whole) * cut)])
     shutil.copytree(plain, tmp_path / "out")
-    status, line = ended(capsys, place, tmp_path / "out", "--source", dump)
+    status, line = ended(capsys, inputs, tmp_path / "out", "--source", dump)
     assert status == 1
     assert str(dump) in line
     assert tree(tmp_path / "out") == tree(plain)  # what was finished before stays finished
 
 
 @pytest.mark.parametrize("mode", ["in_memory", "multi_threading"])
-def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(place, tmp_path, capsys, mode):
+def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(inputs, tmp_path, capsys, mode):
     limit, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1500, limit[1]))
-        status, line = ended(capsys, place, tmp_path / "out", "--unit-bytes", 9999, "--direct_running_mode", mode)
+        status, line = ended(capsys, inputs, tmp_path / "out", "--unit-bytes", 9999, "--direct_running_mode", mode)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, handler)
@@ -388,18 +340,18 @@ def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(place, tmp_path,
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounting a small file system takes root")
-def test_no_space_left_is_told_as_such_and_with_more_the_run_goes_on(place, plain, tmp_path, capsys):
+def test_no_space_left_is_told_as_such_and_with_more_the_run_goes_on(inputs, plain, tmp_path, capsys):
     (tmp_path / "small").mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", tmp_path / "small"], check=False)
     if mounted.returncode:
         pytest.skip("this root may not mount")
     try:
-        status, line = ended(capsys, place, tmp_path / "small" / "out")
+        status, line = ended(capsys, inputs, tmp_path / "small" / "out")
         assert status == 1
         assert "no space left on the device" in line
         assert final_names(tmp_path / "small" / "out") == []
         subprocess.run(["mount", "-o", "remount,size=1m", tmp_path / "small"], check=True)
-        assert run(main, "pipeline", place.arguments(tmp_path / "small" / "out")) == 0
+        assert run(main, "pipeline", inputs.arguments(tmp_path / "small" / "out")) == 0
         assert tree(tmp_path / "small" / "out") == tree(plain)
     finally:
         subprocess.run(["umount", tmp_path / "small"], check=True)
@@ -442,7 +394,7 @@ def test_help_teaches_without_waiting_for_beam():
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real dumps are not there (WIKILM_SHARED names their folder)")
-def test_the_english_sample_has_all_its_articles_in_shards(tmp_path, place):
+def test_the_english_sample_has_all_its_articles_in_shards(tmp_path, inputs):
     dump = SHARED / "enwiki-20160501-sample-pages-articles-multistream.xml.bz2"
     more = (
         "--source",
@@ -456,7 +408,7 @@ def test_the_english_sample_has_all_its_articles_in_shards(tmp_path, place):
         "--chunk-tokens",
         "128",
     )
-    assert run(main, "pipeline", place.arguments(tmp_path / "out", *more)) == 0
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out", *more)) == 0
     counts = read_manifest(tmp_path / "out").counts
     assert (counts.pages, counts.articles, counts.redirects) == (206, 106, 99)
     assert (counts.train_articles, counts.validation_articles) == (9, 3)

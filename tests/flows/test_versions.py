@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from dvc.cli import main as dvc_main
 
-from tests.flows.test_dvc import stages, yaml
 from tests.helpers import ROOT
+from tests.helpers.dvc_files import stages, yaml
 from tests.helpers.s3 import s3_server
 
 DOC = (ROOT / "docs" / "remotes.md").read_text(encoding="utf-8")
