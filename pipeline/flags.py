@@ -50,6 +50,12 @@ def add_source(parser: Parser) -> None:
         help="a page that takes more CPU time to clean is a dead letter",
     )
     group.add_argument(
+        "--namespaces",
+        type=numbers,
+        metavar="N,...",
+        help="pages of these are articles: 0 on Wikipedia; Wikisource keeps its prose in 104, too",
+    )
+    group.add_argument(
         "--contact",
         metavar="ADDRESS",
         help="mail or web address for the User-Agent; http(s) sources need one",
@@ -73,7 +79,7 @@ def add_split(parser: Parser) -> None:
 
 def source_settings(args: argparse.Namespace) -> SourceSettings:
     """Return section `source` with the flags of `add_source` applied."""
-    overrides = from_flags(args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds")
+    overrides = from_flags(args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces")
     if args.source is not None:
         overrides |= {"path": args.source, "address": None}
     return section(args.params, "source", SourceSettings, overrides)
@@ -103,6 +109,18 @@ class Once(argparse.Action):
         if getattr(namespace, self.dest) is not None:
             raise argparse.ArgumentError(self, "given twice; name one source: a file, a folder or an address")
         setattr(namespace, self.dest, values)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Parse whole numbers, such as 0,104.
+
+    Raises:
+        argparse.ArgumentTypeError: it is anything else.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be whole numbers such as 0,104, not {text!r}") from None
 
 
 def two_counts(text: str) -> tuple[int, int]:

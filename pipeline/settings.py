@@ -35,6 +35,10 @@ class SourceSettings(Section):
         default=60.0, gt=0, description="a page that takes more CPU time to clean is a dead letter"
     )
 
+    namespaces: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = Field(
+        default=(0,), description="pages of these are articles: 0 on Wikipedia; Wikisource keeps its prose in 104, too"
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _address_instead_of_path(cls, given: Any) -> Any:

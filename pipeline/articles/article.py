@@ -8,7 +8,10 @@ MAX_ID = 2**63 - 1  # page_id is an int64 column of every shard
 
 @dataclass(frozen=True)
 class Article:
-    """A page of namespace 0 that is no redirect. `text` is wikitext (dumps) or plain text (Parquet)."""
+    """A page of a namespace of articles (0 on Wikipedia) that is no redirect.
+
+    `text` is wikitext (dumps) or plain text (Parquet).
+    """
 
     page_id: int
     revision_id: int  # 0 where the source does not say

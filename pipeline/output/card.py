@@ -160,6 +160,7 @@ def _command(manifest: Manifest) -> str:
         "--unit-bytes": limits.unit_bytes,
         "--max-page-bytes": limits.max_page_bytes,
         "--max-page-seconds": limits.max_page_seconds,
+        **({"--namespaces": ",".join(map(str, limits.namespaces))} if limits.namespaces is not None else {}),
         "--seed": split.seed,
         "--validation-fraction": split.validation_fraction,
         **({"--take": ",".join(map(str, split.take))} if split.take is not None else {}),

@@ -18,6 +18,8 @@ def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:
     which = f"--where {shlex.quote(letter.where)}" if letter.page_id is None else f"--page-id {letter.page_id}"
     cut = f"--unit-bytes {limits.unit_bytes} --max-page-bytes {limits.max_page_bytes}"
     cut += f" --max-page-seconds {limits.max_page_seconds}"
+    if limits.namespaces is not None:
+        cut += f" --namespaces {','.join(map(str, limits.namespaces))}"
     return f"python -m pipeline.show --source {shlex.quote(source)} {cut} {which}"
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.articles import Dropped, Page, Site
 from pipeline.settings import SourceSettings
@@ -48,7 +48,7 @@ def candidates(source: SourceSettings, wanted: Wanted) -> Candidates:
     found = find_files(source)
     if found.kind == "multistream":
         return _indexed(found, source, wanted)
-    site, units = plan(found, source.unit_bytes)
+    site, units = plan(found, source)
     parts = itertools.chain.from_iterable(units)
     pages = itertools.chain.from_iterable(part.pages_with_xml(site, source.max_page_bytes) for part in parts)
     return Candidates(site, found.is_wikitext, pages)
@@ -64,7 +64,8 @@ def _indexed(found: SourceFiles, source: SourceSettings, wanted: Wanted) -> Cand
         else:
             offsets = [line.offset for line in read_index(index) if wanted.matches(_listed(line))][:1]
         for offset in offsets:
-            site, parts = dump.plan_multistream(one.file, index, unit_bytes=1)
+            wiki, parts = dump.plan_multistream(one.file, index, unit_bytes=1)
+            site = replace(wiki, content=source.namespaces)
             streams = (part for part in parts if part.run.start <= offset < part.run.end)
             pages = (part.pages_with_xml(site, source.max_page_bytes) for part in streams)
             return Candidates(site, True, itertools.chain.from_iterable(pages))

@@ -51,7 +51,7 @@ def _read(xml: bytes, where: str, site: Site) -> Article | Dropped:
         raise ValueError("the page has no title")
     page_id = _number(page.findtext("{*}id"), "page id")
     namespace = _namespace(page.findtext("{*}ns"), title, site)
-    if namespace != 0:
+    if namespace not in site.content:
         return Dropped(page_id, title, f"namespace:{namespace}")
     revisions = page.findall("{*}revision")
     if page.find("{*}redirect") is not None:

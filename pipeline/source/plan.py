@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pipeline.articles import Page, Pages, Site
@@ -83,11 +83,12 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
         RunError: it is damaged, as far as the plan can see (see `dump.plan_multistream`, `parquet.plan`).
     """
     found = find_files(settings)
-    site, parts = plan(found, settings.unit_bytes)
+    site, parts = plan(found, settings)
     limits = LimitsEntry(
         unit_bytes=settings.unit_bytes,
         max_page_bytes=settings.max_page_bytes,
         max_page_seconds=settings.max_page_seconds,
+        namespaces=list(settings.namespaces) if settings.namespaces != (0,) else None,
     )
     units = tuple(
         WorkUnit(number, some, sum(part.stored_bytes for part in some), limits.max_page_bytes)
@@ -96,7 +97,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
     return Source(entry_of(found, len(units), hashed=hashed), units, site, found.is_wikitext, limits)
 
 
-def plan(found: SourceFiles, unit_bytes: int) -> tuple[Site, Sequence[tuple[Part, ...]]]:
+def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[tuple[Part, ...]]]:
     """Plan the parts of the units of a source, file by file in their order, and read whose wiki it is.
 
     Raises:
@@ -104,11 +105,11 @@ def plan(found: SourceFiles, unit_bytes: int) -> tuple[Site, Sequence[tuple[Part
     """
     if not found.is_wikitext:
         files = [one.file for one in found.files]
-        return parquet.site(files), parquet.plan(files, unit_bytes)
+        return parquet.site(files), parquet.plan(files, settings.unit_bytes)
     units: list[tuple[Part, ...]] = []
     sites: list[Site] = []
     for one in found.files:
-        site, parts = plan_dump(one, found.kind, unit_bytes)
+        site, parts = plan_dump(one, found.kind, settings.unit_bytes)
         sites.append(site)
         units += [(part,) for part in parts]
         if site.database != sites[0].database:
@@ -117,7 +118,7 @@ def plan(found: SourceFiles, unit_bytes: int) -> tuple[Site, Sequence[tuple[Part
                 f"{one.file.url}: is of {site.database!r}, but {first.name} of {sites[0].database!r}; "
                 "a source is one wiki: name its files alone"
             )
-    return sites[0], units
+    return replace(sites[0], content=settings.namespaces), units
 
 
 def plan_dump(one: SourceFile, kind: str, unit_bytes: int) -> tuple[Site, Sequence[dump.Streams | dump.WholeFile]]:

@@ -4,6 +4,7 @@ import bz2
 import dataclasses
 import gzip
 import itertools
+import json
 import lzma
 import re
 import tempfile
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from pipeline.__main__ import main as pipeline
 from pipeline.articles.article import Article, DeadLetter, Dropped, Page
 from pipeline.output import repeats
+from pipeline.output.card import card
 from pipeline.output.repeats import find_repeats, pages_name
 from pipeline.output.reports import UnitReport
 from pipeline.output.shard_file import ArrowFile
@@ -31,7 +33,7 @@ from tests.helpers import ROOT, dumps
 from tests.helpers.dumps import header, make_dump
 from wikilm.cli import run
 from wikilm.errors import RunError, UsageError
-from wikilm.shards import Manifest, read_manifest
+from wikilm.shards import Manifest, manifest_bytes, parse_manifest, read_manifest
 
 
 def pages_of(path: Path, **settings: object) -> list[Page]:
@@ -414,3 +416,28 @@ def test_the_parts_of_one_dump_are_one_source(tmp_path: Path) -> None:
         name = f"ltgwiki-20170901-pages-articles{number}.xml-p{number}p{number}.bz2"
         make_dump(tmp_path / name, [dumps.Page(number, f"T{number}", "a")])
     assert [page.page_id for page in pages_of(tmp_path)] == [1, 2]
+
+
+def test_pages_of_other_namespaces_are_articles_where_they_are_asked_for(
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = [dumps.Page(number, f"T{number}", WORDS, ns=ns) for number, ns in enumerate((0, 104, 4, 104), 1)]
+    pages += [
+        dumps.Page(9, "R", "x", ns=104, redirect="T1"),
+        dumps.Page(10, "Page:B", raw="<page><title>B</title></page>"),
+    ]
+    for name in ("a.xml", "a-multistream.xml.bz2"):
+        source = make_dump(tmp_path / name, pages)
+        plain, ids = made(tmp_path / "plain", tiny, source, name, "--max-dead-fraction", "1")
+        assert (ids, plain.limits.namespaces) == ([1], None)
+        both, ids = made(tmp_path / "out", tiny, source, name, "--max-dead-fraction", "1", "--namespaces", "0,104")
+        assert (ids, both.limits.namespaces) == ([1, 2, 4], [0, 104])
+        assert (both.counts.redirects, both.counts.left_out) == (1, {"namespace:4": 1})
+        assert parse_manifest(manifest_bytes(both), "m") == both
+        assert "--namespaces 0,104" in card(both)
+        [letter] = (tmp_path / "out" / name / "dead_letters.jsonl").read_text().splitlines()
+        assert "--namespaces 0,104" in json.loads(letter)["replay"]
+    arguments = ["--source", str(source), "--params", str(ROOT / "params.yaml"), "--title", "T2"]
+    assert run(show, "show", arguments) == 1
+    assert "is left out (namespace:104)" in capsys.readouterr().err
+    assert run(show, "show", [*arguments, "--namespaces", "104"]) == 0

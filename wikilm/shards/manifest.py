@@ -84,6 +84,7 @@ class LimitsEntry(_Record):
     unit_bytes: int
     max_page_bytes: int
     max_page_seconds: float
+    namespaces: list[int] | None = Field(default=None, description="of the articles; left out where it is [0]")
 
 
 class TokenizerEntry(_Record):
@@ -99,8 +100,8 @@ class Counts(_Record):
     """The ledger: where every page, article and token went. Sums are asserted when it is written (see ledger.py)."""
 
     pages: int = Field(ge=0, description="of the source: articles + redirects + pages left out by page reasons")
-    articles: int = Field(ge=0, description="pages of namespace 0 without <redirect>")
-    redirects: int = Field(ge=0, description="pages of namespace 0 with <redirect>")
+    articles: int = Field(ge=0, description="pages of the namespaces of articles that are no redirects")
+    redirects: int = Field(ge=0, description="redirects in the namespaces of articles")
     left_out: dict[str, int] = Field(description="reason -> pages or articles that are in no shard, redirects aside")
     dead_letters: int = Field(ge=0, description="articles that could not be read, parsed or cleaned")
     train_articles: int = Field(ge=0)
@@ -198,6 +199,8 @@ def _refuse_other_formats(path: str, data: bytes) -> None:
 def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the manifest as it is stored, its own sha256 last: the same bytes for the same content."""
     content = manifest.model_dump()
+    if manifest.limits.namespaces is None:
+        del content["limits"]["namespaces"]
     return _json(content | {"sha256": hashlib.sha256(_json(content)).hexdigest()})
 
 
