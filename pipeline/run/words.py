@@ -1,7 +1,10 @@
 """Count the words of the training articles of a source, on a Beam runner with any number of workers."""
 
 import functools
-import tempfile
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +19,8 @@ from pipeline.source import Source
 from pipeline.storage.place import Place
 from pipeline.storage.reading import check_stamps, stamps
 from pipeline.unit import Reading, cleaner_of, counted_words
+
+REMOVALS = 3  # of the work folder: after a failure, workers that have not stopped yet may still write there
 
 
 def count_source(source: Source, split: SplitSettings, beside: Path, options: PipelineOptions) -> pa.Table:
@@ -34,9 +39,7 @@ def count_source(source: Source, split: SplitSettings, beside: Path, options: Pi
         RunError: a step failed, or the source has changed meanwhile.
     """
     before, unit_bytes = stamps(source.files), [unit.bytes for unit in source.units]
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{beside.name}.", dir=beside.parent.absolute()) as folder:
-        work = Place(folder)
+    with _work_folder(beside) as work:
         reading = Reading(cleaner_of(source), split, work)
         options = for_source(options, True, unit_bytes)  # to count is Python's work, as cleaning is
         prepare(source.is_wikitext, sum(unit_bytes))
@@ -44,3 +47,14 @@ def count_source(source: Source, split: SplitSettings, beside: Path, options: Pi
             run_graph(functools.partial(word_graph, units=source.units, recipe=reading), options)
         check_stamps(before)
         return counted_words(work, len(source.units))
+
+
+@contextmanager
+def _work_folder(beside: Path) -> Iterator[Place]:
+    folder = beside.absolute().with_name(f".{beside.name}.{uuid.uuid4().hex}")
+    folder.mkdir(parents=True)
+    try:
+        yield Place(str(folder))
+    finally:
+        for _ in range(REMOVALS):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -170,6 +170,9 @@ def count(texts: Stream, recipe: Reading) -> int:
 
     Returns:
         The unit's number.
+
+    Raises:
+        RunError: any of the steps failed, or the folder is gone, as it is once another worker has failed.
     """
     counts = [NOTHING]
 
@@ -178,12 +181,13 @@ def count(texts: Stream, recipe: Reading) -> int:
             counts.append(batch.counts)
             yield from batch.content.filter(pa.array(batch.splits == SPLITS.index(TRAIN))).to_pylist()
 
+    _check_is_there(recipe.work)
     with recipe.work.create(word_file(texts.unit)) as file, pa.ipc.new_stream(file, COLUMNS) as tables:
         for table in count_words(training_texts()):
             tables.write_table(table)
-    write_report(
-        recipe.work, UnitReport(unit=texts.unit, counts=total(counts), shards=[], articles=[], dead_letters=[])
-    )
+    report = UnitReport(unit=texts.unit, counts=total(counts), shards=[], articles=[], dead_letters=[])
+    _check_is_there(recipe.work)
+    write_report(recipe.work, report)
     return texts.unit
 
 
@@ -216,6 +220,12 @@ def read_articles(
     for pages in unit.batches(site):
         yield batches.take(pages, selected, first, np.empty(0, np.int64) if repeated is None else repeated)
         first += pages.count
+
+
+def _check_is_there(work: Place) -> None:
+    """Refuse to make anew a folder that the driver has removed."""
+    if work.is_local and not work.path.is_dir():
+        raise RunError(f"{work}: no such folder: the run has ended, or this worker does not share it")
 
 
 def _encoded(texts: Iterator[Batch[Texts]], spec: EncoderSpec) -> Iterator[Batch[list[Ids]]]:

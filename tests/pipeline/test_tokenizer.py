@@ -11,6 +11,8 @@ import pytest
 from transformers import AutoTokenizer
 
 import pipeline.tokens.encoder
+from pipeline.articles.split import digest, split_of
+from pipeline.settings import SplitSettings
 from pipeline.tokenizer import load, main, save, train
 from pipeline.tokens import encoder_pool
 from pipeline.tokens.encoder import GIGATOKEN, HARD_TEXT, TOKENIZERS, Encoder
@@ -215,9 +217,6 @@ def _p(tmp_path) -> Path:
 
 
 def test_the_command_learns_from_training_articles_only(tmp_path, params, capsys):
-    from pipeline.articles.split import split_of
-    from pipeline.settings import SplitSettings
-
     split = SplitSettings(seed=0, validation_fraction=0.3)
     secret = "qzxj" * 30  # what only validation articles say is no token
     pages = [
@@ -236,6 +235,64 @@ def test_the_command_learns_from_training_articles_only(tmp_path, params, capsys
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     vocabulary = AutoTokenizer.from_pretrained(tmp_path / "one").get_vocab()
     assert not any("qz" in token or "zx" in token for token in vocabulary)
+
+
+def made(tmp_path, params, name, dump, *more) -> dict[str, bytes]:
+    """The files of a tokenizer that the command has trained."""
+    arguments = ["--source", dump, "--output", tmp_path / name, "--params", params, *more]
+    assert run(main, "tokenizer", [str(argument) for argument in arguments]) == 0
+    return {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+
+
+@pytest.fixture
+def dump(tmp_path) -> Path:
+    """Articles enough for several units."""
+    pages = [Page(number, f"T{number}", f"{text} word{number % 7} é\n\n{text}") for number, text in enumerate(TEXTS, 1)]
+    return make_dump(tmp_path / "w-multistream.xml.bz2", pages, pages_per_stream=3)
+
+
+def test_the_same_bytes_come_from_any_number_of_workers_and_nothing_is_left_beside_them(tmp_path, params, dump):
+    (tmp_path / "out").mkdir()
+    units = ("--unit-bytes", 500)
+    runs = [
+        made(tmp_path / "out", params, "one", dump, *units, "--direct_running_mode", "in_memory"),
+        made(tmp_path / "out", params, "threads", dump, *units, "--direct_running_mode", "multi_threading",
+             "--direct_num_workers", 3),
+        made(tmp_path / "out", params, "processes", dump, *units, "--direct_running_mode", "multi_processing",
+             "--direct_num_workers", 2),
+    ]  # fmt: skip
+    assert json.loads(runs[0]["provenance.json"])["source"]["units"] > 3
+    assert runs[0] == runs[1] == runs[2]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["one", "processes", "threads"]
+
+
+def test_a_sample_is_made_of_the_training_articles_with_the_smallest_digests(tmp_path, params, dump):
+    split = SplitSettings(seed=0, validation_fraction=0.3)
+    train_ids = [number for number in range(1, len(TEXTS) + 1) if split_of(split, number) == "train"]
+    smallest = sorted(train_ids, key=lambda number: digest(0, number))[:5]
+    texts = [f"{TEXTS[number - 1]} word{number % 7} é\n\n{TEXTS[number - 1]}" for number in smallest]
+    train(texts, 320).save_pretrained(tmp_path / "expected")
+    expected = (tmp_path / "expected" / "tokenizer.json").read_bytes()
+    few = made(tmp_path, params, "few", dump, "--sample", 5)
+    assert few["tokenizer.json"] == expected
+    assert json.loads(few["provenance.json"])["sample"] == 5
+    assert made(tmp_path, params, "fewer", dump, "--sample", 9, "--take", "5,2")["tokenizer.json"] == expected
+    everything = made(tmp_path, params, "all", dump)
+    assert made(tmp_path, params, "many", dump, "--sample", 999)["tokenizer.json"] == everything["tokenizer.json"]
+    assert "sample" not in json.loads(everything["provenance.json"])
+
+
+@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+def test_a_worker_that_fails_ends_the_run_in_one_line_and_leaves_nothing(tmp_path, params, dump, capsys, mode):
+    stored = bytearray(dump.read_bytes())
+    stored[len(stored) // 2 : len(stored) // 2 + 40] = bytes(40)
+    dump.write_bytes(stored)
+    (tmp_path / "out").mkdir()
+    arguments = ("--source", dump, "--params", params, "--output", tmp_path / "out" / "made", "--unit-bytes", 500)
+    status, line = failed(capsys, *arguments, "--direct_running_mode", mode)
+    assert status == 1
+    assert dump.name in line
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_folder_that_holds_something_else_is_kept_and_a_tokenizer_of_ours_is_replaced(folder, tmp_path):
@@ -259,6 +316,11 @@ def test_mistakes_end_in_one_line_that_names_the_flag_or_file(tmp_path, params, 
     assert status == 2
     assert "--vocab-size" in line
     assert failed(capsys, *with_params, "--vocab-size", "300", "--pretrained", "gpt2")[0] == 2
+    for wrong in (("--sample", "0"), ("--sample", "5", "--pretrained", "gpt2"), ("--direct-workers", "2")):
+        status, line = failed(capsys, *with_params, *wrong)
+        assert status == 2
+        assert wrong[0].removeprefix("--") in line
+    assert failed(capsys, *with_params, "--beamly", "2")[0] == 2
     status, line = failed(capsys, "--params", tmp_path / "none.yaml")
     assert status == 2
     assert "none.yaml" in line
