@@ -1,4 +1,4 @@
-"""Measure what cleaning leaves over, tears open and loses in dumps; exit status 1 if it is too much.
+"""Measure what cleaning leaves over, tears open and loses; the exit status is 1 when that is too much.
 
     python -m benchmarks.clean_text enwiki-...-multistream.xml.bz2 ltgwiki-...-multistream.xml.bz2
 
@@ -32,12 +32,11 @@ import mwparserfromhell
 from mwparserfromhell.nodes import Tag, Template, Wikilink
 from mwparserfromhell.wikicode import Wikicode
 
-from pipeline.articles.article import Article, DeadLetter
-from pipeline.articles.site import CATEGORY, FILE, Site
+from pipeline.articles import CATEGORY, FILE, Article, DeadLetter, Site
 from pipeline.prose.templates import expand
 from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source
-from pipeline.unit.steps import cleaner_of
+from pipeline.source import open_source
+from pipeline.unit import cleaner_of
 from wikilm.cli import Parser, run
 from wikilm.errors import RunError
 from wikilm.terminal import visible

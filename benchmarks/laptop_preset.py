@@ -1,4 +1,4 @@
-"""Values of the laptop preset in, what a training with them costs and learns out, beside the preset's own.
+"""Measure what a training with other values of the laptop preset costs and learns, beside the preset's own.
 
     OMP_NUM_THREADS=1 python -m benchmarks.laptop_preset --work /tmp/search masked epochs=20 width=160 vocab_size=3072
 

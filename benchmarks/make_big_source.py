@@ -1,4 +1,4 @@
-"""A dump or Parquet in, a source of any size out, as Parquet or as a multistream dump: for runs of 1, 10 or 100 GB.
+"""Make a source of any size from a dump or Parquet, as Parquet or multistream: for runs of 1, 10 or 100 GB.
 
     python -m benchmarks.make_big_source --source corpus/wiki.xml.bz2 --bytes 1e9 --output /tmp/big.parquet
     python -m benchmarks.make_big_source --source corpus/wiki.xml.bz2 --bytes 1e9 --output /tmp/big-multistream.xml.bz2
@@ -22,10 +22,10 @@ from xml.sax.saxutils import escape
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.articles.article import Article
+from pipeline.articles import Article
 from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source
-from pipeline.unit.steps import cleaner_of
+from pipeline.source import open_source
+from pipeline.unit import cleaner_of
 
 ROWS_PER_GROUP, PAGES_PER_STREAM = 1000, 100  # as on the hub, and as in Wikipedia's own dumps
 NAME = re.compile(r"(?<![A-Za-z])([A-Z][a-z]{3,})(?![A-Za-z])")

@@ -1,4 +1,4 @@
-"""Parquet files and a tokenizer in, token ids on disk out: as others would do it, for `benchmarks.preprocess`.
+"""Turn Parquet into token ids on disk as other tools would do it, for `benchmarks.preprocess`.
 
 python -m benchmarks.peers bare|bare2|map|datatrove --source DIR --tokenizer DIR --output DIR
 """

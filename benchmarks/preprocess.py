@@ -1,4 +1,4 @@
-"""A dump in, a table of ratios out: our pipeline beside a bare loop, `datasets.map` and datatrove, in one run.
+"""Compare the pipeline with a bare loop, `datasets.map` and datatrove, side by side in one run.
 
     python -m benchmarks.preprocess --source corpus/wiki.xml.bz2 --vocabulary gpt2 --work /tmp/bench --sizes 1e8,1e9
 

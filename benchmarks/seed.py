@@ -1,4 +1,4 @@
-"""A dump and GPT-2's vocabulary in, the tutorial's figures beside ours out: the whole `seed` preset on one GPU.
+"""Run the whole `seed` preset on one GPU, and put the tutorial's figures beside ours.
 
     python -m benchmarks.seed --source enwiki-...-multistream.xml.bz2 --vocabulary gpt2 --work /tmp/seed > docs/seed.md
 

@@ -1,1 +1,1 @@
-"""How to run, never what: Beam runner options, a local Flink cluster, accelerate configs."""
+"""Say how to run, never what: Beam runner options, a local Flink cluster, accelerate configs."""

@@ -20,15 +20,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.flags import add_source, add_split, source_settings, split_settings
+from pipeline.flags import add_source, add_split, parse_with_beam, source_settings, split_settings
 from pipeline.run.quiet import quiet
 from pipeline.settings import ShardsSettings
 from wikilm.cli import Parser, program, run
-from wikilm.errors import UsageError
 from wikilm.params import from_flags, section
 
 PROGRAM = "python -m pipeline"
-BEAM_FLAG = "--job-server-timeout"  # the one of Beam's that has hyphens, as ours have
 
 
 def arguments() -> Parser:
@@ -58,10 +56,7 @@ def arguments() -> Parser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command `python -m pipeline`."""
     started = time.monotonic()
-    args, rest = arguments().parse_known_args(argv)
-    for flag in (argument.split("=")[0] for argument in rest if argument.startswith("--")):
-        if "-" in flag.removeprefix("--") and flag != BEAM_FLAG:  # so that nobody waits for Beam to say it
-            raise UsageError(f"{flag}: neither wikilm nor Beam has such an option (see --help)")
+    args, rest = parse_with_beam(arguments(), argv)
     source, split = source_settings(args), split_settings(args)
     shards = section(
         args.params,

@@ -1,10 +1,27 @@
 """Add the command-line flags that several commands share, and apply them to sections of params.yaml."""
 
 import argparse
+from collections.abc import Sequence
 
 from pipeline.settings import SourceSettings, SplitSettings
 from wikilm.cli import Parser
+from wikilm.errors import UsageError
 from wikilm.params import from_flags, section
+
+BEAM_FLAG = "--job-server-timeout"  # the one of Beam's that has hyphens, as ours have
+
+
+def parse_with_beam(parser: Parser, argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """Parse a command line that may hold options of Beam, which are returned as they are (see `beam_options`).
+
+    Raises:
+        UsageError: an option is neither ours nor of Beam's kind, so that nobody waits for Beam to say it.
+    """
+    args, rest = parser.parse_known_args(argv)
+    for flag in (argument.split("=")[0] for argument in rest if argument.startswith("--")):
+        if "-" in flag.removeprefix("--") and flag != BEAM_FLAG:
+            raise UsageError(f"{flag}: neither wikilm nor Beam has such an option (see --help)")
+    return args, rest
 
 
 def add_source(parser: Parser) -> None:

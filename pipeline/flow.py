@@ -1,4 +1,4 @@
-"""The Beam graph: from the work units of a source to shards and reports in a work folder. Read it aloud."""
+"""The Beam graphs: from the work units of a source to shards or counted words in a work folder. Read them aloud."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -6,12 +6,10 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline.articles.split import Selection, Smallest, merge, selection
+from pipeline.articles import Selection, Smallest, merge, selection
 from pipeline.settings import SplitSettings
-from pipeline.source.plan import WorkUnit
-from pipeline.unit import steps
-from pipeline.unit.failures import failure
-from pipeline.unit.steps import Recipe, Stream
+from pipeline.source import WorkUnit
+from pipeline.unit import Reading, Recipe, Stream, failure, steps
 from wikilm.errors import RunError
 
 NOT_FUSED = "the runner does not fuse the steps of the graph, which hand on what cannot be stored"
@@ -20,7 +18,24 @@ NOT_FUSED = "the runner does not fuse the steps of the graph, which hand on what
 def graph(
     pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Recipe, done: frozenset[int] = frozenset()
 ) -> beam.PCollection[int]:
-    """Make shards of units, those aside that an earlier run has `done`.
+    """Make shards of units, those aside that an earlier run has `done`."""
+    return (
+        texts(pipeline, units, recipe, done)
+        | "encode them as token ids" >> beam.Map(steps.encode, recipe)
+        | "cut the ids into rows" >> beam.Map(steps.cut, recipe)
+        | "write the rows as shards" >> beam.Map(steps.write, recipe)
+    )
+
+
+def word_graph(pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Reading) -> beam.PCollection[int]:
+    """Count the words of units, which a tokenizer is made of."""
+    return texts(pipeline, units, recipe) | "count the words of those for training" >> beam.Map(steps.count, recipe)
+
+
+def texts(
+    pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Reading, done: frozenset[int] = frozenset()
+) -> beam.PCollection[Stream]:
+    """Read and clean the articles of units.
 
     After "spread them" a unit stays in one worker: fused steps hand on streams of batches.
     """
@@ -34,14 +49,11 @@ def graph(
         | "that are not done yet" >> beam.Filter(is_missing, done)
         | "read the articles of each" >> beam.Map(steps.read, recipe, selected=articles_taken(pipeline, spread, recipe))
         | "clean their texts" >> beam.Map(steps.clean, recipe)
-        | "encode them as token ids" >> beam.Map(steps.encode, recipe)
-        | "cut the ids into rows" >> beam.Map(steps.cut, recipe)
-        | "write the rows as shards" >> beam.Map(steps.write, recipe)
     )
 
 
 def articles_taken(
-    pipeline: beam.Pipeline, units: beam.PCollection[WorkUnit], recipe: Recipe
+    pipeline: beam.Pipeline, units: beam.PCollection[WorkUnit], recipe: Reading
 ) -> beam.pvalue.AsSingleton:
     """Take all articles, or, after a first look through the units, those with the smallest digests."""
     if recipe.split.take is None:

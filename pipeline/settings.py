@@ -68,9 +68,14 @@ class TokenizerSettings(Section):
 
     vocab_size: int | None = Field(default=None, ge=258, description="entries of a newly trained byte-level BPE")
     pretrained: str | None = Field(default=None, min_length=1, description="a folder or a hub name to take instead")
+    sample: int | None = Field(
+        default=None, ge=1, description="train it on this many training articles, those with the smallest digests"
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
+        if self.sample is not None and self.pretrained is not None:
+            raise ValueError("sample is for a new tokenizer (vocab_size), not for a pretrained one")
         if (self.vocab_size is None) == (self.pretrained is None):
             raise ValueError(
                 "set one of vocab_size (train a new tokenizer) and pretrained (take an existing one), not both"

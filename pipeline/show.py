@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     source = source_settings(args)
     from pipeline.inspection.page import Dead, columns_of, dead_page, find
-    from pipeline.source.lookup import Wanted
-    from pipeline.tokens.encoder import Encoder
+    from pipeline.source import Wanted
+    from pipeline.tokens import Encoder
 
     found = find(source, Wanted(args.title, args.page_id, args.where))
     if isinstance(found, Dead):

@@ -1,6 +1,15 @@
 """Train a byte-level BPE on the training articles, or take over a tokenizer; write a folder that `AutoTokenizer` loads.
 
-python -m pipeline.tokenizer --source PATH --output DIR [--vocab-size N | --pretrained NAME_OR_DIR]
+Examples:
+  python -m pipeline.tokenizer                          all as params.yaml says, into data/tokenizer
+  python -m pipeline.tokenizer --source enwiki-20160501-pages-articles-multistream.xml.bz2 --vocab-size 32000
+  python -m pipeline.tokenizer --direct_running_mode multi_processing --direct_num_workers 8
+  python -m pipeline.tokenizer --sample 100000          from that many articles of a large source
+  python -m pipeline.tokenizer --pretrained gpt2        one of the hub, or a folder
+
+The same source and params give the same bytes on every runner, with any number of workers: they count words, and the
+merges are learned from the counts. Options that are not listed here go to Beam, as those of `python -m pipeline` do.
+The last line on stdout is one JSON object that says what was made.
 """
 
 import json
@@ -11,9 +20,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
 
-from pipeline.flags import add_source, add_split, source_settings, split_settings
+from pipeline.flags import add_source, add_split, parse_with_beam, source_settings, split_settings
+from pipeline.run.quiet import quiet
 from pipeline.settings import SourceSettings, SplitSettings, TokenizerSettings
 from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
@@ -21,7 +31,10 @@ from wikilm.files import new_folder
 from wikilm.params import from_flags, section
 
 if TYPE_CHECKING:
-    from pipeline.tokens.encoder import Encoder
+    import pyarrow as pa
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from pipeline.tokens import Encoder
 
 # transformers, pyarrow and numpy are imported by the functions that use them: --help need not wait for them.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is missing, which nothing here needs
@@ -35,40 +48,41 @@ PROVENANCE = "provenance.json"  # how it was made; also marks the folder as one 
 
 
 def train(texts: Iterable[str], vocab_size: int) -> Any:
+    """Train a byte-level BPE in this process (see `train_on_words`)."""
+    from pipeline.tokens.words import count_words, merge
+
+    return train_on_words(merge(count_words(texts)), vocab_size)
+
+
+def train_on_words(words: "pa.Table", vocab_size: int) -> Any:
     """Train a byte-level BPE with GPT-2's pre-tokenisation.
 
-    The same bytes for the same texts, in any order and with any number of threads: merges are ranked by count, ties by
-    the ids of the pair.
+    The same bytes for the same words, however they were counted: merges are ranked by count, ties by the ids of the
+    pair.
 
     Args:
-        texts: prose of the training articles.
-        vocab_size: entries, with the 256 bytes and the two special tokens; fewer where the texts give no more pairs.
+        words: of the training articles, with their counts (see `pipeline.tokens.words`).
+        vocab_size: entries, with the 256 bytes and the two special tokens; fewer where the words give no more pairs.
 
     Returns:
         A `transformers` tokenizer.
 
     Raises:
-        RunError: there is no text.
+        RunError: there are no words.
     """
     from transformers import PreTrainedTokenizerFast
 
-    counted = _Counted(texts)
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        min_frequency=MIN_FREQUENCY,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        special_tokens=[END_OF_TEXT, MASK],
-        show_progress=False,
-    )
-    bpe.train_from_iterator(counted, trainer)
-    if counted.texts == 0:
+    from pipeline.tokens.bpe import learn
+
+    if not len(words):
         raise RunError(
             "the source has no training articles to make a tokenizer of; name another --source or a lower "
             "--validation-fraction"
         )
+    bpe = Tokenizer(learn(words, vocab_size, MIN_FREQUENCY, [END_OF_TEXT, MASK.content]))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    bpe.decoder = decoders.ByteLevel()
+    bpe.add_special_tokens([END_OF_TEXT, MASK])
     names = dict.fromkeys(("eos_token", "bos_token", "unk_token", "pad_token"), END_OF_TEXT)
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
@@ -77,18 +91,6 @@ def train(texts: Iterable[str], vocab_size: int) -> Any:
         model_max_length=NO_LIMIT,
         **names,
     )
-
-
-class _Counted:
-    """An iterable that knows how many texts it gave."""
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        self.texts, self._source = 0, texts
-
-    def __iter__(self) -> Any:
-        for text in self._source:
-            self.texts += 1
-            yield text
 
 
 def load(name: str) -> Any:
@@ -154,38 +156,55 @@ def _as_it_was(tokenizer: Any, folder: Path) -> "Encoder":
     """Load a saved tokenizer again, and refuse it if it is not what was made."""
     import transformers
 
-    from pipeline.tokens.encoder import HARD_TEXT, Encoder
+    from pipeline.tokens import HARD_TEXT, Encoder
 
     # AutoTokenizer would find this very class for a new tokenizer, but its import alone loads torch.
     trained_here = type(tokenizer) is transformers.PreTrainedTokenizerFast
     kind = transformers.PreTrainedTokenizerFast if trained_here else transformers.AutoTokenizer
     again = kind.from_pretrained(folder, trust_remote_code=False)
     encoder = Encoder(folder)
+    ordinary = HARD_TEXT
+    for token in encoder.special_tokens:  # which only the encoder takes for text
+        ordinary = ordinary.replace(token, "")
+    [ids] = encoder.encode_batch([ordinary])
     same = again(HARD_TEXT)["input_ids"] == tokenizer(HARD_TEXT)["input_ids"]
+    same = same and ids.tolist() == tokenizer(ordinary, add_special_tokens=False)["input_ids"]
     if not same or again.mask_token_id != encoder.mask_id or len(again) != encoder.vocab_size:
         raise RunError("the tokenizer gives other ids once it is saved and loaded again; take another one")
     return encoder
 
 
-def make(source: SourceSettings, split: SplitSettings, how: TokenizerSettings, folder: Path) -> "Encoder":
-    """Make the tokenizer that the settings ask for, and write it to `folder`."""
+def take_over(name: str, folder: Path) -> "Encoder":
+    """Take over a tokenizer (see `load`), and write it to `folder`."""
     check_output(folder)
-    if how.pretrained is not None:
-        name = Path(how.pretrained).name if Path(how.pretrained).exists() else how.pretrained
-        return save(load(how.pretrained), folder, {"pretrained": name})
-    from pipeline.prose.fast_path import prepare
-    from pipeline.source.plan import open_source
-    from pipeline.unit.steps import training_texts
+    return save(load(name), folder, {"pretrained": Path(name).name if Path(name).exists() else name})
 
+
+def make(
+    source: SourceSettings, split: SplitSettings, how: TokenizerSettings, folder: Path, options: "PipelineOptions"
+) -> "Encoder":
+    """Train the tokenizer that the settings ask for, on a Beam runner, and write it to `folder`."""
+    from pipeline.run.words import count_source
+    from pipeline.source import open_source
+
+    check_output(folder)
     opened = open_source(source)
-    prepare(opened.is_wikitext, sum(unit.bytes for unit in opened.units))
-    tokenizer = train(training_texts(opened, split), how.vocab_size or 0)
+    words = count_source(opened, taken(split, how.sample), folder, options)
     provenance = {
         "vocab_size": how.vocab_size,
+        **({} if how.sample is None else {"sample": how.sample}),
         "source": opened.entry.model_dump(),
         "split": split.model_dump(mode="json"),
     }
-    return save(tokenizer, folder, provenance)
+    return save(train_on_words(words, how.vocab_size or 0), folder, provenance)
+
+
+def taken(split: SplitSettings, sample: int | None) -> SplitSettings:
+    """Return a split that takes only a sample of its training articles, those with the smallest digests; None: all."""
+    if sample is None:
+        return split
+    most = sample if split.take is None else min(sample, split.take[0])
+    return split.model_copy(update={"take": (most, 0)})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -201,14 +220,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     way.add_argument(
         "--pretrained", metavar="NAME_OR_DIR", help="take this one, such as gpt2, from the hub or a folder"
     )
+    parser.add_argument(
+        "--sample",
+        type=int,
+        metavar="N",
+        help="train it on this many training articles alone, those with the smallest digests: on a large source, some "
+        "100,000 give nearly the same tokenizer",
+    )
     add_split(parser)
     parser.add_params()
-    args = parser.parse_args(argv)
+    args, rest = parse_with_beam(parser, argv)
     ways = from_flags(args, "vocab_size", "pretrained")
     if ways:  # a way named here replaces the one in params.yaml
         ways = {"vocab_size": args.vocab_size, "pretrained": args.pretrained}
+    ways |= from_flags(args, "sample")
     how = section(args.params, "tokenizer", TokenizerSettings, ways)
-    encoder = make(source_settings(args), split_settings(args), how, args.output)
+    source, split = source_settings(args), split_settings(args)
+    if how.pretrained is not None:
+        encoder = take_over(how.pretrained, args.output)
+    else:
+        with quiet():  # and only here, since Beam takes seconds that --help need not wait for
+            from pipeline.run.beam import beam_options
+        encoder = make(source, split, how, args.output, beam_options(rest))
     if encoder.note:
         print(f"{program(PROGRAM)}: {encoder.note}", file=sys.stderr)
     if how.vocab_size is not None and encoder.vocab_size < how.vocab_size:

@@ -96,7 +96,7 @@ def _lengths(text: str) -> tuple[int, ...]:
 
 
 def _text(text: str) -> str:
-    """A text from the command line, refused where its bytes are no UTF-8."""
+    """Return a text from the command line, refused where its bytes are no UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -107,7 +107,7 @@ def _text(text: str) -> str:
 def _command(
     commands: "argparse._SubParsersAction[Parser]", name: str, purpose: str, example: str, section: str | None
 ) -> Parser:
-    """A sub-command whose help starts with its purpose and ends with an example."""
+    """Return a sub-command whose help starts with its purpose and ends with an example."""
     parser = commands.add_parser(
         name,
         help=purpose,

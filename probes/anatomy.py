@@ -65,7 +65,7 @@ class Anatomy:
 
 
 def part_of(name: str) -> str:
-    """The part of the model that a parameter of this name belongs to."""
+    """Return the part of the model that a parameter of this name belongs to."""
     lowered = name.lower()
     return next((part for part, rule in _RULES if re.search(rule, lowered)), "other")
 
@@ -171,7 +171,7 @@ def _watch_first_block(model: nn.Module) -> tuple[list[tuple[str, tuple[int, ...
 
 
 def describe(result: Anatomy) -> str:
-    """The anatomy as text for people."""
+    """Lay out the anatomy for people."""
     head = f"{visible(result.model)}: {result.architecture}, a {result.kind} language model"
     made = (
         f"{counted(result.layers, 'block')}, {counted(result.heads, 'head')}, width {result.width}, "

@@ -77,7 +77,7 @@ def fill(loaded: LoadedModel, text: str, top_k: int, candidates: int) -> Cloze:
 
 
 def _fill_masked(loaded: LoadedModel, text: str, top_k: int) -> Cloze:
-    """All blanks at once, each from one pass over the whole text: what `transformers`' fill-mask pipeline does."""
+    """Fill all blanks at once, each from one pass over the whole text: what `transformers`' fill-mask pipeline does."""
     tokenizer = loaded.tokenizer
     encoded = tokenizer(text.replace(MASK, tokenizer.mask_token), return_tensors="pt")
     ids: Tensor = encoded["input_ids"][0]
@@ -142,7 +142,7 @@ def _word_starts(loaded: LoadedModel) -> Tensor:
 def _rescore(
     loaded: LoadedModel, left: list[int], right: list[int], allowed: Tensor, count: int
 ) -> tuple[tuple[Choice, ...], tuple[int, ...]]:
-    """The `count` likeliest allowed tokens after `left`, ordered by the log-probability of left + token + right.
+    """Return the `count` likeliest allowed tokens after `left`, ordered by the log-probability of left + token + right.
 
     Returns:
         The choices, best first, and the shape of the scored batch's logits: candidates, tokens, vocabulary.

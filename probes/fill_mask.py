@@ -55,7 +55,7 @@ def _ask(loaded: LoadedModel, shards: Path | None, settings: FillMaskSettings) -
 
 
 def _label(loaded: LoadedModel, taken: Sequence[str]) -> str:
-    """The model's short name, with a number where another has it too."""
+    """Return the model's short name, with a number where another has it too."""
     same = sum(1 for label in taken if label.rpartition("#")[0] == loaded.short_name or label == loaded.short_name)
     return loaded.short_name if same == 0 else f"{loaded.short_name}#{same + 1}"
 
@@ -71,7 +71,7 @@ def metrics(answers: Iterable[tuple[str, ModelClozes]]) -> dict[str, float]:
 
 
 def describe(result: FillMaskResult) -> str:
-    """The answers as text for people."""
+    """Lay out the answers for people."""
     parts = []
     for answer in result.models:
         parts += [f"{visible(answer.name)}, a {answer.kind} language model", ""]

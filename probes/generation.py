@@ -91,14 +91,14 @@ def generate(loaded: LoadedModel, prompt: str, max_new_tokens: int, top_k: int, 
 
 
 def end_ids(loaded: LoadedModel) -> list[int]:
-    """The ids after which a text has ended: the model's own, or else the tokenizer's."""
+    """Return the ids after which a text has ended: the model's own, or else the tokenizer's."""
     own = loaded.model.generation_config.eos_token_id
     ids = own if isinstance(own, list) else [own if own is not None else loaded.tokenizer.eos_token_id]
     return [int(i) for i in ids if i is not None]
 
 
 def top(loaded: LoadedModel, logits: Tensor, k: int) -> tuple[Candidate, ...]:
-    """The `k` likeliest entries of the vocabulary by `logits` [vocabulary], likeliest first.
+    """Return the `k` likeliest entries of the vocabulary by `logits` [vocabulary], likeliest first.
 
     Among equals the lower id goes first, as `argmax` in `generate()` has it; `topk` gives no such promise.
     """
@@ -109,7 +109,7 @@ def top(loaded: LoadedModel, logits: Tensor, k: int) -> tuple[Candidate, ...]:
 
 
 def walk(loaded: LoadedModel, context: Tensor, limit: int, top_k: int, ends: list[int]) -> list[GenerationStep]:
-    """Greedy decoding written out: `context` is int64 [1, tokens]; ends after `limit` steps or an id of `ends`."""
+    """Decode greedily from `context`, int64 [1, tokens], for `limit` steps or until an id of `ends`."""
     steps: list[GenerationStep] = []
     inputs, cache = context, None
     with torch.inference_mode():
@@ -126,7 +126,9 @@ def walk(loaded: LoadedModel, context: Tensor, limit: int, top_k: int, ends: lis
 
 
 def _generate(loaded: LoadedModel, context: Tensor, limit: int, ends: list[int]) -> list[int]:
-    """The new ids by transformers' own `generate()`, greedily, whatever sampling the model's own settings ask for."""
+    """Return the new ids by transformers' own `generate()`, greedily, whatever sampling the model's own settings ask
+    for.
+    """
     settings = GenerationConfig(
         max_new_tokens=limit,
         do_sample=False,
@@ -157,7 +159,7 @@ def run_generation(
 
 
 def describe(result: GenerationResult) -> str:
-    """The generations as text for people."""
+    """Lay out the generations for people."""
     parts = []
     for generation in result.generations:
         ids = " ".join(map(str, generation.prompt_ids))

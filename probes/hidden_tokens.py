@@ -28,7 +28,7 @@ class Accuracy:
 
 
 def hidden_places(rows: TokenIds, fraction: float, never: int, seed: int) -> NDArray[np.bool_]:
-    """Which tokens to hide: bool [rows, tokens], a share `fraction` of each row, at least one, never id `never`.
+    """Choose the tokens to hide: bool [rows, tokens], a share `fraction` of each row, at least one, never id `never`.
 
     The first token of a row is never hidden: a causal model has nothing to its left. Each row's choice depends on the
     seed and the row's own ids alone, so that it is the same whichever other rows are asked about.

@@ -24,7 +24,7 @@ class Share:
 
 
 def wilson(hits: int, trials: int) -> Share:
-    """Share of independent yes-or-no trials, with Wilson's score interval (Wilson 1927, JASA 22, 209–212).
+    """Return the share of independent yes-or-no trials, with Wilson's score interval (Wilson 1927, JASA 22, 209–212).
 
     Unlike the normal approximation it stays within 0 and 1 and has width at 0 % and at 100 %.
 
@@ -41,7 +41,7 @@ def wilson(hits: int, trials: int) -> Share:
 
 
 def bootstrap(hits: NDArray[np.int64], trials: NDArray[np.int64], seed: int) -> Share:
-    """Share of all trials that are hits, with a percentile bootstrap over rows (Efron 1979).
+    """Return the share of all trials that are hits, with a percentile bootstrap over rows (Efron 1979).
 
     Tokens of one row are not independent, so that rows are what is drawn again: `hits` and `trials` are int64 [rows].
     Where every row has the same share (all right, or all wrong), resampling says nothing; there the interval is

@@ -102,7 +102,7 @@ class LoadedModel:
             )
 
     def show(self, token_id: int) -> str:
-        """The text of one token, as it stands in a text (special tokens by their name)."""
+        """Return the text of one token, as it stands in a text (special tokens by their name)."""
         return str(self.tokenizer.decode([token_id], clean_up_tokenization_spaces=False))
 
 
@@ -151,7 +151,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def _folder(name: str) -> Path:
-    """The folder itself, or a download of what the hub has under that name."""
+    """Return the folder itself, or a download of what the hub has under that name."""
     path = Path(name)
     if path.is_dir():
         return path
@@ -176,14 +176,14 @@ def _folder(name: str) -> Path:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason of a failed download, shortly."""
+    """Return the innermost reason of a failed download, in at most 160 characters."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 def _weights(name: str, folder: Path) -> Path:
-    """The file that holds the weights, or lists the files that do."""
+    """Return the file that holds the weights, or lists the files that do."""
     if not (folder / "config.json").is_file():
         raise RunError(f"{name}: holds no config.json, so it is no model; train writes one, as does save_pretrained")
     for weights in (folder / "model.safetensors", folder / "model.safetensors.index.json"):
@@ -198,7 +198,7 @@ def _weights(name: str, folder: Path) -> Path:
 
 
 def _file_names(name: str, folder: Path) -> list[str]:
-    """Names of the files of a folder, or of the repository that it was downloaded from in part."""
+    """Return the names of the files of a folder, or of the repository that it was downloaded from in part."""
     if not Path(name).is_dir():
         try:
             return list_repo_files(name)
@@ -234,7 +234,7 @@ def _quietly() -> Iterator[None]:
 
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
-    """Errors of a damaged or unknown model as one line that names it."""
+    """Report a damaged or unknown model in one line that names it."""
     try:
         yield
     except RunError:

@@ -26,7 +26,7 @@ def counted(number: int | None, noun: str) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
-    """Rows of equal length as aligned columns; what looks like a number stands to the right."""
+    """Lay out rows of equal length as aligned columns; what looks like a number stands to the right."""
     widths = [max(display_width(row[i]) for row in rows) for i in range(len(rows[0]))]
     right = [all(re.fullmatch(r"[-+]?[\d.,]+ ?%?|", row[i]) for row in rows[1:]) for i in range(len(widths))]
     lines = []
@@ -37,7 +37,7 @@ def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
 
 
 def json_text(result: Any) -> str:
-    r"""A result (dataclasses, lists, mappings) as one JSON document: the same text for the same result.
+    r"""Return a result (dataclasses, lists, mappings) as one JSON document: the same text for the same result.
 
     Floats are rounded to six significant digits, below which processors differ. Characters that are unsafe on a
     terminal are written as `\uXXXX`, which is the same JSON.

@@ -39,7 +39,7 @@ def loss_curves(train: Curve, validation: Curve, lowest: tuple[int, float] | Non
 
 
 def recitation_by_prefix(points: Sequence[Recited]) -> Markup:
-    """Share of tokens reproduced by prefix length, with 95 % confidence intervals."""
+    """Draw the share of tokens reproduced by prefix length, with 95 % confidence intervals."""
     figure, axes = _axes("tokens given", "tokens reproduced, %")
     axes.set_xscale("log", base=2)
     for split, color, label in (("train", _TRAIN, "training text"), ("validation", _VALIDATION, "validation text")):
@@ -60,7 +60,7 @@ def recitation_by_prefix(points: Sequence[Recited]) -> Markup:
 
 
 def _axes(x: str, y: str) -> tuple[Figure, Any]:
-    """A figure without a window behind it, calm axes, labels in the page's ink."""
+    """Return a figure with plain axes and labels in the page's ink; no window is behind it."""
     figure = Figure(figsize=(6.4, 3.4), layout="constrained")
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
@@ -75,7 +75,7 @@ def _axes(x: str, y: str) -> tuple[Figure, Any]:
 
 
 def _legend(axes: Any) -> None:
-    """Names of the curves above the axes, where no curve can run through them."""
+    """Write the names of the curves above the axes, where no curve can run through them."""
     if axes.get_legend_handles_labels()[1]:
         axes.legend(
             frameon=False, labelcolor=_INK, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2
@@ -83,7 +83,7 @@ def _legend(axes: Any) -> None:
 
 
 def _svg(figure: Figure, label: str) -> Markup:
-    """The figure as an <svg> element that stands in the page: no prolog, no metadata, no names of outside."""
+    """Return the figure as an <svg> element that stands in the page: no prolog, no metadata, no references."""
     buffer = StringIO()
     with matplotlib.rc_context(_SETTINGS):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})

@@ -132,7 +132,7 @@ def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings)
 def _examples(
     loaded: LoadedModel, split: str, prefixes: TokenIds, truth: TokenIds, added: TokenIds, settings: RecitationSettings
 ) -> list[Example]:
-    """A seeded handful of rows, in the order of the shards: not the best ones."""
+    """Choose a seeded handful of rows, in the order of the shards: not the best ones."""
     count = min(settings.examples, len(truth))
     drawn = np.random.default_rng([settings.seed, SPLITS.index(split), 1]).choice(len(truth), count, replace=False)
     found = []
@@ -144,7 +144,7 @@ def _examples(
 
 
 def spans(loaded: LoadedModel, ids: NDArray[np.int64], equal: NDArray[np.bool_]) -> tuple[Span, ...]:
-    """The text of `ids`, cut where equal and unequal tokens meet."""
+    """Return the text of `ids`, cut where equal and unequal tokens meet."""
     pairs = zip(ids.tolist(), equal.tolist(), strict=True)
     return tuple(
         Span(_decode(loaded, [i for i, _ in group]), same) for same, group in groupby(pairs, key=lambda pair: pair[1])
@@ -168,7 +168,7 @@ def curve_csv(result: RecitationResult) -> str:
 
 
 def describe(result: RecitationResult) -> str:
-    """The recitation as text for people."""
+    """Lay out the recitation for people."""
     given = f"{result.prefix} tokens given, {result.continuation} added greedily; 95 % confidence intervals"
     header = ["split", "rows", "tokens reproduced", "whole continuations"]
     rows = [[p.split, str(p.rows), str(p.tokens), str(p.whole)] for p in result.splits]
@@ -178,6 +178,6 @@ def describe(result: RecitationResult) -> str:
     for example in result.examples:
         lines += ["", f"{example.split}: {example.equal_tokens} of {result.continuation} tokens equal"]
         lines += [f"  given  {quoted(example.prefix)}"]
-        for name, side in (("text ", example.truth), ("model", example.model)):
-            lines.append(f"  {name}  {quoted(''.join(span.text for span in side))}")
+        for name, spans in (("text ", example.truth), ("model", example.model)):
+            lines.append(f"  {name}  {quoted(''.join(span.text for span in spans))}")
     return "\n".join(lines) + "\n"

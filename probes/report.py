@@ -50,7 +50,7 @@ class Point(BaseModel):
 
 
 class Training(BaseModel):
-    """What the page says of a training: a part of the training.json that training leaves in the model's folder."""
+    """What the page shows of a training: a part of the training.json in the model's folder."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
     objective: str
@@ -150,7 +150,7 @@ def _trained(folder: Path, kind: str, text: str) -> Trained:
 
 
 def metrics(contents: Contents) -> Metrics:
-    """The figures that tell one run from another, in groups; few and short, so that DVC's tables fit a terminal.
+    """Return the figures to compare runs by, in groups; few and short, so that DVC's tables fit a terminal.
 
     All others are in the results, in each model's training.json and in the shards' manifest. Floats have four digits:
     a comparison with the committed figures shows what changed, and less of what two machines differ in. A figure that
@@ -172,12 +172,12 @@ def metrics(contents: Contents) -> Metrics:
 
 
 def _rounded(value: float) -> float:
-    """A float to four digits; a count stays as it is."""
+    """Round a float to four digits; a count stays as it is."""
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def render(contents: Contents) -> str:
-    """The page: every string goes through autoescape, but the plots made here.
+    """Render the page: every string goes through autoescape, but the plots made here.
 
     Raises:
         RunError: the results hold too little for a page.
@@ -216,17 +216,17 @@ def left_out(counts: Counts) -> list[tuple[str, int]]:
 
 
 def prose(text: str) -> str:
-    """Text of several lines, safe to show, with its line breaks."""
+    """Return the text of several lines, safe to show, with its line breaks."""
     return visible(text, keep="\n")
 
 
 def percent(share: float) -> str:
-    """A share from 0 to 1 for people: `98.7 %`."""
+    """Write a share from 0 to 1 for people: `98.7 %`."""
     return f"{100 * share:.1f} %"
 
 
 def headline(contents: Contents) -> str:
-    """The five figures that matter, as text for people."""
+    """Lay out the five figures that matter for people."""
     causal = next(trained.training for trained in contents.trained if trained.kind == "causal")
     recited = {one.split: one.tokens.value for one in contents.recitation.splits}
     guessed = {

@@ -24,7 +24,7 @@ class RowSample:
     validation: TokenIds
 
     def split(self, name: str) -> TokenIds:
-        """The rows of `train` or `validation`."""
+        """Return the rows of `train` or `validation`."""
         return self.train if name == "train" else self.validation
 
 

@@ -60,7 +60,7 @@ class RecitationSettings(Section):
 
 
 class ReportSettings(Section):
-    """What the page says of itself (section `report`)."""
+    """The title and the sample text of the page (section `report`)."""
 
     title: str = Field(default="What two small language models know", min_length=1, description="heading of the page")
     sample: str = Field(

@@ -25,7 +25,7 @@ of all of these, and adds a traceback of its own unless it is given --quiet.
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Return the command line."""
     parser = Parser(
         prog=program(PROGRAM),
         description="Pretrain GPT-2 (causal) or BERT (masked) on shards of token ids.",

@@ -19,7 +19,7 @@ VALIDATION_EPOCH = 2**32 - 1  # of the fixed masks in validation: beyond any epo
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """What a model sees, and what it has to predict."""
 
     input_ids: Ints  # [rows, chunk_tokens]
@@ -51,21 +51,21 @@ class Order:
         return epochs, indices
 
     def _shuffled(self, epoch: int) -> Ints:
-        """The rows as epoch `epoch` orders them; the last order is kept, since thousands of steps ask for it."""
+        """Return the rows as epoch `epoch` orders them; the last order is kept, since thousands of steps ask for it."""
         if self._shuffle is None or self._shuffle[0] != epoch:
             self._shuffle = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.rows)
         return self._shuffle[1]
 
 
 def share(values: Array, process: int, processes: int, parts: int) -> list[Array]:
-    """Cut a batch into equal runs (to within one row), `parts` for each process, and give those of one process."""
+    """One process's share of a batch: `parts` pieces, all pieces of all processes equal to within one row."""
     return np.array_split(values, processes * parts)[process * parts : (process + 1) * parts]
 
 
-def causal_batch(rows: Ints) -> Batch:
-    """Every token but a row's first is predicted from those before it."""
+def causal_batch(rows: Ints) -> TrainingBatch:
+    """Make a batch in which every token but a row's first is predicted from those before it."""
     positions = np.arange(rows.size, dtype=np.int64).reshape(rows.shape)[:, :-1]
-    return Batch(rows, positions.reshape(-1), rows[:, 1:].reshape(-1))
+    return TrainingBatch(rows, positions.reshape(-1), rows[:, 1:].reshape(-1))
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class Masking:
     mask_id: int
     end_of_text_id: int
 
-    def batch(self, rows: Ints, epochs: Ints, indices: Ints) -> Batch:
-        """Mask rows [n, chunk_tokens], whose choices depend on (seed, epoch, index of the row, position) alone.
+    def batch(self, rows: Ints, epochs: Ints, indices: Ints) -> TrainingBatch:
+        """Mask rows [n, chunk_tokens] by choices that depend on (seed, epoch, index of the row, position) alone.
 
         So they are the same however rows are shared out among processes. End-of-text is never chosen.
         """
@@ -89,10 +89,10 @@ class Masking:
         input_ids = np.where(chosen & (fate < MASK_SHARE), self.mask_id, rows)
         replaced = chosen & (fate >= MASK_SHARE) & (fate < MASK_SHARE + RANDOM_SHARE)
         input_ids = np.where(replaced, any_token, input_ids)
-        return Batch(input_ids, np.flatnonzero(chosen), rows[chosen])
+        return TrainingBatch(input_ids, np.flatnonzero(chosen), rows[chosen])
 
     def _uniform(self, draw: int, rows: Ints, epochs: Ints, indices: Ints) -> npt.NDArray[np.float64]:
-        """Numbers in [0, 1), one per token, by hashing where it stands."""
+        """Numbers in [0, 1), one per token, hashed from its epoch, row and position."""
         key = mix(mix(mix(np.uint64(self.seed), np.uint64(draw)), epochs), indices)
         bits = mix(key[:, None], np.arange(rows.shape[1]))
         return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

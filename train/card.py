@@ -57,7 +57,7 @@ The code that made this model is under Apache-2.0.
 
 
 def model_card(figures: dict[str, Any], manifest: Manifest, mask_token: str) -> str:
-    """The README of a model: the same text for the same run. No name that comes from the source becomes markup.
+    """Write the README of a model: the same text for the same run. No name that comes from the source becomes markup.
 
     Args:
         figures: of the run, as `training.json` has them.
@@ -84,7 +84,7 @@ def _title(objective: Objective, manifest: Manifest) -> str:
 
 
 def _metadata(figures: dict[str, Any], manifest: Manifest) -> ModelCardData:
-    """What the hub reads. It has one license for a model, and of several the first is the one that a wiki names."""
+    """Write what the hub reads. It has one license for a model; of several, the first is the one that a wiki names."""
     objective: Objective = figures["objective"]
     origin = (manifest.source.name, manifest.site.database, manifest.site.base)
     dataset = _dataset(manifest)
@@ -119,7 +119,7 @@ def _metadata(figures: dict[str, Any], manifest: Manifest) -> ModelCardData:
 
 
 def _dataset(manifest: Manifest) -> str:
-    """An identifier of the text, of the letters that the hub allows: the wiki and the date of its dump."""
+    """Return an identifier of the text, of the letters that the hub allows: the wiki and the date of its dump."""
     name = manifest.site.database or manifest.source.name
     date = date_of(manifest.source.name)
     words = re.sub("[^A-Za-z0-9._]+", "-", name if not manifest.site.database or not date else f"{name}-{date}")
@@ -127,7 +127,7 @@ def _dataset(manifest: Manifest) -> str:
 
 
 def _facts(figures: dict[str, Any], manifest: Manifest) -> dict[str, str]:
-    """The table of the training: names and values as Markdown."""
+    """Return the table of the training: names and values as Markdown."""
     origin = {
         "source": f"{code(manifest.source.name)}, {plain(manifest.source.checksum)}",
         "tokenizer": f"{figures['vocab_size']:,} entries, sha256 `{manifest.tokenizer.sha256}`",

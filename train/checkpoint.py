@@ -53,10 +53,12 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
 
 
 def newest_checkpoint(run: Path) -> Checkpoint | None:
-    """The newest checkpoint whose files are what their hashes say; a damaged one is passed over, and told on stderr."""
+    """Return the newest checkpoint whose files are what their hashes say; a damaged one is skipped, with a note on
+    stderr.
+    """
     for path in sorted(run.glob("step-*"), reverse=True):
         if problem := damage(path):
-            print(f"train: {path}: {problem}; passing it over for an older checkpoint", file=sys.stderr)
+            print(f"train: {path}: {problem}; skipping it for an older checkpoint", file=sys.stderr)
             continue
         return Checkpoint(
             step=int(path.name.removeprefix("step-")),
@@ -68,7 +70,7 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint, or None."""
+    """Return what is wrong with a checkpoint, or None."""
     try:
         hashes = json.loads((path / HASHES).read_text(encoding="utf-8"))
         for name in (MODEL, OPTIMIZER, STATE):
@@ -88,7 +90,7 @@ def remove_run(run: Path) -> None:
 
 
 def clear_unfinished(run: Path) -> None:
-    """Remove what a killed run left half-written."""
+    """Remove the unfinished checkpoint of a killed run."""
     for left in run.glob(f".*{UNFINISHED}"):
         shutil.rmtree(left, ignore_errors=True)
 

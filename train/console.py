@@ -26,7 +26,7 @@ class Stopped(RunError):
 
 
 class Console:
-    """The bar and what is printed above it."""
+    """A progress bar, and lines above it."""
 
     def __init__(self, *, first: int, last: int, shown: bool) -> None:
         interval = 0.1 if sys.stderr.isatty() else QUIET_SECONDS
@@ -39,11 +39,11 @@ class Console:
 
     @property
     def seconds(self) -> float:
-        """Since the console was made."""
+        """Seconds since the console was made."""
         return time.perf_counter() - self._start
 
     def advance(self, point: Point) -> None:
-        """One step more, with its point of the curves, empty for most steps."""
+        """Advance the bar by one step; `point` is what the step adds to the curves, empty for most steps."""
         for name, label, form in (
             ("loss", "loss", "{:.3f}"),
             ("validation_loss", "validation", "{:.3f}"),
@@ -58,7 +58,7 @@ class Console:
         self._bar.update()
 
     def say(self, text: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         if self._shown:
             tqdm.write(text, file=sys.stderr)
 

@@ -45,11 +45,11 @@ def log_point(accelerator: "Accelerator", point: Point) -> None:
 
 
 def reproducible(history: list[Point]) -> list[Point]:
-    """The history without what a clock measured: the same for the same run."""
+    """Return the history without what a clock measured: the same for the same run."""
     return [{key: value for key, value in point.items() if key not in MEASURED} for point in history]
 
 
 def lowest_validation(history: list[Point]) -> Point | None:
-    """The point with the lowest validation loss, the earliest of several."""
+    """Return the point with the lowest validation loss, the earliest of several."""
     validated = [point for point in history if "validation_loss" in point]
     return min(validated, key=lambda point: point["validation_loss"]) if validated else None

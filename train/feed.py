@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.batch import VALIDATION_EPOCH, Batch, Ints, Masking, causal_batch, share
+from train.batch import VALIDATION_EPOCH, Ints, Masking, TrainingBatch, causal_batch, share
 from train.plan import Plan
 from wikilm.shards import Manifest, SplitRows
 
@@ -24,7 +24,7 @@ class Feed:
         self._masking = _masking(plan.masked_fraction, plan.settings.seed, plan.manifest)
 
     def training_parts(self, step: int) -> list[Inputs]:
-        """The parts of a training step, one for each of `gradient_accumulation`."""
+        """Return the parts of a training step, one for each of `gradient_accumulation`."""
         epochs, indices = self._plan.order.rows_of_step(step)
         cut = (self._process, self._processes, self._plan.settings.gradient_accumulation)
         parts = zip(share(epochs, *cut), share(indices, *cut), strict=True)
@@ -46,7 +46,7 @@ class Feed:
         ids = rows.take(indices)
         return self._move(causal_batch(ids) if self._masking is None else self._masking.batch(ids, epochs, indices))
 
-    def _move(self, batch: Batch) -> Inputs:
+    def _move(self, batch: TrainingBatch) -> Inputs:
         tensors = [
             torch.from_numpy(np.ascontiguousarray(part)) for part in (batch.input_ids, batch.positions, batch.targets)
         ]

@@ -11,7 +11,7 @@ from train.throughput import flops_per_token, peak_flops, tokens_per_second, uti
 
 
 def run_figures(training: Training) -> dict[str, Any]:
-    """The figures that are the same for the same run, for `training.json` and the model card."""
+    """Return the figures that are the same for the same run, for `training.json` and the model card."""
     plan, progress = training.plan, training.progress
     history = reproducible(progress.history)
     lowest = lowest_validation(history) or {}
@@ -38,7 +38,7 @@ def run_figures(training: Training) -> dict[str, Any]:
 
 
 def measured_figures(training: Training, seconds: float) -> dict[str, Any]:
-    """The figures that depend on the machine and its load: speed, time, and where the time went."""
+    """Return the figures that depend on the machine and its load: speed, time, and where the time went."""
     plan, clock, processes = training.plan, training.clock, training.accelerator.num_processes
     tokens = training.session_steps * plan.settings.batch_size * plan.manifest.chunk_tokens
     speed = tokens_per_second(tokens, clock.seconds_on("data", "train"))

@@ -25,7 +25,7 @@ COPY = 1.5  # singular values of the value and output matrices: what is looked a
 
 
 def token_counts(rows: SplitRows, vocab_size: int) -> NDArray[np.int64]:
-    """How often each token stands in the rows, or in `COUNTED_ROWS` of them, evenly spread; int64 [vocab_size]."""
+    """Count each token in the rows, or in `COUNTED_ROWS` of them, evenly spread; int64 [vocab_size]."""
     counted = min(len(rows), COUNTED_ROWS)
     indices = np.arange(counted) * len(rows) // max(1, counted)
     return np.bincount(rows.take(indices).ravel(), minlength=vocab_size)

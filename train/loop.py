@@ -28,7 +28,7 @@ MOST_NATS = 700.0  # exp of more is no float any more
 
 @dataclass
 class Progress:
-    """What the loop must remember between steps, and a checkpoint with it."""
+    """What the loop must remember between steps; checkpoints hold it, too."""
 
     step: int = 0
     losses: list[float] = field(default_factory=list)  # of the steps since the last point of the curve
@@ -117,7 +117,7 @@ class Training:
             self.progress.step = step
 
     def _point_of_step(self, step: int, console: Console) -> Point:
-        """What this step adds to the curves; for most steps nothing."""
+        """Return what this step adds to the curves; for most steps nothing."""
         settings, point = self.settings, Point()
         if step % settings.log_every_steps == 0:
             point |= self._training_point()
@@ -128,7 +128,7 @@ class Training:
         return point
 
     def _missing_point(self, console: Console) -> Point:
-        """What the curves lack at the last step."""
+        """Return what the curves lack at the last step."""
         history, point = self.progress.history, Point()
         there = history[-1] if history and history[-1]["step"] == self.progress.step else Point()
         self._read_losses()
@@ -153,7 +153,7 @@ class Training:
         log_point(self.accelerator, point)
 
     def _training_point(self) -> Point:
-        """Mean loss since the last point, learning rate, and speed."""
+        """Return the mean loss since the last point, learning rate, and speed."""
         self._read_losses()
         progress = self.progress
         loss = sum(progress.losses) / len(progress.losses)
@@ -190,7 +190,7 @@ class Training:
 
     @torch.no_grad()
     def _validation_point(self) -> Point:
-        """Mean loss per target over the validation rows, and its exponential."""
+        """Return the mean loss per target over the validation rows, and its exponential."""
         with self.clock.on("validate"):
             self.loss.eval()
             total = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
@@ -205,7 +205,7 @@ class Training:
         return {"validation_loss": mean, "perplexity": math.exp(min(mean, MOST_NATS))}
 
     def _sample_point(self, console: Console) -> Point:
-        """What the model makes of the prompt; the main process asks it."""
+        """Return what the model makes of the prompt; the main process asks it."""
         if not self.accelerator.is_main_process:
             return {}
         with self.clock.on("sample"):
@@ -214,12 +214,14 @@ class Training:
         return {"sample": text}
 
     def _sum_over_processes(self, value: Tensor | int) -> Tensor:
-        """The sum of a number over all processes."""
+        """Return the sum of a number over all processes."""
         tensor = value if isinstance(value, Tensor) else torch.tensor(value, device=self.accelerator.device)
         return self.accelerator.reduce(tensor, "sum") if self.accelerator.num_processes > 1 else tensor
 
     def _agreed_stop(self, stop: StopSignal, step: int) -> int:
-        """The signal that asks for a stop, 0 for none. Several processes get it at different steps, so they agree."""
+        """Return the signal that asks for a stop, 0 for none. Several processes get it at different steps, so they
+        agree.
+        """
         number = stop.number or 0
         if self.accelerator.num_processes == 1:
             return number

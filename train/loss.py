@@ -15,7 +15,7 @@ GPU_LOGITS_BYTES = 2**29  # a GPU wants pieces large enough to be busy with: 2,6
 
 
 class SummedLoss(nn.Module):
-    """A language model as the training loop sees it: the head is applied only where something has to be predicted."""
+    """A language model whose output is its loss; the head is applied only where something has to be predicted."""
 
     def __init__(self, model: PreTrainedModel, objective: Objective) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class SummedLoss(nn.Module):
 
 
 def states_at(hidden: Tensor, positions: Tensor) -> Tensor:
-    """The hidden states [positions, width] at flat positions of [rows, tokens, width]."""
+    """Return the hidden states [positions, width] at flat positions of [rows, tokens, width]."""
     return hidden.flatten(0, 1).index_select(0, positions)
 
 
@@ -119,7 +119,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def targets_at_a_time(device: str, vocabulary: int) -> int:
-    """Rows of logits that are held at once."""
+    """Return the rows of logits that are held at once."""
     return CPU_TARGETS if device == "cpu" else max(1, GPU_LOGITS_BYTES // (4 * vocabulary))
 
 

@@ -14,7 +14,7 @@ GELU = "gelu_pytorch_tanh"
 def build(
     objective: Objective, settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tokens: int
 ) -> PreTrainedModel:
-    """An untrained model, its weights a function of `settings.seed`; `torch`'s global generator is left seeded."""
+    """Build an untrained model, its weights a function of `settings.seed`; `torch`'s global generator stays seeded."""
     torch.manual_seed(settings.seed)
     if objective == "causal":
         return GPT2LMHeadModel(gpt2_config(settings, tokenizer, chunk_tokens))
@@ -56,7 +56,7 @@ def bert_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tok
 
 
 def parameter_counts(model: PreTrainedModel) -> dict[str, int]:
-    """Number of parameters, tied ones once: all of them, and those that are not an embedding."""
+    """Return the number of parameters, tied ones once: all of them, and those that are not an embedding."""
     counted = {name: parameter.numel() for name, parameter in model.named_parameters()}
     embeddings = sum(size for name, size in counted.items() if is_embedding(name))
     total = sum(counted.values())
@@ -64,5 +64,7 @@ def parameter_counts(model: PreTrainedModel) -> dict[str, int]:
 
 
 def is_embedding(name: str) -> bool:
-    """Whether a parameter is a table of token, position or segment embeddings (the token table is the head as well)."""
+    """Return whether a parameter is a table of token, position or segment embeddings (the token table is the head as
+    well).
+    """
     return name.endswith((".wte.weight", ".wpe.weight")) or "_embeddings.weight" in name

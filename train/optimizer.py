@@ -27,7 +27,7 @@ BETAS = {"adamw": (0.9, 0.999), "muon": (0.9, 0.95)}
 
 
 def learning_rate(step: int, steps: int, settings: PretrainSettings) -> float:
-    """The rate of step `step` (from 1) of `steps`: rises over the warmup, then falls as the schedule says."""
+    """Return the rate of step `step` (from 1) of `steps`: rises over the warmup, then falls as the schedule says."""
     warmup = round(settings.warmup_fraction * steps)
     if step <= warmup:
         return settings.learning_rate * step / warmup
@@ -55,12 +55,12 @@ class Matrix:
     pieces: int
 
     def views(self, tensor: Tensor) -> tuple[Tensor, ...]:
-        """The pieces [out, in] of a tensor with this parameter's shape, sharing its memory."""
+        """Return the pieces [out, in] of a tensor with this parameter's shape, sharing its memory."""
         return (tensor.T if self.transposed else tensor).chunk(self.pieces, dim=0)
 
 
 def hidden_matrices(model: PreTrainedModel) -> list[Matrix]:
-    """The two-dimensional weights that are neither an embedding nor the head."""
+    """Return the two-dimensional weights that are neither an embedding nor the head."""
     convolved = {f"{name}.weight" for name, module in model.named_modules() if type(module).__name__ == "Conv1D"}
     return [
         Matrix(name, parameter, name in convolved, 3 if name.endswith(".c_attn.weight") else 1)

@@ -22,7 +22,7 @@ STATE_FORMAT = 2  # of checkpoints: raised whenever an older one cannot be resum
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be trained on what, and where it goes."""
+    """A checked training run: model and settings, shards and tokenizer, and where everything is written."""
 
     objective: Objective
     settings: PretrainSettings
@@ -90,7 +90,7 @@ def make_plan(
 
 
 def shards_with_rows(folder: Path) -> ShardFolder:
-    """The shards in `folder`, which must have rows in both splits.
+    """Open the shards in `folder`, which must have rows in both splits.
 
     Raises:
         RunError: they are missing, damaged or empty.
@@ -103,7 +103,7 @@ def shards_with_rows(folder: Path) -> ShardFolder:
 
 
 def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> "PreTrainedTokenizerBase":
-    """The tokenizer in `folder`, which must be the one that made the shards."""
+    """Load the tokenizer in `folder`, which must be the one that made the shards."""
     path = folder / TOKENIZER
     if not path.is_file():
         raise UsageError(f"{path}: no such file; make a tokenizer with python -m pipeline.tokenizer")

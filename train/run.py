@@ -52,7 +52,7 @@ def train(plan: Plan) -> None:
 
 
 def introduction(training: Training) -> str:
-    """A few lines for people that say what is about to be trained."""
+    """Return a few lines for people that say what is about to be trained."""
     plan, accelerator, settings = training.plan, training.accelerator, training.settings
     counts = parameter_counts(training.model)
     processes = accelerator.num_processes

@@ -23,7 +23,7 @@ def sample(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, objective
 
 
 def _continue(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
-    """The prompt and its greedy continuation, as far as the context reaches."""
+    """Continue the prompt greedily, as far as the context reaches."""
     positions = model.config.n_positions
     ids = tokenizer(prompt, return_tensors="pt")["input_ids"][:, -positions // 2 :].to(model.device)
     new = min(NEW_TOKENS, positions - ids.shape[1])
@@ -32,7 +32,7 @@ def _continue(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt
 
 
 def _fill(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
-    """The prompt with, for each [MASK], its likeliest tokens and their probabilities."""
+    """Return the prompt with, for each [MASK], its likeliest tokens and their probabilities."""
     positions = model.config.max_position_embeddings
     text = prompt.replace("[MASK]", tokenizer.mask_token)
     ids = tokenizer(text, return_tensors="pt")["input_ids"][:, :positions].to(model.device)

@@ -45,7 +45,7 @@ def flops_per_token(non_embedding: int, head: float, layers: int, width: int, ch
 
 
 def tokens_per_second(tokens: int, seconds: float) -> float:
-    """Tokens trained on per second, 0 before any time has passed."""
+    """Return the tokens trained on per second, 0 before any time has passed."""
     return tokens / seconds if seconds > 0 else 0.0
 
 
@@ -76,5 +76,5 @@ class Stopwatch:
             self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - start
 
     def seconds_on(self, *what: str) -> float:
-        """Seconds spent on these so far."""
+        """Return seconds spent on these so far."""
         return sum(self.seconds.get(name, 0.0) for name in what)

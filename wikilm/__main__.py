@@ -26,13 +26,13 @@ the bundled corpus. In a checkout, `wikilm repro` runs every stage that a change
 
 
 def help_text() -> str:
-    """What `wikilm --help` prints."""
+    """Return what `wikilm --help` prints."""
     width = max(len(command.name) for command in COMMANDS)
     return HELP.format(commands="\n".join(f"  {one.name:<{width}}  {one.purpose}" for one in COMMANDS))
 
 
 def find_command(name: str) -> Command:
-    """The sub-command of a name.
+    """Return the sub-command of a name.
 
     Raises:
         UsageError: there is none; the nearest one is named.

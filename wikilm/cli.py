@@ -17,7 +17,7 @@ _running: list[str] = []  # the name of the command that `run` runs, as the user
 
 
 def program(otherwise: str) -> str:
-    """The name of the running command as the user typed it, such as `wikilm show`; `otherwise` outside of `run`."""
+    """Return the running command as the user typed it, such as `wikilm show`; `otherwise` outside of `run`."""
     return _running[-1] if _running else otherwise
 
 
@@ -92,7 +92,7 @@ class Parser(argparse.ArgumentParser):
         }
 
     def format_help(self) -> str:
-        """The help, with commands named as the user typed this one: `wikilm show` or `python -m pipeline.show`."""
+        """Return the help, with commands named as the user typed this one: `wikilm show`, `python -m pipeline.show`."""
         text = super().format_help()
         return as_typed(text) if self.prog.startswith("wikilm") else text
 
@@ -102,7 +102,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def positive(text: str) -> int:
-    """A flag's value as a whole number of at least 1: the `type` of an argument."""
+    """Return a flag's value as a whole number of at least 1: the `type` of an argument."""
     if not text.removeprefix("-").isdecimal():
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}")
     if (number := int(text)) < 1:
@@ -152,7 +152,7 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
 
 
 def _module_of(main: Callable[..., object]) -> str:
-    """The module that a `main` stands in, also where it is the one that `python -m` runs."""
+    """Return the module that defines a `main`, also where `python -m` runs it."""
     if main.__module__ != "__main__":
         return main.__module__
     return str(getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", ""))

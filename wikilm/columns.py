@@ -11,7 +11,8 @@ MOST_CHARACTERS = 16  # of a line for each of its columns: invisible ones are no
 
 
 def display_width(text: str) -> int:
-    """How many columns of a terminal visible text takes: emoji sequences and letters with their marks as one sign.
+    """Return how many columns of a terminal visible text takes: emoji sequences and letters with their marks as one
+    sign.
 
     A space has its own column whatever stands before it, so that text filled up with spaces is as wide as it says.
     """
@@ -19,23 +20,23 @@ def display_width(text: str) -> int:
 
 
 def ljust(text: str, width: int) -> str:
-    """Text with spaces after it up to a width: as `str.ljust`, by columns."""
+    """Fill text with spaces after it up to a width: as `str.ljust`, by columns."""
     return text + " " * (width - display_width(text))
 
 
 def rjust(text: str, width: int) -> str:
-    """Text with spaces before it up to a width: as `str.rjust`, by columns."""
+    """Fill text with spaces before it up to a width: as `str.rjust`, by columns."""
     return " " * (width - display_width(text)) + text
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Lines of `width` columns, two or more, each filled up to it; broken at spaces where there are any."""
+    """Return the lines of `width` columns, two or more, each filled up to it; broken at spaces where there are any."""
     paragraphs = text.expandtabs(4).split("\n")
     return [ljust(line, width) for paragraph in paragraphs for line in _lines(visible(paragraph), width)]
 
 
 def _lines(text: str, width: int) -> Iterator[str]:
-    """A paragraph as lines that are not too wide; an empty one as an empty line."""
+    """Yield a paragraph as lines that are not too wide; an empty one as an empty line."""
     signs: list[str] = []
     for sign in wcwidth.iter_graphemes(text):
         signs += [sign] if display_width(sign) <= width and len(sign) <= MOST_CHARACTERS * width else sign
@@ -52,7 +53,7 @@ def _lines(text: str, width: int) -> Iterator[str]:
 
 
 def _end(signs: Sequence[str], start: int, width: int) -> int:
-    """Where a line ends at the latest. It is measured as a whole: a sign's width depends on those before it."""
+    """Return where a line ends at the latest. It is measured as a whole: a sign's width depends on those before it."""
     line = signs[start]
     for end in range(start + 1, len(signs)):
         line += signs[end]

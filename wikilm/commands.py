@@ -28,7 +28,7 @@ COMMANDS = (
 
 
 def as_typed(text: str) -> str:
-    """A text that says `python -m pipeline.show`, with `wikilm show` instead."""
+    """Return a text that says `python -m pipeline.show`, with `wikilm show` instead."""
     names = {command.module.removesuffix(".__main__"): command.name for command in COMMANDS}
 
     def name(found: re.Match[str]) -> str:

@@ -4,5 +4,5 @@ import os
 
 
 def cores() -> int:
-    """How many cores this process may use, which in a container are fewer than the machine has."""
+    """Return how many cores this process may use, which in a container are fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,7 +11,7 @@ Stages: TypeAlias = dict[str, dict[str, Any]]
 
 
 def lock_note() -> str | None:
-    """What to say where dvc.lock differs from the committed one, or None where it does not."""
+    """Return what to say where dvc.lock differs from the committed one, or None where it does not."""
     path = Path("dvc.lock")
     shown = subprocess.run(["git", "show", "HEAD:./dvc.lock"], capture_output=True, text=True, check=False)
     if shown.returncode or not path.is_file() or shown.stdout == path.read_text(encoding="utf-8"):
@@ -28,7 +28,7 @@ def lock_note() -> str | None:
 
 
 def stages(lock: str) -> Stages:
-    """The stages of a dvc.lock by name: what each was made from, and what it has made."""
+    """Return the stages of a dvc.lock by name: what each was made from, and what it has made."""
     found: Stages = YAML(typ="safe", pure=True).load(lock)["stages"]
     return found
 
@@ -51,7 +51,7 @@ def inputs(lock: Stages) -> dict[str, Any]:
 
 
 def outputs(lock: Stages) -> dict[str, list[tuple[str, str]]]:
-    """Path and hash of all that each stage of a dvc.lock has made."""
+    """Return the path and hash of all that each stage of a dvc.lock has made."""
     return {
         name: [(out["path"], out["md5"]) for out in stage.get("outs", []) if "md5" in out]
         for name, stage in lock.items()

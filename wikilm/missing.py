@@ -28,7 +28,7 @@ EXTRA_OF = {"pipeline": "pipeline", "train": "train", "probes": "probes", "wikil
 
 
 def how_to_install(extra: str) -> str:
-    """The way to install an extra of ours (or, for "", what all of them need) into the running environment."""
+    """Return the way to install an extra of ours (or, for "", what all of them need) into the running environment."""
     brackets = f"[{extra}]" if extra else ""
     if _is_checkout():  # whose own environment has every extra
         return "make setup, then source .venv/bin/activate"
@@ -36,7 +36,7 @@ def how_to_install(extra: str) -> str:
 
 
 def explain(error: BaseException, package: str) -> str | None:
-    """What to do about an import that failed in a command of `package`; None where the fault is our own.
+    """Return what to do about an import that failed in a command of `package`; None where the fault is our own.
 
     Args:
         error: any exception.
@@ -56,7 +56,7 @@ def explain(error: BaseException, package: str) -> str | None:
 
 
 def tell_missing(package: str) -> None:
-    """Where `package` is what `python -m` was asked to run, have a failed import at its top told in one line, too.
+    """Report a failed import in one line, too, where it happens before `main`, in what `python -m` was asked to run.
 
     Called by the `__init__.py` of our packages, which Python runs before the module itself.
     """

@@ -25,7 +25,7 @@ class TextLicense:
 
 
 def text_license(source: str, database: str, base: str) -> TextLicense:
-    """The license of a source's text, as far as these tell.
+    """Infer the license of a source's text.
 
     Args:
         source: name of its file or folder.
@@ -48,14 +48,14 @@ def text_license(source: str, database: str, base: str) -> TextLicense:
 
 
 def language_of(base: str) -> str | None:
-    """The language that the host of a Wikipedia names, from the address of one of its pages."""
+    """Return the language of a Wikipedia, from the address of one of its pages; None for other sites."""
     page = PAGE_ADDRESS.fullmatch(base)
     host = re.fullmatch(r"([a-z]{2,12}(?:-[a-z]{2,12})*)\.(?:m\.)?wikipedia\.org", page["host"]) if page else None
     return {"simple": "en"}.get(host[1], host[1]) if host else None
 
 
 def language_fields(language: str | None) -> dict[str, list[str]]:
-    """The field of a hub card that names a language: none where it is no language tag."""
+    """Return the field of a hub card that names a language: none where it is no language tag."""
     if re.fullmatch("[a-z]{2,3}", language or ""):
         return {"language": [str(language)]}
     if re.fullmatch("[a-z]{2,3}(-[A-Za-z0-9]{2,8})+", language or ""):
@@ -64,7 +64,7 @@ def language_fields(language: str | None) -> dict[str, list[str]]:
 
 
 def date_of(source: str) -> str | None:
-    """The date that stands in the name of a dump, as 2017-09-01; the first, if there are several."""
+    """Return the date in the name of a dump, as 2017-09-01; the first, if there are several."""
     for digits in re.findall(r"(?<![0-9])20[0-9]{6}(?![0-9])", source):
         try:
             return datetime.date.fromisoformat(digits).isoformat()

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,20 @@ from wikilm.errors import UsageError
 DEFAULT_PARAMS = Path("params.yaml")
 BUILT_IN = Path(__file__).parent / "presets" / "laptop.yaml"
 SHOWN = 60  # characters of a value that --help shows
+# Which settings class checks which section. By name, since `wikilm` imports none of the packages that it serves: a
+# class is imported when its section is asked for.
+SECTIONS = {
+    "source": "pipeline.settings:SourceSettings",
+    "split": "pipeline.settings:SplitSettings",
+    "tokenizer": "pipeline.settings:TokenizerSettings",
+    "shards": "pipeline.settings:ShardsSettings",
+    "pretrain.causal": "train.settings:CausalSettings",
+    "pretrain.masked": "train.settings:MaskedSettings",
+    "fill_mask": "probes.settings:FillMaskSettings",
+    "generation": "probes.settings:GenerationSettings",
+    "recitation": "probes.settings:RecitationSettings",
+    "report": "probes.settings:ReportSettings",
+}
 
 
 class Section(BaseModel):
@@ -49,14 +64,14 @@ def read_params(path: Path) -> dict[str, Any]:
 
 
 def built_in() -> dict[str, Any]:
-    """The parameters that hold where there is no params file: the laptop preset, on the corpus of the wheel."""
+    """Return the parameters that hold where there is no params file: the laptop preset, on the corpus of the wheel."""
     params = read_params(BUILT_IN)
     params["source"]["path"] = str(BUILT_IN.parents[2] / params["source"]["path"])
     return params
 
 
 def find_section(params: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
-    """The section `key` ("shards", or dotted: "pretrain.causal") of what was read from `path`.
+    """Return the section `key` ("shards", or dotted: "pretrain.causal") of what was read from `path`.
 
     Raises:
         UsageError: it is missing, or is no mapping.
@@ -92,7 +107,7 @@ def section(path: Path | None, key: str, settings: type[S], overrides: Mapping[s
 
 
 def checked(node: Mapping[str, Any], key: str, settings: type[S], overrides: Mapping[str, Any], where: str) -> S:
-    """The settings that a section holds, with overrides from the command line.
+    """Check a section, overridden by the command line, and give its settings.
 
     Raises:
         UsageError: an unknown key or a wrong value, named with its flag or its place in `where`.
@@ -105,8 +120,6 @@ def checked(node: Mapping[str, Any], key: str, settings: type[S], overrides: Map
 
 def shown_values(path: Path | None, key: str) -> dict[str, str]:
     """For --help: key -> the value that holds where no flag is given, and where it comes from."""
-    from wikilm.sections import settings_of
-
     settings = settings_of(key)
     file = path or DEFAULT_PARAMS
     in_file = path is not None or file.exists()
@@ -126,12 +139,12 @@ def _short(value: Any) -> str:
 
 
 def from_flags(args: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """The named command-line values that were given, as overrides for `section`."""
+    """Return the named command-line values that were given, as overrides for `section`."""
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def _explain(path: str, key: str, settings: type[Section], given: Mapping[str, Any], error: ValidationError) -> str:
-    """The first problem, in one line: where it stands, what was there, what it should be."""
+    """Put the first problem into one line: where it stands, what was there, what it should be."""
     # A mistyped key is both unknown and missing: that it is unknown is what helps.
     problem = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     place = [str(part) for part in problem["loc"]]
@@ -148,7 +161,7 @@ def _explain(path: str, key: str, settings: type[Section], given: Mapping[str, A
 
 
 def _keys(settings: type[Section], place: list[str]) -> list[str]:
-    """The known keys at a place within a section."""
+    """Return the known keys at a place within a section."""
     fields = settings.model_fields
     for part in place:
         inner = fields[part].annotation if part in fields else None
@@ -156,3 +169,10 @@ def _keys(settings: type[Section], place: list[str]) -> list[str]:
             return []
         fields = inner.model_fields
     return list(fields)
+
+
+def settings_of(section: str) -> type[Section]:
+    """Return the settings class of a section."""
+    module, _, name = SECTIONS[section].partition(":")
+    found: type[Section] = getattr(importlib.import_module(module), name)
+    return found

@@ -23,15 +23,14 @@ from ruamel.yaml.error import YAMLError
 from wikilm.cli import Parser, program, run
 from wikilm.errors import UsageError
 from wikilm.files import write_atomically
-from wikilm.params import BUILT_IN, DEFAULT_PARAMS, checked, find_section, read_params
+from wikilm.params import BUILT_IN, DEFAULT_PARAMS, SECTIONS, checked, find_section, read_params, settings_of
 from wikilm.presets import PRESETS, Flat, Preset, flat, nearest, values
-from wikilm.sections import SECTIONS, settings_of
 
 PROGRAM = "python -m wikilm.preset"
 
 
 def merged(text: str, changes: Mapping[str, Any]) -> str:
-    """A params file with other values, in the form in which DVC writes it, so that each change is a change of its line.
+    """Put other values into a params file, formatted as DVC does, so that each change is a change of its line.
 
     Args:
         text: the file as it is.
@@ -78,7 +77,7 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def check(text: str, given: Flat, path: Path) -> Flat:
-    """All values of a params file, once every section is valid.
+    """Check every section of a params file, and give all its values.
 
     Raises:
         UsageError: the first key that is wrong, named as it was given, or with its file.
@@ -92,7 +91,7 @@ def check(text: str, given: Flat, path: Path) -> Flat:
 
 
 def listing(path: Path) -> str:
-    """The presets, and which of them a params file is."""
+    """Return the presets, and which of them a params file is."""
     width = max(len(preset.name) for preset in PRESETS)
     lines = [f"  {one.name:<{width}}  {one.purpose}\n  {'':<{width}}  takes {one.takes}" for one in PRESETS]
     if path.exists():
@@ -102,7 +101,7 @@ def listing(path: Path) -> str:
 
 
 def changes(before: Flat, after: Flat) -> str:
-    """What is another value now, one line each."""
+    """Return the values that differ, one line each."""
     keys = [key for key, value in after.items() if key not in before or before[key] != value]
     width = max(map(len, keys), default=0)
     return "\n".join(f"  {key:<{width}}  {_shown(before.get(key))} -> {_shown(after[key])}" for key in keys)
@@ -113,7 +112,7 @@ def _shown(value: Any) -> str:
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of a name.
+    """Return the preset of a name.
 
     Raises:
         UsageError: there is none; the nearest one is named.
@@ -129,7 +128,7 @@ def find_preset(name: str) -> Preset:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `wikilm preset`."""
+    """Run the command `wikilm preset`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     names = ", ".join(one.name for one in PRESETS)
     parser.add_argument("words", nargs="*", metavar="NAME | KEY=VALUE", help=f"{names}; values that win over its own")

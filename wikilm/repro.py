@@ -24,9 +24,8 @@ from wikilm.cli import Parser, positive, program, run
 from wikilm.cores import cores
 from wikilm.dvc_lock import lock_note
 from wikilm.errors import RunError, UsageError
-from wikilm.params import DEFAULT_PARAMS, checked, find_section, read_params
+from wikilm.params import DEFAULT_PARAMS, SECTIONS, checked, find_section, read_params, settings_of
 from wikilm.presets import describe
-from wikilm.sections import SECTIONS, settings_of
 from wikilm.stage_process import reproduce
 
 PROGRAM = "python -m wikilm.repro"
@@ -34,7 +33,7 @@ PAGE = Path("report/index.html")
 
 
 def arguments() -> Parser:
-    """The command line of `wikilm repro`."""
+    """Return the command line of `wikilm repro`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument(
         "--jobs",
@@ -116,7 +115,7 @@ def _exclusive() -> Iterator[None]:
 
 
 def generations() -> list[list[str]]:
-    """The stages of dvc.yaml in sets: each needs only outputs of the sets before it.
+    """Return the stages of dvc.yaml in sets: each needs only outputs of the sets before it.
 
     Raises:
         RunError: DVC cannot read dvc.yaml, params.yaml or dvc.lock.
@@ -129,7 +128,7 @@ def generations() -> list[list[str]]:
 
 
 def changed_stages(names: Sequence[str]) -> list[str]:
-    """The stages that would run: their command, code, data, params or outputs are not those of dvc.lock.
+    """Return the stages that would run: their command, code, data, params or outputs are not those of dvc.lock.
 
     Raises:
         RunError: DVC cannot read what it compares.
@@ -157,7 +156,7 @@ def reproduce_one(name: str) -> None:
 
 
 def _params(repo: Any, name: str) -> list[Any]:
-    """The values of the parameters that a stage of dvc.yaml declares."""
+    """Return the values of the parameters that a stage of dvc.yaml declares."""
     from dvc.dependency import ParamsDependency
 
     [stage] = repo.stage.collect(name)

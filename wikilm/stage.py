@@ -26,7 +26,7 @@ def heading(environment: Mapping[str, str] = os.environ) -> str | None:
 
 
 def stages(path: Path) -> Iterator[tuple[str, str]]:
-    """The stages of a dvc.yaml in their order, `foreach` laid out as DVC does, each with its `desc`.
+    """Yield the stages of a dvc.yaml in their order, `foreach` laid out as DVC does, each with its `desc`.
 
     Raises:
         OSError, ValueError: the file cannot be read, or is no YAML.

@@ -101,7 +101,7 @@ class _Answer(threading.Thread):
         self._lines = self._stream.read().decode(errors="replace").splitlines()
 
     def text(self) -> str:
-        """What was written, but for the JSON object that a command ends with, which is for programs."""
+        """Return what was written, but for the JSON object that a command ends with, which is for programs."""
         return "".join(f"{line}\n" for line in self._lines if not _is_json(line))
 
 
@@ -119,7 +119,7 @@ class _Relay(threading.Thread):
 
 
 def _lines(stream: IO[bytes]) -> Iterator[str]:
-    """Lines that end in a line feed or, as a progress bar's do, in a carriage return; empty ones are left out."""
+    """Yield lines that end in a line feed or, as a progress bar's do, in a carriage return; empty ones are left out."""
     rest = b""
     while piece := os.read(stream.fileno(), 65536):
         *whole, rest = re.split(rb"[\r\n]", rest + piece)

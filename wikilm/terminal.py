@@ -13,7 +13,7 @@ _PICTURES = 0x2400  # where the pictures of the C0 controls begin, in their orde
 
 
 def visible(text: str, keep: str = "") -> str:
-    """Text that can do nothing to a terminal, one character for each character.
+    """Make text do nothing to a terminal, one character for each character.
 
     A C0 control is shown as its picture (␛, ␉, ␊); what else is unsafe (see `is_unsafe`) as �. Joiners stay, which
     emoji and several scripts are made with.
@@ -28,7 +28,7 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def is_unsafe(character: str) -> bool:
-    """Whether a terminal may act upon a character, or nobody knows what it shows.
+    """Return whether a terminal may act upon a character, or nobody knows what it shows.
 
     So are the C0 and C1 controls with tab and newline, marks that turn the direction of text, line and paragraph
     separators, lone surrogates, and private-use and unassigned characters.

@@ -1,1 +1,1 @@
-"""A pipeline run in, the same bytes from a real Flink cluster on this machine out: `python -m launch.flink --help`."""
+"""Run the pipeline on a real Flink cluster on this machine: see `python -m launch.flink --help`."""

@@ -1,4 +1,4 @@
-"""Sources in, their shards from a real Flink cluster on this machine compared with the local run's out.
+"""Run sources through a real Flink cluster on this machine, and compare the shards with those of a local run.
 
 Starts Flink's job manager, a task manager, Beam's job server and a pool of Python workers on the loopback, runs each
 source here and there, compares every byte, and stops it all. Needs Java 11 or 17, Maven and uv; what they bring goes to

@@ -1,4 +1,4 @@
-"""What must be fetched or built once in, a folder that holds all of it out: the cache of the local Flink cluster."""
+"""Keep what must be fetched or built once for the local Flink cluster in one folder, which has all of it or nothing."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Jars, a workers' Python and hosts in, a running Flink cluster with Beam's job server and worker pools out.
+"""Start a Flink cluster with Beam's job server and worker pools.
 
 On each host: a task manager, and a Beam worker pool beside it. On the first host also Flink's job manager and Beam's
 job server. Every process listens on 127.0.0.1 alone; with several hosts, Flink's own must reach each other, and listen

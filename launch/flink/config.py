@@ -1,4 +1,4 @@
-"""What a cluster should be like in, the configuration of its JVMs out: memory, addresses, restarts."""
+"""Write the configuration of a cluster's JVMs: memory, addresses, restarts."""
 
 from dataclasses import dataclass
 from pathlib import Path

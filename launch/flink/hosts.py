@@ -1,4 +1,4 @@
-"""Nothing in, two hosts on one machine out: network namespaces joined by a cable. Needs root and Linux's `ip`."""
+"""Make two hosts on one machine: network namespaces joined by a cable. Needs root and Linux's `ip`."""
 
 import ctypes
 import os

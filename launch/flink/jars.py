@@ -1,4 +1,4 @@
-"""The lock file artifacts.lock in, a verified folder with the jars of Flink and of Beam's job server out.
+"""Fetch the jars of Flink and of Beam's job server that artifacts.lock names, and verify them.
 
 `python -m launch.flink.jars` fetches them; with `--lock` it chooses the versions anew and writes the lock file.
 """

@@ -1,4 +1,4 @@
-"""A source and Beam options in, its shards and the run's counts out; two folders of shards in, what differs out."""
+"""Run the pipeline as a job of the cluster, and compare two folders of shards."""
 
 import json
 import shutil

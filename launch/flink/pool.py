@@ -1,4 +1,4 @@
-"""A port in, Beam's Python worker pool on 127.0.0.1 at that port out. Run with the workers' own Python, by its path.
+"""Serve Beam's Python worker pool on 127.0.0.1. Run it with the workers' own Python, by its path.
 
 Beam's `worker_pool_main` listens on every interface, and whoever reaches it can start workers that take code from
 anywhere; and SIGTERM ends it without its workers. This pool is the same service on the loopback, and takes its workers

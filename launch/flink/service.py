@@ -1,4 +1,4 @@
-"""Commands in, running services out, each with a log file, and none of them left when the caller is done or killed."""
+"""Run services, each with a log file, and leave none of them when the caller is done or killed."""
 
 import ctypes
 import os

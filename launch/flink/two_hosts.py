@@ -1,4 +1,4 @@
-"""A source in; one of two hosts is killed in the middle of the run; the very bytes of an undisturbed run out.
+"""Kill one of two hosts in the middle of a run, and compare the shards with those of an undisturbed one.
 
 Two network namespaces stand for two hosts that share a folder. Each has a Flink task manager with a Beam worker pool
 beside it. As soon as the first work units are done, all of the second host is killed with SIGKILL, and started again
@@ -21,8 +21,7 @@ from launch.flink.hosts import two_hosts
 from launch.flink.jars import fetch
 from launch.flink.job import Job, bench, job, require_same
 from launch.flink.worker_env import worker_python
-from pipeline.output.publish import FINAL, UNFINISHED
-from pipeline.output.reports import REPORTS
+from pipeline.output import FINAL, REPORTS, UNFINISHED
 from wikilm.cli import Parser, run
 from wikilm.errors import RunError
 

@@ -1,4 +1,4 @@
-"""This repository in, a virtual environment with nothing but its wheel out: what a remote Beam worker would have."""
+"""Make a virtual environment with nothing but the wheel of this repository: what a remote Beam worker would have."""
 
 import hashlib
 import os

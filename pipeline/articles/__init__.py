@@ -2,3 +2,37 @@
 
 Pages of a source go in, one by one; batches of them come out. Pure: this wing reads and writes nothing.
 """
+
+from pipeline.articles.article import MAX_ID, REDIRECT, Article, DeadLetter, Dropped, Page
+from pipeline.articles.columns import NO_ARTICLES, NO_IDENTITIES, Articles, Identities, Pages, Texts, gather, in_columns
+from pipeline.articles.site import CATEGORY, FILE, Site, page_base, page_url
+from pipeline.articles.split import NO_SPLIT, TRAIN, Selection, Smallest, merge, selection, smallest
+
+__all__ = [
+    "CATEGORY",
+    "FILE",
+    "MAX_ID",
+    "NO_ARTICLES",
+    "NO_IDENTITIES",
+    "NO_SPLIT",
+    "REDIRECT",
+    "TRAIN",
+    "Article",
+    "Articles",
+    "DeadLetter",
+    "Dropped",
+    "Identities",
+    "Page",
+    "Pages",
+    "Selection",
+    "Site",
+    "Smallest",
+    "Texts",
+    "gather",
+    "in_columns",
+    "merge",
+    "page_base",
+    "page_url",
+    "selection",
+    "smallest",
+]

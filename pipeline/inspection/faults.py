@@ -50,8 +50,7 @@ def faults(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> Itera
 
 def source_faults(settings: SourceSettings, manifest: Manifest) -> Iterator[str]:
     """Yield a line for each way in which a source is not as the manifest says."""
-    from pipeline.source.listing import find_files
-    from pipeline.source.plan import entry_of
+    from pipeline.source import entry_of, find_files
 
     now = entry_of(find_files(settings), manifest.source.units, hashed=True)
     before = {file.name: file for file in manifest.source.files}

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.articles.site import page_url
+from pipeline.articles import page_url
 from wikilm.columns import display_width, ljust, rjust
 from wikilm.errors import RunError, UsageError
 from wikilm.shards.format import MANIFEST, articles_name, articles_schema

@@ -4,12 +4,11 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pipeline.articles.article import Article, DeadLetter, Dropped
+from pipeline.articles import Article, DeadLetter, Dropped
 from pipeline.prose.cleaner import Cleaner
 from pipeline.settings import ShardsSettings, SourceSettings
-from pipeline.source.lookup import Wanted, candidates
-from pipeline.tokens.encoder import Encoder
-from pipeline.tokens.rows import Ids, cut_rows
+from pipeline.source import Wanted, candidates
+from pipeline.tokens import Encoder, Ids, cut_rows
 from wikilm.errors import RunError
 from wikilm.terminal import visible
 

@@ -3,3 +3,55 @@
 Rows and reports go in; files in a work folder, and at the end their final names, come out. This wing writes, by
 `storage`.
 """
+
+from pipeline.output.ledger import Unbalanced, check, replay, total
+from pipeline.output.publish import FINAL, UNFINISHED, refuse_foreign, work_folder
+from pipeline.output.remarks import NoRows
+from pipeline.output.repeats import IDENTITY_COLUMNS, find_repeats, pages_name, read_repeats, stale, write_repeats
+from pipeline.output.reports import (
+    CHOSEN,
+    REPORTS,
+    DeadLetterRecord,
+    UnitReport,
+    numbered,
+    read_report,
+    read_reports,
+    unit_file,
+    write_report,
+)
+from pipeline.output.resume import begin, finished, forget, plan_record, unfinished
+from pipeline.output.shard_file import ArrowFile, ShardFile
+
+__all__ = [
+    "CHOSEN",
+    "FINAL",
+    "IDENTITY_COLUMNS",
+    "REPORTS",
+    "UNFINISHED",
+    "ArrowFile",
+    "DeadLetterRecord",
+    "NoRows",
+    "ShardFile",
+    "Unbalanced",
+    "UnitReport",
+    "begin",
+    "check",
+    "find_repeats",
+    "finished",
+    "forget",
+    "numbered",
+    "pages_name",
+    "plan_record",
+    "read_repeats",
+    "read_report",
+    "read_reports",
+    "refuse_foreign",
+    "replay",
+    "stale",
+    "total",
+    "unfinished",
+    "unit_file",
+    "work_folder",
+    "write_repeats",
+    "write_report",
+]

@@ -8,7 +8,7 @@ from pipeline.output.ledger import replay
 from pipeline.output.reports import UnitReport
 from pipeline.output.shard_file import dataset_files, file_entry
 from pipeline.settings import ShardsSettings, SplitSettings
-from pipeline.source.plan import Source
+from pipeline.source import Source
 from pipeline.storage.place import Place
 from wikilm import __version__
 from wikilm.shards import (

@@ -16,7 +16,8 @@ from pipeline.storage.place import Place
 from wikilm.shards import REPEATED
 
 AT_ONCE = 4_000_000  # pages that are compared in one go, some 300 MB; more are taken in parts, by their page ids
-COLUMNS = pa.schema([pa.field(name, pa.int64(), nullable=False) for name in ("page_id", "timestamp", "position")])
+_COLUMNS = ("page_id", "timestamp", "position")
+IDENTITY_COLUMNS = pa.schema([pa.field(name, pa.int64(), nullable=False) for name in _COLUMNS])
 
 
 def pages_name(unit: int) -> str:
@@ -63,8 +64,8 @@ def _identities(
     """Return page ids, timestamps, units and positions of those pages whose id is in one part of all ids."""
     columns: list[tuple[NDArray[np.int64], ...]] = [tuple(np.empty(0, np.int64) for _ in range(4))]
     for report in reports:
-        table = pa.ipc.open_stream(work.read(report.pages.path)).read_all()
-        ids, timestamps, positions = (table[name].to_numpy() for name in COLUMNS.names)
+        table = pa.ipc.open_stream(work.read(pages_name(report.unit))).read_all()
+        ids, timestamps, positions = (table[name].to_numpy() for name in IDENTITY_COLUMNS.names)
         here = ids % parts == part
         units = np.full(int(np.count_nonzero(here)), report.unit, np.int64)
         columns.append((ids[here], timestamps[here], units, positions[here]))

@@ -36,13 +36,13 @@ class UnitReport(BaseModel):
     counts: Counts
     shards: list[ShardEntry]
     articles: list[FileEntry]
-    pages: FileEntry  # the identities of its pages, which stay in the work folder
     dead_letters: list[DeadLetterRecord]
+    pages: FileEntry | None = None  # the identities of its pages, which stay in the work folder
 
     @property
     def files(self) -> list[FileEntry]:
         """All files of the unit."""
-        return [*self.shards, *self.articles, self.pages]
+        return [*self.shards, *self.articles, *([self.pages] if self.pages else [])]
 
 
 def write_report(work: Place, report: UnitReport) -> None:

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from pipeline.tokens.rows import Rows
+from pipeline.tokens import Rows
 from wikilm.errors import RunError
 from wikilm.shards.format import DATASET_DICT, SPLITS, id_type, schema
 from wikilm.shards.manifest import FileEntry, ShardEntry

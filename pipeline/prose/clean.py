@@ -13,7 +13,7 @@ import math
 import re
 from types import ModuleType
 
-from pipeline.articles.site import Site
+from pipeline.articles import Site
 from pipeline.prose.cut import EXTENSIONS, cut
 from pipeline.prose.deadline import Deadline, TooSlow
 from pipeline.prose.fast_path import compiled, fast_path

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from mwparserfromhell.parser import ParserError
 
-from pipeline.articles.article import Article, DeadLetter
-from pipeline.articles.columns import Articles, Texts
-from pipeline.articles.site import Site
+from pipeline.articles import Article, Articles, DeadLetter, Site, Texts
 from pipeline.prose.clean import clean
 from pipeline.prose.deadline import TooSlow
 from pipeline.prose.plain import plain, plain_texts

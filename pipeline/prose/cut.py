@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from pipeline.articles.site import CATEGORY, FILE, Site
+from pipeline.articles import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CONTROL, CUT
 from pipeline.prose.templates import MAX_CHARS, expand, variant
@@ -129,7 +129,7 @@ class _Cutter:
         self.out.append(text)
 
     def _content(self, place: int) -> str | None:
-        """The output from `place` on, if it is short enough to be looked at."""
+        """Return the output from `place` on, if it is short enough to be looked at."""
         if len(self.out) - place > MAX_CHARS or sum(map(len, self.out[place:])) > MAX_CHARS:
             return None
         return "".join(self.out[place:])
@@ -226,7 +226,7 @@ class _Cutter:
 
 
 def drops_link(text: str, position: int, site: Site) -> bool:
-    """Whether the link whose brackets start here shows nothing where it stands."""
+    """Return whether the link whose brackets start here shows nothing where it stands."""
     match = _PREFIX.match(text, position + 2)
     if not match:
         return False
@@ -239,7 +239,7 @@ def drops_link(text: str, position: int, site: Site) -> bool:
 
 
 def set_aside(content: str) -> str:
-    """The text that `<nowiki>` with this content shows."""
+    """Return the text that `<nowiki>` with this content shows."""
     return CONTROL.sub("", html.unescape(content))
 
 

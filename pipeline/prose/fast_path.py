@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from pipeline.articles.site import Site
+from pipeline.articles import Site
 from wikilm.errors import RunError, reason
 
 LOAD_AFTER = 4_000_000  # characters that the reference path cleans while numba loads what is compiled
@@ -42,7 +42,7 @@ _turn = threading.RLock()
 
 
 def fast_path(characters: int) -> ModuleType | None:
-    """The compiled path if it pays for this process by now, else None.
+    """Return the compiled path if it pays for this process by now, else None.
 
     Args:
         characters: of the page that comes next.
@@ -70,7 +70,7 @@ def prepare(is_wikitext: bool, stored_bytes: int) -> None:
 
 
 def compiled() -> ModuleType | None:
-    """The compiled path, compiled now if need be; None, with a note on stderr, where there is no compiler.
+    """Return the compiled path, compiled now if need be; None, with a note on stderr, where there is no compiler.
 
     Raises:
         CompilerError: there is a compiler, and it fails.
@@ -97,7 +97,7 @@ def _is_compiled() -> bool:
 
 @cache
 def _loaded() -> ModuleType | None:
-    """The compiled path, not yet compiled; None, with a note on stderr, where there is no compiler."""
+    """Return the compiled path, not yet compiled; None, with a note on stderr, where there is no compiler."""
     page = _load()
     if isinstance(page, ModuleType):
         return page
@@ -106,7 +106,7 @@ def _loaded() -> ModuleType | None:
 
 
 def _load() -> ModuleType | str:
-    """The compiled path, or why there is none."""
+    """Return the compiled path, or why there is none."""
     try:
         importlib.import_module("numba")
     except Exception as error:  # it is not there, or not made for this version of Python or numpy

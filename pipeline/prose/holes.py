@@ -61,7 +61,9 @@ def without_pairs(text: str) -> str:
 
 
 def joined(lines: Sequence[tuple[int, str]]) -> str:
-    """The text of a page from its lines, without headings that have nothing under them, and with few blank lines."""
+    """Join the text of a page from its lines, without headings that have nothing under them, and with few blank
+    lines.
+    """
     return "\n".join(_trim(_without_empty_sections(lines)))
 
 
@@ -113,7 +115,7 @@ def _without_pairs_round_cuts(line: str) -> str:
 
 
 def _hole(match: re.Match[str]) -> str:
-    """What stays of a run of spaces, separators and cuts: the first separator, and a space if there was one."""
+    """Return what stays of a run of spaces, separators and cuts: the first separator, and a space if there was one."""
     run = match[0]
     if CUT not in run:
         return run

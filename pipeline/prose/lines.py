@@ -9,7 +9,7 @@ from typing import Any
 import mwparserfromhell
 from mwparserfromhell.nodes import ExternalLink, HTMLEntity, Tag, Text, Wikilink
 
-from pipeline.articles.site import CATEGORY, FILE, Site
+from pipeline.articles import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.holes import MARKS, tidy_lines, without_pairs
 from pipeline.prose.signs import CONTROL, CUT, HEADING
@@ -92,7 +92,7 @@ def _without_quotes(line: str) -> str:
 
 
 def show_line(line: str, site: Site) -> str:
-    """The text that a line shows; mwparserfromhell reads the markup that is left in it."""
+    """Return the text that a line shows; mwparserfromhell reads the markup that is left in it."""
     if not _MARKUP.search(line):
         return without_pairs(line)
     pieces: list[str] = []

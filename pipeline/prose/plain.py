@@ -17,12 +17,12 @@ _TWO_BYTES = ((0xC2, 0x80, 0x9F), (0xEF, 0xBB, 0xBB), (0x7F, 0x00, 0xFF))
 
 
 def plain(text: str) -> str:
-    """A text with line feeds for all line ends, and without control characters (signs.CONTROL)."""
+    """Return a text with line feeds for all line ends, and without control characters (signs.CONTROL)."""
     return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def plain_texts(texts: Any) -> Any:
-    """`plain` of each text, at the speed of memory, since only texts that may change are decoded.
+    """Return `plain` of each text, at the speed of memory, since only texts that may change are decoded.
 
     Args:
         texts: pyarrow string array without nulls.
@@ -42,7 +42,7 @@ def plain_texts(texts: Any) -> Any:
 
 
 def _suspicious(data: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Where in UTF-8 a character may begin that is a carriage return or one of signs.CONTROL.
+    """Return where in UTF-8 a character may begin that is a carriage return or one of signs.CONTROL.
 
     Args:
         data: uint8, (bytes).
@@ -66,7 +66,7 @@ def _suspicious(data: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def blank_texts(texts: Any) -> NDArray[np.bool_]:
-    """Which texts are empty or white space alone, as `str.strip` sees it: bool, (texts).
+    """Return which texts are empty or white space alone, as `str.strip` sees it: bool, (texts).
 
     Args:
         texts: pyarrow string array without nulls.

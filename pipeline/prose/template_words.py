@@ -29,17 +29,17 @@ class Arguments(NamedTuple):
     named: dict[str, str]
 
     def at(self, number: int) -> str:
-        """The argument of that number, from 1, given by position or by name; "" where there is none."""
+        """Return the argument of that number, from 1, given by position or by name; "" where there is none."""
         by_position = self.positional[number] if number < len(self.positional) else ""
         return _shown(self.named.get(str(number), by_position))
 
     def text(self, *names: str) -> str:
-        """The first of the named arguments that is given and not empty, or ""."""
+        """Return the first of the named arguments that is given and not empty, or ""."""
         return next((text for name in names if (text := _shown(self.named.get(name, "")))), "")
 
 
 def _shown(argument: str) -> str:
-    """An argument without space around it; "" if it holds nothing but cuts (signs.CUT)."""
+    """Return an argument without space around it; "" if it holds nothing but cuts (signs.CUT)."""
     return argument.strip() if argument.strip(" \t\n\x03") else ""
 
 
@@ -66,7 +66,7 @@ def _fixed(text: str) -> Callable[[Arguments], str]:
 
 
 def _between(before: str, after: str = "") -> Callable[[Arguments], str]:
-    """The first argument between two marks; nothing where there is none."""
+    """Return the first argument between two marks; nothing where there is none."""
     return lambda given: f"{before}{text}{after}" if (text := given.at(1)) else ""
 
 
@@ -95,7 +95,7 @@ def _number(text: str) -> str:
 
 
 def _unit(code: str) -> str:
-    """A code of `convert` with the space before it: `km2`, `/sqmi`, `e6acre`, `m/s2`."""
+    """Return a code of `convert` with the space before it: `km2`, `/sqmi`, `e6acre`, `m/s2`."""
     code, power = code.strip(), ""
     if multiple := re.match("e([0-9]{1,2})(?=[a-zA-Z])", code):  # e6acre
         code, power = code[multiple.end() :], f" × 10^{multiple[1]}"

@@ -16,7 +16,7 @@ _VARIANT = re.compile(r"(?:[^;:]*=>)?[ \t\n]*([a-z]{2,4}(?:-[a-z]{2,8})*)[ \t]*:
 
 
 def expand(content: str) -> str | None:
-    """The words that `{{content}}` puts into the text, as wikitext; None: it puts none there, or is not known."""
+    """Return the words that `{{content}}` puts into the text, as wikitext; None: none, or it is not known."""
     name = content.partition("|")[0].strip().replace("_", " ")
     name, colon, value = name.partition(":")
     if colon:  # a parser function: its first argument follows the colon
@@ -27,7 +27,7 @@ def expand(content: str) -> str | None:
 
 
 def is_known(name: str) -> bool:
-    """Whether a template of this name, which is all before its first bar, may put words into the text."""
+    """Return whether a template of this name, which is all before its first bar, may put words into the text."""
     return ":" in name or _words_of(name.strip().replace("_", " ")) is not None
 
 
@@ -37,7 +37,7 @@ def _words_of(name: str) -> Callable[[Arguments], str] | None:
 
 
 def variant(content: str, language: str | None) -> str:
-    """The text that `-{content}-` shows: of its choices the one in the language of the wiki, else the first.
+    """Return the text that `-{content}-` shows: of its choices the one in the language of the wiki, else the first.
 
     Source: mediawiki.org, "Writing systems/Syntax".
     """

@@ -13,7 +13,7 @@ from apache_beam.runners.runner import create_runner
 from pipeline.run.quiet import quiet
 from pipeline.run.worker_process import WorkerProcess
 from pipeline.storage import loopback_direct
-from pipeline.unit.failures import marked_reason
+from pipeline.unit import marked_reason
 from wikilm.cores import cores
 from wikilm.errors import RunError, UsageError
 

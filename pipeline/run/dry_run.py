@@ -3,11 +3,10 @@
 from statistics import median
 from typing import Any
 
-from pipeline.output.publish import refuse_foreign
-from pipeline.output.resume import plan_record, unfinished
+from pipeline.output import plan_record, refuse_foreign, unfinished
 from pipeline.run.job import Job
-from pipeline.source.plan import open_source
-from pipeline.tokens.encoder import TOKENIZERS, Encoder
+from pipeline.source import open_source
+from pipeline.tokens import TOKENIZERS, Encoder
 from wikilm.shards.format import SPLITS
 
 

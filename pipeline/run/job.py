@@ -10,27 +10,40 @@ from pathlib import Path
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.articles.article import Article
+from pipeline.articles import Article
 from pipeline.flow import graph
+from pipeline.output import (
+    REPORTS,
+    NoRows,
+    Unbalanced,
+    UnitReport,
+    begin,
+    check,
+    find_repeats,
+    finished,
+    forget,
+    numbered,
+    plan_record,
+    read_reports,
+    replay,
+    stale,
+    unit_file,
+    work_folder,
+    write_repeats,
+)
 from pipeline.output.finish import finish
-from pipeline.output.ledger import Unbalanced, check, replay
-from pipeline.output.publish import publish, work_folder
-from pipeline.output.remarks import NoRows, remarks
-from pipeline.output.repeats import find_repeats, stale, write_repeats
-from pipeline.output.reports import REPORTS, UnitReport, numbered, read_reports, unit_file
-from pipeline.output.resume import begin, finished, forget, plan_record
+from pipeline.output.publish import publish
+from pipeline.output.remarks import remarks
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.fast_path import prepare
 from pipeline.run.beam import for_source, run_graph
 from pipeline.run.progress import Progress
 from pipeline.run.summary import Outcome
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
-from pipeline.source.plan import Source, open_source
+from pipeline.source import Source, open_source
 from pipeline.storage import ChangedError, Place, check_stamps, stamps
-from pipeline.tokens import encoder_pool
-from pipeline.tokens.encoder import Encoder
-from pipeline.tokens.encoder_pool import EncoderSpec
-from pipeline.unit.steps import Recipe, cleaner_of
+from pipeline.tokens import Encoder, EncoderSpec, encoder_pool
+from pipeline.unit import Recipe, cleaner_of
 from wikilm.errors import RunError
 
 ARTICLES_TO_COMPARE = 8  # encoded by both engines before the run begins
@@ -72,7 +85,7 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
         work, kept = _begin(source, job, encoder, say)
         spec = EncoderSpec(job.tokenizer.absolute(), encoder.engine, encoder.entry)
         encoder_pool.put(encoder, spec)
-        recipe = Recipe(cleaner, job.split, spec, job.shards, work, len(source.units))
+        recipe = Recipe(cleaner, job.split, work, spec, job.shards, len(source.units))
         missing = [unit.bytes for unit in source.units if unit.number not in kept]
         options = for_source(options, source.is_wikitext, missing)
         prepare(source.is_wikitext, sum(missing))

@@ -10,13 +10,14 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
-from pipeline.output.reports import CHOSEN, REPORTS, numbered, read_report
+from pipeline.output import CHOSEN, REPORTS, numbered, read_report
 from pipeline.storage import Place
 from wikilm.errors import RunError
 
 POLL_SECONDS = 0.2
 REMOTE_POLL_SECONDS = 10.0  # a listing of an object store costs time and money
 LOOKS_LEAVE = 20  # times as long as a look took, until the next: a folder may hold many thousand reports
+SHARDS = "shards"  # the label of what is made of tokens
 LINE_SECONDS = 10.0  # between lines where stderr is no terminal
 
 
@@ -51,7 +52,9 @@ class Seen:
         return number < len(self.unit_bytes)
 
 
-def line(units: int, of_units: int, done: int, of_bytes: int, made: int, tokens: int, seconds: float) -> str:
+def line(
+    units: int, of_units: int, done: int, of_bytes: int, made: int, tokens: int, seconds: float, label: str = SHARDS
+) -> str:
     """One line about a run.
 
     Args:
@@ -62,17 +65,30 @@ def line(units: int, of_units: int, done: int, of_bytes: int, made: int, tokens:
         made: bytes of those that this run did, not an interrupted one that it resumes.
         tokens: tokens that this run made.
         seconds: for how long it has run.
+        label: what it makes.
     """
     rate = made / seconds if seconds > 0 else 0.0
     left = tqdm.format_interval((of_bytes - done) / rate) if rate > 0 else "?"
-    speed = tqdm.format_sizeof(tokens / seconds) if seconds > 0 else "0.00"
-    return f"shards: {units}/{of_units} units, {rate / 1e6:.2f} MB/s of source, {speed} tokens/s, {left} left"
+    speed = _speed(tokens, seconds, label)
+    return f"{label}: {units}/{of_units} units, {rate / 1e6:.2f} MB/s of source{speed}, {left} left"
+
+
+def _speed(tokens: int, seconds: float, label: str) -> str:
+    """Say how many tokens come in a second, of what is made of tokens."""
+    return f", {tqdm.format_sizeof(tokens / seconds) if seconds > 0 else '0.00'} tokens/s" if label == SHARDS else ""
 
 
 class Progress:
     """Watches files rather than the runner, so that it works with every runner: all write to the work place."""
 
-    def __init__(self, work: Place, unit_bytes: Sequence[int], passes: int = 1, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        work: Place,
+        unit_bytes: Sequence[int],
+        passes: int = 1,
+        stream: TextIO | None = None,
+        label: str = SHARDS,
+    ) -> None:
         """Take note of what to watch.
 
         Args:
@@ -80,7 +96,9 @@ class Progress:
             unit_bytes: stored bytes of each unit.
             passes: how often units are gone through: twice with `take`.
             stream: where to show it; stderr by default.
+            label: what the run makes.
         """
+        self._label = label
         self._seen = Seen(work, unit_bytes)
         self._units, self._bytes = len(unit_bytes) * passes, sum(unit_bytes) * passes
         self._poll = POLL_SECONDS if work.is_local else REMOTE_POLL_SECONDS
@@ -97,7 +115,7 @@ class Progress:
             self._bar = tqdm(
                 total=self._bytes,
                 initial=self._first_bytes,
-                desc="shards",
+                desc=self._label,
                 unit="B",
                 unit_scale=True,
                 file=self._stream,
@@ -130,9 +148,9 @@ class Progress:
         if self._bar is None:
             self._said = now
             made = seen.bytes - self._first_bytes
-            text = line(seen.units, self._units, seen.bytes, self._bytes, made, tokens, seconds)
+            text = line(seen.units, self._units, seen.bytes, self._bytes, made, tokens, seconds, self._label)
             print(text, file=self._stream, flush=True)
         else:
-            rate = tqdm.format_sizeof(tokens / seconds) if seconds > 0 else "0.00"
-            self._bar.set_postfix_str(f"{seen.units}/{self._units} units, {rate} tokens/s", refresh=False)
+            speed = _speed(tokens, seconds, self._label)
+            self._bar.set_postfix_str(f"{seen.units}/{self._units} units{speed}", refresh=False)
             self._bar.update(seen.bytes - self._bar.n)

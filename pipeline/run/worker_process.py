@@ -15,7 +15,7 @@ from apache_beam.transforms.environments import SubprocessSDKEnvironment
 from google.protobuf import json_format, text_format  # type: ignore[import-untyped]
 
 from pipeline.run.worker import DRIVER
-from pipeline.unit.failures import failure
+from pipeline.unit import failure
 
 URN = "wikilm:env:worker_process:v1"
 SECONDS_TO_STOP = 10.0  # a worker that does not stop when told is killed

@@ -3,3 +3,17 @@
 Section `source` of params.yaml goes in; units, and then pages, come out. This wing reads, by `storage`, and writes
 nothing.
 """
+
+from pipeline.source.listing import find_files
+from pipeline.source.lookup import Wanted, candidates
+from pipeline.source.plan import Source, WorkUnit, entry_of, open_source
+
+__all__ = [
+    "Source",
+    "Wanted",
+    "WorkUnit",
+    "candidates",
+    "entry_of",
+    "find_files",
+    "open_source",
+]

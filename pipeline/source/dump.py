@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pipeline.articles.article import Page
-from pipeline.articles.columns import Pages, gather
-from pipeline.articles.site import Site
+from pipeline.articles import Page, Pages, Site, gather
 from pipeline.source.dump_index import BOTH_AGAIN, Run, check_run, plan_runs
 from pipeline.source.dump_pages import PREFIX, PageSplitter, RawPage, Whereabouts
 from pipeline.source.dump_streams import READ_BYTES, misnamed, pieces

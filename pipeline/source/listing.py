@@ -17,6 +17,8 @@ from wikilm.errors import RunError, UsageError
 
 PARQUET = "parquet"
 DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xz": "xml.xz", ".xml": "xml"}
+# The wiki, the date and the job of a dump: files that differ in these hold pages of one wiki twice.
+_DUMP = re.compile(r"[a-z][a-z0-9_]*-(?:[0-9]{8}|latest)-(?:pages|stub)-(?:articles|meta-current|meta-history)")
 _PART = re.compile(r"p([0-9]{1,19})p([0-9]{1,19})(?=\.)")  # the page ids that a part of a dump is named by
 
 
@@ -132,6 +134,10 @@ def _one_kind(path: str, listed: list[Listed]) -> str:
         first, second = sorted(kinds.values())[:2]
         raise UsageError(f"source.path: {path}: holds files of several kinds ({first}, {second}); name one of them")
     [kind] = kinds
+    dumps = {match[0]: one.name for one in listed if (match := _DUMP.match(os.path.basename(one.name)))}
+    if len(dumps) > 1:
+        first, second = sorted(dumps.values())[:2]
+        raise UsageError(f"source.path: {path}: {first} and {second} are two dumps of the same pages; name one of them")
     ranges = sorted((int(part[1]), int(part[2]), one.name) for one in listed if (part := _PART.search(one.name)))
     whole = [one.name for one in listed if not _PART.search(one.name)]
     if kind != PARQUET and ranges and whole:

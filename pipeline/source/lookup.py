@@ -4,8 +4,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.articles.article import Dropped, Page
-from pipeline.articles.site import Site
+from pipeline.articles import Dropped, Page, Site
 from pipeline.settings import SourceSettings
 from pipeline.source import dump
 from pipeline.source.dump_index import Line, read_index

@@ -6,8 +6,7 @@ from typing import Any
 
 from lxml import etree
 
-from pipeline.articles.article import MAX_ID, REDIRECT, Article, DeadLetter, Dropped, Page
-from pipeline.articles.site import Site, page_base
+from pipeline.articles import MAX_ID, REDIRECT, Article, DeadLetter, Dropped, Page, Site, page_base
 from pipeline.source.redirects import is_redirect
 
 _ID = re.compile(rb"<id>([0-9]{1,19})</id>")

@@ -11,9 +11,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.articles.article import MAX_ID, Article, DeadLetter, Page
-from pipeline.articles.columns import Articles, Identities, Pages, in_columns
-from pipeline.articles.site import Site, page_base
+from pipeline.articles import (
+    MAX_ID,
+    Article,
+    Articles,
+    DeadLetter,
+    Identities,
+    Page,
+    Pages,
+    Site,
+    in_columns,
+    page_base,
+)
 from pipeline.storage import File, open_ranges
 from wikilm.errors import RunError
 from wikilm.origin import language_of

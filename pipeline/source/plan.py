@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.articles.article import Page
-from pipeline.articles.columns import Pages
-from pipeline.articles.site import Site
+from pipeline.articles import Page, Pages, Site
 from pipeline.settings import SourceSettings
 from pipeline.source import dump, parquet
 from pipeline.source.listing import SourceFile, SourceFiles, find_files
@@ -138,6 +136,10 @@ def entry_of(found: SourceFiles, units: int, *, hashed: bool) -> SourceEntry:
         for one in found.files
     ]
     sums = [str(file["checksum"]) for file in files]
+    same = {checksum: file["name"] for file, checksum in zip(files, sums, strict=True) if checksum.startswith("sha")}
+    for file, checksum in zip(files, sums, strict=True):
+        if same.get(checksum, file["name"]) != file["name"]:
+            raise RunError(f"{found.name}: {file['name']} and {same[checksum]} are the same file; keep one of them")
     is_one = len(sums) == 1 or (len(set(sums)) == 1 and sums[0].startswith("revision:"))
     # As `sha256sum` prints them, so that the sum over local files can be made by hand.
     lines = "".join(f"{file['checksum']}  {file['name']}\n".removeprefix("sha256:") for file in files)

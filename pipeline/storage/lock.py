@@ -48,12 +48,12 @@ class Holder(BaseModel):
         )
 
     def data(self) -> bytes:
-        """The content of the lock file, with a beat of now."""
+        """Return the content of the lock file, with a beat of now."""
         return self.model_copy(update={"beat": time.time()}).model_dump_json().encode()
 
     @property
     def is_dead(self) -> bool:
-        """Whether it was a process of this machine, and is no more."""
+        """Whether it was a process of this machine that no longer exists."""
         if self.processes != _processes():
             return False
         try:
@@ -123,7 +123,7 @@ def exclusive(output: Place, name: str) -> Iterator[Lock]:
 
 
 def holder_of(output: Place, name: str) -> Holder | None:
-    """Who the lock file says has the lock; None if there is no file, or none that can be read."""
+    """Who has the lock according to its file; None if there is no file, or it cannot be read."""
     try:
         return Holder.model_validate_json(output.read(name))
     except (FileNotFoundError, ValidationError):
@@ -131,13 +131,13 @@ def holder_of(output: Place, name: str) -> Holder | None:
 
 
 def _has(output: Place, name: str, me: Holder) -> bool:
-    """Whether the lock file says that it is ours."""
+    """Return whether the lock file says that it is ours."""
     holder = holder_of(output, name)
     return holder is not None and holder.token == me.token
 
 
 def _flock(output: Place, name: str) -> int | None:
-    """A descriptor that holds the kernel's lock on a folder; None where its file system has no locks."""
+    """Return a descriptor that holds the kernel's lock on a folder; None where its file system has no locks."""
     descriptor = os.open(output.path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,7 +157,9 @@ def _flock(output: Place, name: str) -> int | None:
 
 
 def _is_still(descriptor: int, path: Path) -> bool:
-    """Whether the folder that was opened is the one of that name: a run that fails removes a folder that it made."""
+    """Return whether the folder that was opened is the one of that name: a run that fails removes a folder that it
+    made.
+    """
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -191,7 +193,7 @@ def _settle(output: Place) -> float:
 
 
 def _beat(output: Place, name: str, me: Holder, lock: Lock, stop: threading.Event) -> None:
-    """Say now and then that this run is alive, until it is told that it is not the one any more."""
+    """Renew the lock now and then, as a sign of life, until another run has it."""
     while not stop.wait(BEAT_SECONDS):
         with contextlib.suppress(OSError, RunError):  # no connection, for now
             if lock.is_lost:
@@ -205,7 +207,7 @@ def _taken(output: Place, holder: Holder | None) -> UsageError:
 
 
 def _processes() -> str:
-    """Which process ids are meant: a machine's boot, and the container on it."""
+    """Return what a process id is unique in: one boot of a machine, and a container on it."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"

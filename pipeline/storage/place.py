@@ -46,7 +46,7 @@ class Place:
         return Store(self.url)
 
     def inside(self, name: str) -> "Place":
-        """A folder in this folder."""
+        """Return a folder in this folder."""
         return Place(f"{self.url}/{name}")
 
     @contextlib.contextmanager
@@ -85,7 +85,7 @@ class Place:
         return True
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file.
+        """Read the bytes of a file.
 
         Raises:
             FileNotFoundError: there is none.
@@ -93,19 +93,19 @@ class Place:
         return (self.path / name).read_bytes() if self.is_local else self.store.get(name)
 
     def sha256(self, name: str) -> str:
-        """Hex sha256 of a file, read in pieces."""
+        """Hash a file as hex sha256, read in pieces."""
         return sha256_of(self.path / name) if self.is_local else self.store.sha256(name)
 
     def names(self, folder: str = "") -> list[str]:
-        """Names of the files in a folder of this place, in alphabetical order; none if there is no such folder."""
+        """Return the names of the files in a folder of this place, in alphabetical order; none of a missing folder."""
         return self._entries(folder)[0]
 
     def folders(self, folder: str = "") -> list[str]:
-        """Names of the folders in a folder of this place, in alphabetical order."""
+        """Return the names of the folders in a folder of this place, in alphabetical order."""
         return self._entries(folder)[1]
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        """Path within the folder -> bytes of every file in it and below it."""
+        """Return the path within the folder -> bytes of every file in it and below it."""
         if not self.is_local:
             return self.store.sizes(folder)
         root = self.path / folder
@@ -157,7 +157,7 @@ class Place:
 
 
 def parse_place(text: str, flag: str) -> Place:
-    """The place that a user names: a folder, or an address.
+    """Parse the place that a user names: a folder, or an address.
 
     Raises:
         UsageError: the address holds credentials (and is not repeated), or names no bucket.

@@ -21,14 +21,14 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def public_pools(**settings: object) -> urllib3.PoolManager:
-    """Connections that no redirect can lead into a private network."""
+    """Connection pools that refuse to connect into a private network."""
     pools = urllib3.PoolManager(**settings)  # type: ignore[arg-type]
     pools.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
     return pools
 
 
 def check_connected(connected: socket.socket, host: str) -> socket.socket:
-    """Check where a socket has got to: names may lead anywhere, and may lead elsewhere when asked again.
+    """Check the address that a socket is connected to: a name may lead anywhere, and elsewhere the next time.
 
     Raises:
         RunError: into a private network; the socket is closed before anything is sent.
@@ -42,7 +42,7 @@ def check_connected(connected: socket.socket, host: str) -> socket.socket:
 
 @functools.cache  # a network without a name server may take its time to say so
 def check_name(host: str) -> None:
-    """Check a host that a proxy is about to be asked for.
+    """Check a host before a proxy is asked to connect to it.
 
     Raises:
         RunError: it is a private address, in whatever notation, or a name that leads to one or is used inside only.
@@ -62,13 +62,13 @@ def check_name(host: str) -> None:
 
 
 def is_private(address: Address) -> bool:
-    """Whether an address, or the one that it stands for, is not in the public network."""
+    """Return whether an address, or the one that it stands for, is not in the public network."""
     plain = _plain(address)
     return not plain.is_global or plain.is_multicast
 
 
 def _plain(address: Address) -> Address:
-    """The IPv4 address that is wrapped up in an IPv6 one, if any."""
+    """Return the IPv4 address that is wrapped up in an IPv6 one, if any."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in NAT64:
@@ -77,7 +77,7 @@ def _plain(address: Address) -> Address:
 
 
 def _literal(host: str) -> Address | None:
-    """A host that is an address: also as 127.1, 0x7f000001 or 2130706433, which resolvers take for one."""
+    """Return a host that is an address: also as 127.1, 0x7f000001 or 2130706433, which resolvers take for one."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -89,7 +89,7 @@ def _literal(host: str) -> Address | None:
 
 
 def _addresses(name: str) -> list[Address]:
-    """What a name leads to from here; nothing where nobody here knows it."""
+    """Return what a name leads to from here; nothing where nobody here knows it."""
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

@@ -34,20 +34,20 @@ class Proxy:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the proxy alone is told."""
+        """Headers for the proxy alone."""
         return {"Proxy-Authorization": self.login} if self.login else {}
 
     @property
     def name(self) -> str:
-        """How messages name it."""
+        """Its name in messages."""
         return f"the proxy that {self.variable} names ({urlsplit(self.url).netloc})"
 
     def unreachable(self, host: str, why: str) -> str:
-        """What to say when no connection to it comes about."""
+        """Return the message when it cannot be connected to."""
         return f"{self.name}: {why}; correct {self.variable}, or add {host} to NO_PROXY to ask without a proxy"
 
     def refusal(self, status: int, host: str) -> str:
-        """What to say when it answers for itself instead of for a host."""
+        """Return the message when it answers for itself instead of for a host."""
         if status == 407 and self.login:
             return f"{self.name} refuses its user and password (HTTP 407); correct them in {self.variable}"
         if status == 407:
@@ -62,7 +62,7 @@ class Proxy:
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """The proxy for an http(s) address, None where it is asked directly.
+    """Return the proxy for an http(s) address, None where it is asked directly.
 
     Raises:
         UsageError: the environment names one that cannot be used; its value, which may hold a password, is not told.
@@ -77,13 +77,13 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 def proxy_note(url: str) -> str:
-    """What to add to an answer's fault where it may be the proxy's: of http a proxy writes answers of its own."""
+    """Return what to add to a message about a response that may be the proxy's own, as it may over plain http."""
     proxy = proxy_for(url) if urlsplit(url).scheme == "http" else None
     return f" (asked through {proxy.name})" if proxy else ""
 
 
 def loopback_direct(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variable that keeps gRPC from asking a proxy for this machine, by which Beam talks to its workers here."""
+    """Return the variable that keeps gRPC, by which Beam talks to its workers, from asking a proxy for this machine."""
     names = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
     known = next((environment[name] for name in names if environment.get(name)), "")
     hosts = dict.fromkeys(host for host in [*known.split(","), *LOOPBACK] if host)
@@ -91,7 +91,7 @@ def loopback_direct(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _variable(key: str, value: str) -> str:
-    """The environment variable that holds a value; macOS keeps settings of its own."""
+    """Return the environment variable that holds a value; macOS keeps settings of its own."""
     names = [name for name in os.environ if name.lower() == f"{key}_proxy" and os.environ[name].strip() == value]
     return max(names, default="the system")  # of two that say the same, the one in small letters
 

@@ -44,7 +44,7 @@ class ReadAhead:
 
 
 class RangeReader(io.RawIOBase):
-    """Bytes of a remote file up to `end`, read from any place; each read asks for what it needs and no more."""
+    """A seekable stream of a remote file's bytes up to `end`; each read asks for what it needs and no more."""
 
     def __init__(self, fetch: Fetch, end: int) -> None:
         """Wrap a source of ranges.
@@ -56,19 +56,19 @@ class RangeReader(io.RawIOBase):
         self._fetch, self._end, self._at = fetch, end, 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def tell(self) -> int:
-        """Where the next read starts."""
+        """Return where the next read starts."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place of the file."""
+        """Move to a position in the file."""
         self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._end}[whence]
         return self._at
 

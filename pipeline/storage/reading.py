@@ -80,7 +80,7 @@ def open_ranges(file: File) -> BinaryIO:
 
 
 def fetch_text(url: str, contact: str) -> str:
-    """A whole small file of a web server in UTF-8: a listing, or JSON.
+    """Fetch a whole small file of a web server in UTF-8: a listing, or JSON.
 
     Raises:
         NotThereError: there is no such file.
@@ -92,7 +92,7 @@ def fetch_text(url: str, contact: str) -> str:
 
 
 def is_web(url: str) -> bool:
-    """Whether it is an http(s) address."""
+    """Return whether it is an http(s) address."""
     return url.startswith(_WEB)
 
 
@@ -148,7 +148,7 @@ def checksums(files: Sequence[File]) -> dict[File, str]:
 
 
 def stamps(files: Iterable[File]) -> dict[str, tuple[int, int]]:
-    """Path -> (size, time of the last change in ns) of local files: what `check_stamps` compares later."""
+    """Return path -> (size, time of the last change in ns) of local files: what `check_stamps` compares later."""
     found = {file.url: os.stat(file.url) for file in files if file.is_local}
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in found.items()}
 

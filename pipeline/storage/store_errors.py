@@ -21,7 +21,7 @@ class RefusedError(StoreError):
 
 
 def translated(url: str, error: Exception) -> RunError:
-    """The error of ours for what a client of fsspec's has raised.
+    """Translate an error of a store's client into one of ours.
 
     Clients have classes of their own, of packages that may not be installed here: they are known by their names.
 

@@ -17,7 +17,7 @@ _PINNED = re.compile("^hf://[^@]*@([0-9a-f]{40})/")
 
 
 def describe(url: str) -> File:
-    """What the store says of a file.
+    """Ask a store for a file's size and version.
 
     Raises:
         NotThereError: it has no such file.
@@ -39,7 +39,7 @@ def describe(url: str) -> File:
 
 
 def files_below(url: str) -> list[tuple[str, str]]:
-    """All files in a folder and below it, as (name relative to it, address); none where there is no such folder."""
+    """List all files in a folder and below it, as (name relative to it, address); none of a missing folder."""
     store = filesystem(url)
     try:
         store.invalidate_cache()
@@ -54,7 +54,7 @@ def files_below(url: str) -> list[tuple[str, str]]:
 
 
 def range_fetcher(file: File) -> Fetch:
-    """A function that gives ranges of a file, once it has been compared with the plan.
+    """Compare a file with the plan, and give a function that reads ranges of it.
 
     Raises:
         RunError: it has changed; or later, while it is read.
@@ -92,7 +92,7 @@ def range_fetcher(file: File) -> Fetch:
 
 
 def filesystem(url: str, **options: Any) -> Any:
-    """The store's client, with options of fsspec's.
+    """Return the client of the store that an address names, made by fsspec with these options.
 
     Raises:
         UsageError: fsspec knows no such scheme, or a package is missing.

@@ -55,12 +55,12 @@ class Store:
             return False
 
     def get(self, name: str) -> bytes:
-        """The bytes of an object."""
+        """Read the bytes of an object."""
         with self._translated_errors():
             return bytes(self._fs.cat_file(self._at(name)))
 
     def sha256(self, name: str) -> str:
-        """Hex sha256 of an object, read as a stream."""
+        """Hash an object as hex sha256, read as a stream."""
         digest = hashlib.sha256()
         with self._translated_errors(), self._fs.open(self._at(name), "rb", block_size=BLOCK_BYTES) as file:
             while piece := file.read(BLOCK_BYTES):
@@ -68,7 +68,7 @@ class Store:
         return digest.hexdigest()
 
     def list(self, folder: str) -> tuple[list[str], list[str]]:
-        """Names of the objects in a folder, and of the folders in it; nothing where there is no such folder."""
+        """Return the names of the objects in a folder, and of the folders in it; nothing of a missing folder."""
         at = self._at(folder)
         with contextlib.suppress(FileNotFoundError), self._translated_errors():
             found = self._fs.ls(at, detail=True, refresh=True)
@@ -80,7 +80,7 @@ class Store:
         return [], []
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Path within the folder -> size of all objects in it and below it."""
+        """Return the path within the folder -> size of all objects in it and below it."""
         at = self._at(folder)
         with contextlib.suppress(FileNotFoundError), self._translated_errors():
             found = self._fs.find(at, detail=True)
@@ -112,7 +112,7 @@ class Store:
 
     @contextlib.contextmanager
     def _translated_errors(self) -> Iterator[None]:
-        """Raise for a store what a folder raises, where it can (see the class)."""
+        """Raise what `Store` promises, which is what a folder raises where it can, for what its client raises."""
         try:
             yield
         except RunError:
@@ -127,5 +127,5 @@ class Store:
 
 
 def temporary_file() -> Any:
-    """An open file to fill before it is stored; gone when it is closed."""
+    """Return an open file to fill before it is stored; gone when it is closed."""
     return tempfile.NamedTemporaryFile(prefix="wikilm-")

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def describe(url: str, contact: str) -> File:
-    """What a server says of a file, asked by a range of one byte, so that it shows whether it serves ranges.
+    """Ask a server for a file's size and version, by a range of one byte, which shows whether it serves ranges.
 
     Raises:
         NotThereError: there is no such file.
@@ -41,7 +41,7 @@ def describe(url: str, contact: str) -> File:
 
 
 def fetch(file: File, start: int, end: int) -> bytes:
-    """The bytes from `start` to before `end`; an interrupted read resumes where it stopped.
+    """Fetch the bytes from `start` to before `end`; an interrupted read resumes where it stopped.
 
     Raises:
         RunError: the file has changed since it was planned, or the server does not send just these bytes.
@@ -67,7 +67,7 @@ def fetch(file: File, start: int, end: int) -> bytes:
 
 
 def fetch_text(url: str, contact: str) -> str:
-    """A whole small file: a listing, or JSON.
+    """Fetch a whole small file: a listing, or JSON.
 
     Raises:
         NotThereError: there is no such file.
@@ -100,7 +100,7 @@ def _with_tries(url: str, ask: Callable[[], T]) -> T:
 
 
 def _range(response: urllib3.BaseHTTPResponse, url: str, start: int, end: int) -> int:
-    """Size of the whole file, from an answer that must hold the bytes from `start` to before `end`."""
+    """Return the size of the whole file, from a response that must hold the bytes from `start` to before `end`."""
     if response.status == 200:
         raise RunError(f"{url}: its server ignores Range and sends whole files; download it and name the copy")
     _check_status(response, url, 206)
@@ -148,7 +148,7 @@ def _read(response: urllib3.BaseHTTPResponse, body: bytearray, wanted: int | Non
         if len(body) > (MAX_TEXT_BYTES if wanted is None else wanted):
             raise RunError(f"{url}: its server sends more than {MAX_TEXT_BYTES if wanted is None else wanted} bytes")
         if time.monotonic() > until:
-            raise TimeoutError(f"an answer took more than {BODY_SECONDS:.0f} s")
+            raise TimeoutError(f"a response took more than {BODY_SECONDS:.0f} s")
     if wanted is not None and len(body) < wanted:
         raise OSError(f"{len(body)} of {wanted} bytes")
 

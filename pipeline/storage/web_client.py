@@ -46,7 +46,7 @@ logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 def user_agent(contact: str) -> str:
-    """The User-Agent with which servers are asked.
+    """Return the User-Agent header of every request.
 
     Raises:
         UsageError: there is no contact in it that a server's operator could use.
@@ -104,7 +104,7 @@ def _request(pools: urllib3.PoolManager, target: str, headers: Mapping[str, str]
 
 
 def _problem(error: BaseException | None, proxy: Proxy | None, host: str) -> str:
-    """What is wrong with a connection; without the address, which after a redirect may be a secret."""
+    """Return what is wrong with a connection; without the address, which after a redirect may be a secret."""
     if proxy and (status := _tunnel_status(error)):
         return proxy.refusal(status, host)
     if proxy and isinstance(error, ProxyError):
@@ -131,13 +131,13 @@ def _fault(error: BaseException | None) -> str:
 
 
 def _tunnel_status(error: BaseException | None) -> int:
-    """What a proxy has answered instead of opening a tunnel to an https server; 0 where it has not."""
+    """Return the status with which a proxy refused a tunnel to an https server; 0 where it did not."""
     found = re.search(r"Tunnel connection failed: ([0-9]{3})", str(error))
     return int(found[1]) if found else 0
 
 
 def _redirected(url: str, target: str, location: str) -> str:
-    """Where a redirect leads.
+    """Return where a redirect leads.
 
     Raises:
         RunError: to another scheme, or to an address with credentials. (To a private one: when it is connected to.)
@@ -165,7 +165,9 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _login(host: str) -> dict[str, str]:
-    """The Authorization header that ~/.netrc (or $NETRC) has for a host; its `default` entry is for no host here."""
+    """Return the Authorization header that ~/.netrc (or $NETRC) has for a host; its `default` entry is for no host
+    here.
+    """
     name = os.environ.get("NETRC")
     try:
         found = netrc.netrc(name).hosts.get(host)
@@ -180,7 +182,7 @@ class _Retry(urllib3.Retry):
     """Retries that honour Retry-After up to a limit, and do not ask a proxy again that has said no."""
 
     def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
-        """Seconds to wait, as the server asks."""
+        """Return the seconds to wait, as the server asks."""
         seconds = super().get_retry_after(response)
         return None if seconds is None else min(seconds, RETRY_AFTER_SECONDS)
 

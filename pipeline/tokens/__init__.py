@@ -2,3 +2,19 @@
 
 Texts go in, arrays come out. This wing reads the folder of the tokenizer, and writes nothing.
 """
+
+from pipeline.tokens.encoder import HARD_TEXT, TOKENIZERS, Encoder
+from pipeline.tokens.encoder_pool import EncoderSpec
+from pipeline.tokens.rows import NO_TAIL, Ids, Rows, Tail, cut_rows
+
+__all__ = [
+    "HARD_TEXT",
+    "NO_TAIL",
+    "TOKENIZERS",
+    "Encoder",
+    "EncoderSpec",
+    "Ids",
+    "Rows",
+    "Tail",
+    "cut_rows",
+]

@@ -15,6 +15,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from pipeline.tokens.rows import Ids
+from pipeline.tokens.special_tokens import content_of, hide, special_tokens
 from wikilm.errors import RunError, reason
 from wikilm.shards.manifest import TokenizerEntry
 
@@ -37,9 +38,11 @@ class Encoder:
     """Encodes texts as token ids, with a tokenizer made by `python -m pipeline.tokenizer`.
 
     Special tokens in a text are ordinary text: an article that quotes `<|endoftext|>` does not end a document. That is
-    so because texts are encoded with a copy of tokenizer.json whose `added_tokens` are empty.
+    so because texts are encoded with a copy of tokenizer.json in which they have other names (see `hide`). All other
+    ids are those of `AutoTokenizer`, also those of added tokens that are not special.
 
     Attributes:
+        special_tokens: the texts of the special tokens.
         engine: "gigatoken" or "tokenizers".
         note: why the engine is not gigatoken, in one line, else None.
         sha256: of tokenizer.json.
@@ -56,25 +59,26 @@ class Encoder:
             engine: take this one without a comparison; None compares both on `HARD_TEXT` and decides.
 
         Raises:
-            RunError: the folder holds no tokenizer that `python -m pipeline.tokenizer` made.
+            RunError: the folder holds no tokenizer that `python -m pipeline.tokenizer` made, or one that cannot encode
+                ordinary text, or does so with the ids that end a text or hide a token.
         """
         data, config = _read(folder)
-        self._reference = _plain(folder, data)
+        self._whole, self._reference, self.special_tokens = _load(folder, data, config)
         self.sha256 = hashlib.sha256(data).hexdigest()
-        whole = Tokenizer.from_str(data.decode())
-        ids = list(whole.get_vocab(with_added_tokens=True).values())
+        ids = list(self._whole.get_vocab(with_added_tokens=True).values())
         if len(set(ids)) != len(ids):  # so it comes out when a token is added to a vocabulary with gaps
             raise RunError(f"{folder / 'tokenizer.json'}: two of its tokens share an id; take another tokenizer")
         self.vocab_size = max(ids) + 1
-        self.end_of_text_id = _special_id(folder, whole, config, "eos_token", "sep_token")
-        self.mask_id = _special_id(folder, whole, config, "mask_token")
+        self.end_of_text_id = _special_id(folder, self._whole, config, "eos_token", "sep_token")
+        self.mask_id = _special_id(folder, self._whole, config, "mask_token")
+        self._check(folder / "tokenizer.json")
         self.note: str | None = None
         self._fast: Any = None
         self._remembered = 0  # ids that gigatoken gave since it was loaded
         if engine != TOKENIZERS:
             self._try_gigatoken()
         if engine is None:
-            self.compare([HARD_TEXT, "", *HARD_TEXT.split()])
+            self.compare([HARD_TEXT, "", *HARD_TEXT.split(), *self._quoted()])
 
     @property
     def engine(self) -> str:
@@ -121,9 +125,32 @@ class Encoder:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Decode ids into text, for people."""
-        return str(self._reference.decode(list(ids), skip_special_tokens=False))
+        return str(self._whole.decode(list(ids), skip_special_tokens=False))
+
+    def _quoted(self) -> list[str]:
+        """Quote each added and special token, alone, within a word and between words."""
+        added = {token.content for token in self._whole.get_added_tokens_decoder().values()}
+        tokens = sorted(added | self.special_tokens)
+        return [text for token in tokens for text in (token, f"a{token}a", f"a  {token} .")]
+
+    def _check(self, path: Path) -> None:
+        try:
+            found = _by_tokenizers(self._reference, [HARD_TEXT, *self._quoted()])
+        except Exception as error:  # `tokenizers` raises bare Exception
+            raise RunError(f"{path}: cannot encode ordinary text: {reason(error)}; take another tokenizer") from None
+        if not len(found[0]):
+            raise RunError(f"{path}: gives no ids for ordinary text; take another tokenizer")
+        if np.isin([self.end_of_text_id, self.mask_id], np.concatenate(found)).any():
+            raise RunError(
+                f"{path}: gives ordinary text the id that ends a text or that hides a token; take another tokenizer"
+            )
 
     def _try_gigatoken(self) -> None:
+        words = [token for token in self._reference.get_added_tokens_decoder().values() if not token.special]
+        conditions = {(word.single_word, word.lstrip, word.rstrip, word.normalized) for word in words}
+        if len(conditions) > 1 or any(condition[:3] != (False, False, False) for condition in conditions):
+            self.note = "gigatoken does not know where added tokens count; going on with tokenizers"
+            return
         try:
             self._load_gigatoken()
             self._fast.encode_batch(["a"], parallel=False)
@@ -176,12 +203,12 @@ def _read(folder: Path) -> tuple[bytes, dict[str, Any]]:
     return data, config
 
 
-def _plain(folder: Path, data: bytes) -> Tokenizer:
-    """Load the tokenizer without all that treats some text as special, or adds or cuts anything."""
+def _load(folder: Path, data: bytes, config: dict[str, Any]) -> tuple[Tokenizer, Tokenizer, frozenset[str]]:
+    """Load the tokenizer as it is, and as one to which all text is ordinary; also return its special tokens."""
     try:
-        parts = json.loads(data)
-        parts.update(added_tokens=[], post_processor=None, truncation=None, padding=None)
-        return Tokenizer.from_str(json.dumps(parts))
+        whole, parts = Tokenizer.from_str(data.decode()), json.loads(data)
+        specials = special_tokens(parts, config)
+        return whole, Tokenizer.from_str(json.dumps(hide(parts, specials))), specials
     except Exception as error:  # `tokenizers` raises bare Exception
         raise RunError(f"{folder / 'tokenizer.json'}: not a tokenizer: {reason(error)}; make it again") from None
 
@@ -189,9 +216,8 @@ def _plain(folder: Path, data: bytes) -> Tokenizer:
 def _special_id(folder: Path, whole: Tokenizer, config: dict[str, Any], *names: str) -> int:
     """Return the id of the first of these special tokens that the tokenizer has."""
     for name in names:
-        token = config.get(name)
-        content = token.get("content") if isinstance(token, dict) else token
-        if isinstance(content, str) and (found := whole.token_to_id(content)) is not None:
+        content = content_of(config.get(name))
+        if content is not None and (found := whole.token_to_id(content)) is not None:
             return int(found)
     raise RunError(
         f"{folder / 'tokenizer_config.json'}: names no {' or '.join(names)}; "

@@ -2,3 +2,16 @@
 
 A work unit and a recipe go in; shards and a report in the work folder come out. Nothing here knows of Beam.
 """
+
+from pipeline.unit.failures import failure, marked_reason
+from pipeline.unit.steps import Reading, Recipe, Stream, cleaner_of, counted_words
+
+__all__ = [
+    "Reading",
+    "Recipe",
+    "Stream",
+    "cleaner_of",
+    "counted_words",
+    "failure",
+    "marked_reason",
+]

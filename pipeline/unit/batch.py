@@ -9,14 +9,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.articles.article import REDIRECT, DeadLetter
-from pipeline.articles.columns import NO_ARTICLES, NO_IDENTITIES, Articles, Identities, Pages, Texts
-from pipeline.articles.split import NO_SPLIT, Selection
+from pipeline.articles import (
+    NO_ARTICLES,
+    NO_IDENTITIES,
+    NO_SPLIT,
+    REDIRECT,
+    Articles,
+    DeadLetter,
+    Identities,
+    Pages,
+    Selection,
+    Texts,
+)
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.plain import blank_texts
 from pipeline.settings import ShardsSettings
-from pipeline.tokens.encoder import Encoder
-from pipeline.tokens.rows import NO_TAIL, Ids, Rows, Tail, cut_rows
+from pipeline.tokens import NO_TAIL, Encoder, Ids, Rows, Tail, cut_rows
 from wikilm.shards import EMPTY_TEXT, NOT_TAKEN, REPEATED, SPLITS, Counts
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""The steps that make shards of a work unit, as `flow.py` names them: read, clean, encode, cut, write.
+"""The steps that make shards of a work unit, as `flow.py` names them: read, clean, encode, cut, write; or count words.
 
 Each but the last hands on a stream of batches and does its work only when the next asks for one, so that a unit of any
 size needs the memory of a few batches.
@@ -6,28 +6,35 @@ size needs the memory of a few batches.
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.articles.article import Article, DeadLetter
-from pipeline.articles.columns import Texts
-from pipeline.articles.site import Site
-from pipeline.articles.split import Selection, Smallest, merge, selection, smallest
-from pipeline.output.ledger import total
-from pipeline.output.repeats import COLUMNS, pages_name, read_repeats
-from pipeline.output.reports import CHOSEN, DeadLetterRecord, UnitReport, unit_file, write_report
-from pipeline.output.shard_file import ArrowFile, ShardFile
+from pipeline.articles import TRAIN, Article, DeadLetter, Selection, Site, Smallest, Texts, smallest
+from pipeline.output import (
+    CHOSEN,
+    IDENTITY_COLUMNS,
+    ArrowFile,
+    DeadLetterRecord,
+    ShardFile,
+    UnitReport,
+    pages_name,
+    read_repeats,
+    total,
+    unit_file,
+    write_report,
+)
 from pipeline.prose.cleaner import Cleaner
 from pipeline.settings import ShardsSettings, SplitSettings
-from pipeline.source.plan import Source, WorkUnit
+from pipeline.source import Source, WorkUnit
 from pipeline.storage import Place
-from pipeline.tokens import encoder_pool
-from pipeline.tokens.encoder_pool import EncoderSpec
-from pipeline.tokens.rows import Ids, Rows
+from pipeline.tokens import EncoderSpec, Ids, Rows, encoder_pool
+from pipeline.tokens.words import COLUMNS, count_words
+from pipeline.tokens.words import merge as merge_words
 from pipeline.unit import batch as batches
 from pipeline.unit.batch import NOTHING, Batch
 from pipeline.unit.failures import marks_failure
@@ -39,16 +46,26 @@ SMALLEST = TypeAdapter(Smallest)
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All that a worker must know; small, since it travels with every step. All workers can reach its places."""
+class Reading:
+    """What a worker must know to read and clean articles; small, since it travels with every step.
+
+    All workers can reach `work`, the place where they write.
+    """
 
     cleaner: Cleaner
     split: SplitSettings
+    work: Place
+    # What is repeated is known once all units have been read.
+    leaves_out_repeats: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Recipe(Reading):
+    """All that a worker must know to make shards."""
+
     encoder: EncoderSpec
     shards: ShardsSettings
-    work: Place
     units: int  # of the source, for the names of files
-    leaves_out_repeats: bool = False  # what is repeated is known once all units have been read
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,7 @@ class Stream:
 
 
 @marks_failure
-def find_smallest(unit: WorkUnit, recipe: Recipe) -> Smallest:
+def find_smallest(unit: WorkUnit, recipe: Reading) -> Smallest:
     """Find the articles of a unit that may have the smallest digests of all; an earlier run may have found them."""
     name = unit_file(CHOSEN, unit.number)
     with contextlib.suppress(FileNotFoundError, ValidationError):
@@ -78,14 +95,14 @@ def find_smallest(unit: WorkUnit, recipe: Recipe) -> Smallest:
 
 
 @marks_failure
-def read(unit: WorkUnit, recipe: Recipe, selected: Selection) -> Stream:
+def read(unit: WorkUnit, recipe: Reading, selected: Selection) -> Stream:
     """Read the articles of a unit that are taken, each with its split."""
     repeated = read_repeats(recipe.work, unit.number) if recipe.leaves_out_repeats else None
     return Stream(unit.number, read_articles(unit, recipe.cleaner.site, selected, repeated))
 
 
 @marks_failure
-def clean(articles: Stream, recipe: Recipe) -> Stream:
+def clean(articles: Stream, recipe: Reading) -> Stream:
     """Turn their texts into prose."""
     return articles.with_batches(batches.clean(batch, recipe.cleaner) for batch in articles.batches)
 
@@ -124,7 +141,7 @@ def write(rows: Stream, recipe: Recipe) -> int:
             file = files.enter_context(work.create(name))
             shards[split] = ShardFile(name, file, recipe.shards.chunk_tokens, vocab_size)
             tables[split] = ArrowFile(table, files.enter_context(work.create(table)), articles_schema())
-        pages = ArrowFile(pages_name(unit), files.enter_context(work.create(pages_name(unit))), COLUMNS)
+        pages = ArrowFile(pages_name(unit), files.enter_context(work.create(pages_name(unit))), IDENTITY_COLUMNS)
         for batch in rows.batches:
             pages.append([batch.identities.page_ids, batch.identities.timestamps, batch.identities.positions])
             for split, of_split in batch.content.items():
@@ -147,6 +164,40 @@ def write(rows: Stream, recipe: Recipe) -> int:
     return unit
 
 
+@marks_failure
+def count(texts: Stream, recipe: Reading) -> int:
+    """Count the words of the training articles and write them as a file of tables, and then the unit's report.
+
+    Returns:
+        The unit's number.
+    """
+    counts = [NOTHING]
+
+    def training_texts() -> Iterator[str]:
+        for batch in texts.batches:
+            counts.append(batch.counts)
+            yield from batch.content.filter(pa.array(batch.splits == SPLITS.index(TRAIN))).to_pylist()
+
+    with recipe.work.create(word_file(texts.unit)) as file, pa.ipc.new_stream(file, COLUMNS) as tables:
+        for table in count_words(training_texts()):
+            tables.write_table(table)
+    write_report(
+        recipe.work, UnitReport(unit=texts.unit, counts=total(counts), shards=[], articles=[], dead_letters=[])
+    )
+    return texts.unit
+
+
+def word_file(unit: int) -> str:
+    """Name the file of a unit's words in a work place."""
+    return f"words/{unit:05d}.arrow"
+
+
+def counted_words(work: Place, units: int) -> pa.Table:
+    """Add up the words that `count` has counted in all units, each of which comes once."""
+    files = (pa.ipc.open_stream(work.read(word_file(unit))) for unit in range(units))
+    return merge_words(pa.Table.from_batches([batch]) for file in files for batch in file)
+
+
 def cleaner_of(source: Source) -> Cleaner:
     """Make the cleaner for the texts of a source."""
     return Cleaner(source.site, source.is_wikitext, source.limits.max_page_seconds)
@@ -165,24 +216,6 @@ def read_articles(
     for pages in unit.batches(site):
         yield batches.take(pages, selected, first, np.empty(0, np.int64) if repeated is None else repeated)
         first += pages.count
-
-
-def training_texts(source: Source, split: SplitSettings) -> Iterator[str]:
-    """Yield the prose of the training articles, in the order of the source: what a tokenizer may be made of."""
-    selected, cleaner = select(source, split), cleaner_of(source)
-    for unit in source.units:
-        for batch in read_articles(unit, source.site, selected):
-            cleaned = batches.clean(batch, cleaner)
-            yield from (text for text, number in zip(cleaned.content.to_pylist(), cleaned.splits, strict=True)
-                        if SPLITS[number] == "train")  # fmt: skip
-
-
-def select(source: Source, split: SplitSettings) -> Selection:
-    """Select the articles that are taken; where only some are, the source is read once to find them."""
-    if split.take is None:
-        return Selection(split)
-    found = (smallest(split, article_ids(unit, source.site)) for unit in source.units)
-    return selection(split, merge(split, found))
 
 
 def _encoded(texts: Iterator[Batch[Texts]], spec: EncoderSpec) -> Iterator[Batch[list[Ids]]]:

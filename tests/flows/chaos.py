@@ -1,4 +1,4 @@
-"""A seed in, the pipeline under fire out: killed at random moments and run again, and fed files with flipped bits.
+"""Put the pipeline under fire: kill it at random moments and run it again, and feed it files with flipped bits.
 
     python -m tests.flows.chaos --seed 0 --kills 20 --flips 200
 

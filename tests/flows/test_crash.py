@@ -1,4 +1,4 @@
-"""Runs that are broken off, by whatever: nothing has a final name, and the same command ends in the same bytes."""
+"""Whatever interrupts a run, nothing has a final name, and the same command ends in the same bytes."""
 
 import json
 import os

@@ -19,8 +19,8 @@ from tests.helpers import ROOT
 from tests.helpers.dvc_files import stages, yaml
 from tests.helpers.pipeline_runs import tree, units_done
 from tests.helpers.waiting import wait_until
+from wikilm.params import SECTIONS
 from wikilm.preset import merged
-from wikilm.sections import SECTIONS
 
 STAGES = (
     "tokenizer",

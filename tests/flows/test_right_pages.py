@@ -30,7 +30,7 @@ from pipeline.unit.batch import NOTHING
 from tests.helpers import ROOT, dumps
 from tests.helpers.dumps import header, make_dump
 from wikilm.cli import run
-from wikilm.errors import RunError
+from wikilm.errors import RunError, UsageError
 from wikilm.shards import Manifest, read_manifest
 
 
@@ -373,7 +373,7 @@ def test_what_is_repeated_does_not_depend_on_how_many_are_compared_at_once(
         for unit, pages in enumerate(units):
             columns = [[p for p, _ in pages], [t for _, t in pages], list(range(len(pages)))]
             with work.create(pages_name(unit)) as file:
-                stored = ArrowFile(pages_name(unit), file, repeats.COLUMNS)
+                stored = ArrowFile(pages_name(unit), file, repeats.IDENTITY_COLUMNS)
                 stored.append(columns)
                 entry = stored.close()
             counts = NOTHING.model_copy(update={"pages": len(pages)})
@@ -384,3 +384,32 @@ def test_what_is_repeated_does_not_depend_on_how_many_are_compared_at_once(
     expected = {(unit, at) for page_id, time, unit, at in every if (page_id, time, unit, at) not in newest}
     assert {(unit, at) for unit, positions in found.items() for at in positions.tolist()} == expected
     assert all(positions.tolist() == sorted(positions.tolist()) for positions in found.values())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ltgwiki-20170901-pages-articles.xml.bz2", "ltgwiki-20170901-pages-meta-current.xml.bz2"),
+        ("ltgwiki-20170901-pages-articles.xml.bz2", "ltgwiki-20171001-pages-articles.xml.bz2"),
+        ("ltgwiki-20170901-pages-articles1.xml-p1p10.bz2", "ltgwiki-latest-pages-articles2.xml-p11p20.bz2"),
+    ],
+)
+def test_two_dumps_of_one_wiki_in_a_folder_are_refused_by_name(tmp_path: Path, one: str, other: str) -> None:
+    for name in (one, other):
+        make_dump(tmp_path / name, [dumps.Page(1, "A", "a")])
+    with pytest.raises(UsageError, match=re.escape(f"{one} and {other} are two dumps of the same pages")):
+        open_source(SourceSettings(path=str(tmp_path), unit_bytes=1000))
+
+
+def test_a_file_beside_a_copy_of_itself_is_refused_by_name(tmp_path: Path) -> None:
+    for name in ("a.xml", "b.xml"):
+        make_dump(tmp_path / name, [dumps.Page(1, "A", "a")])
+    with pytest.raises(RunError, match=r"a\.xml and b\.xml are the same file; keep one of them"):
+        open_source(SourceSettings(path=str(tmp_path), unit_bytes=1000))
+
+
+def test_the_parts_of_one_dump_are_one_source(tmp_path: Path) -> None:
+    for number in (1, 2):
+        name = f"ltgwiki-20170901-pages-articles{number}.xml-p{number}p{number}.bz2"
+        make_dump(tmp_path / name, [dumps.Page(number, f"T{number}", "a")])
+    assert [page.page_id for page in pages_of(tmp_path)] == [1, 2]

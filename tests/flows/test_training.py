@@ -1,4 +1,4 @@
-"""Shards in, models out, by the command: curves, resume after SIGKILL, several processes, exports, clear errors."""
+"""Training by its command: curves, resume after SIGKILL, several processes, exports, clear errors."""
 
 import json
 import resource
@@ -431,7 +431,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(
     weights = newest / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\x00\x00\x80?")
     done = train(arguments)
-    assert "step-00000016: model.safetensors is not what was written; passing it over" in done.stderr
+    assert "step-00000016: model.safetensors is not what was written; skipping it" in done.stderr
     assert "from step 14" in done.stderr
     assert hashes(tmp_path / "model") == hashes(causal / "model")
 

@@ -1,4 +1,4 @@
-"""A local page in, what a browser made of it out; skips where there is no Chromium."""
+"""Open a local page in a browser; skip the test where there is no Chromium."""
 
 import shutil
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pages in, a MediaWiki dump out: multistream with its index, as dumps are served, or any other storage."""
+"""Write pages as a MediaWiki dump: multistream with its index, as dumps are served, or any other storage."""
 
 import bz2
 import gzip

@@ -1,4 +1,4 @@
-"""A folder in, a real HTTP server on loopback out: ranges, ETags, listings, and any misbehaviour a test asks for."""
+"""Serve a folder by real HTTP on loopback, with ranges, ETags, listings, and any misbehavior that a test asks for."""
 
 import contextlib
 import hashlib

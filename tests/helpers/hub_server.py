@@ -1,4 +1,4 @@
-"""Folders in, a stand-in for the model hub on loopback out: what `huggingface_hub` asks of a hub, over real HTTP."""
+"""Stand in for the model hub on loopback: answer what `huggingface_hub` asks of a hub, over real HTTP, from folders."""
 
 import hashlib
 import json

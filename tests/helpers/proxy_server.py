@@ -1,4 +1,4 @@
-"""Names and the places they stand for in, a real forward proxy on loopback out: plain forwarding and CONNECT."""
+"""Run a real forward proxy on loopback, for names that a test makes up: plain forwarding and CONNECT."""
 
 import base64
 import contextlib

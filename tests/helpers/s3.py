@@ -1,4 +1,4 @@
-"""A name of a bucket in, a real S3 API server on loopback that has it out, which this process and its children use."""
+"""Run a real S3 API server with a bucket on loopback, which this process and its children use."""
 
 import contextlib
 import logging

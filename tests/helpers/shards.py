@@ -1,4 +1,4 @@
-"""Rows of token ids in, a folder of finished shards with its manifest out, made without Beam."""
+"""Make a folder of finished shards with its manifest from rows of token ids, without Beam."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A condition in, the moment at which it holds out: no test guesses how long anything takes."""
+"""Wait for a condition to hold: no test guesses how long anything takes."""
 
 import time
 from collections.abc import Callable

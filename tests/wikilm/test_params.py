@@ -11,8 +11,7 @@ from pipeline.flags import source_settings
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings, TokenizerSettings
 from tests.helpers import ROOT
 from wikilm.errors import UsageError
-from wikilm.params import Section, section
-from wikilm.sections import SECTIONS, settings_of
+from wikilm.params import SECTIONS, Section, section, settings_of
 
 SOURCE_FLAGS = ("unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds")
 SHARDS = "shards: {chunk_tokens: 128, chunking: pack, max_dead_fraction: 0.5}\n"

@@ -12,9 +12,8 @@ from tests.helpers import ROOT
 from wikilm import preset
 from wikilm.cli import run
 from wikilm.errors import UsageError
-from wikilm.params import BUILT_IN, read_params, section
+from wikilm.params import BUILT_IN, SECTIONS, read_params, section, settings_of
 from wikilm.presets import PRESETS, describe, flat, nearest, overlay, values
-from wikilm.sections import SECTIONS, settings_of
 
 NAMES = [one.name for one in PRESETS]
 LAPTOP = flat(read_params(BUILT_IN))

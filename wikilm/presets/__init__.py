@@ -51,12 +51,12 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> Flat:
 
 
 def overlay(name: str) -> Flat:
-    """The values that the file of a preset says."""
+    """Return the values in a preset's own file."""
     return flat(read_params(FOLDER / f"{name}.yaml"))
 
 
 def values(name: str) -> Flat:
-    """The values that choosing a preset sets.
+    """Return the values that choosing a preset sets.
 
     All that there are for `laptop`. For another one those that any preset but `laptop` says, so that nothing is left of
     the preset before, and what no preset is about (the source, a title) stays as it is.
@@ -76,7 +76,7 @@ class Standing(NamedTuple):
 
 
 def nearest(params: Mapping[str, Any]) -> Standing:
-    """The preset that differs from `params` in the fewest keys; of two, the first in the list."""
+    """Return the preset that differs from `params` in the fewest keys; of two, the first in the list."""
     now = flat(params)
     decisive = {key for preset in PRESETS[1:] for key in overlay(preset.name)}
     wanted = {preset: values(LAPTOP.name) | values(preset.name) for preset in PRESETS}

@@ -20,7 +20,7 @@ CARD = "README.md"
 
 
 def id_type(vocab_size: int) -> pa.DataType:
-    """uint16 where every id below `vocab_size` fits, uint32 elsewhere."""
+    """Return uint16 where every id below `vocab_size` fits, uint32 elsewhere."""
     return pa.uint16() if vocab_size <= 2**16 else pa.uint32()
 
 
@@ -31,7 +31,7 @@ def schema(chunk_tokens: int, vocab_size: int) -> pa.Schema:
 
 
 def shard_name(split: str, unit: int, units: int) -> str:
-    """Path of a shard within its folder, as `datasets` names them."""
+    """Return the path of a shard within its folder, as `datasets` names them."""
     return f"{split}/data-{unit:05d}-of-{units:05d}.arrow"
 
 
@@ -46,5 +46,5 @@ def articles_schema() -> pa.Schema:
 
 
 def articles_name(split: str, unit: int, units: int) -> str:
-    """Path of the articles table that belongs to a shard, within the same folder."""
+    """Return the path of the articles table that belongs to a shard, within the same folder."""
     return f"{ARTICLES}/{split}-{unit:05d}-of-{units:05d}.arrow"

@@ -143,11 +143,11 @@ class Manifest(_Record):
         return [*self.shards, *self.articles, *self.files]
 
     def shards_of(self, split: str) -> list[ShardEntry]:
-        """The shards of one split, in order."""
+        """Return the shards of one split, in order."""
         return [shard for shard in self.shards if shard.split == split]
 
     def row_count(self, split: str) -> int:
-        """Number of rows of one split."""
+        """Return the number of rows of one split."""
         return sum(shard.rows for shard in self.shards_of(split))
 
 
@@ -164,7 +164,7 @@ class _AnyFormat(BaseModel):
 
 
 def parse_manifest(data: bytes, path: str) -> Manifest:
-    """The manifest that these bytes of `path` are.
+    """Parse the manifest that these bytes of `path` are.
 
     Raises:
         RunError: they do not hold what they must, or were changed since they were written.
@@ -196,7 +196,7 @@ def _refuse_other_formats(path: str, data: bytes) -> None:
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """The manifest as it is stored, its own sha256 last: the same bytes for the same content."""
+    """Return the manifest as it is stored, its own sha256 last: the same bytes for the same content."""
     content = manifest.model_dump()
     return _json(content | {"sha256": hashlib.sha256(_json(content)).hexdigest()})
 
@@ -206,7 +206,7 @@ def _json(content: dict[str, object]) -> bytes:
 
 
 def imbalances(counts: Counts, chunk_tokens: int, shards: Sequence[ShardEntry]) -> Iterator[str]:
-    """Every equation of the ledger that does not hold, as one line."""
+    """Yield every equation of the ledger that does not hold, as one line."""
     page_reasons = sum(n for reason, n in counts.left_out.items() if reason not in ARTICLE_REASONS)
     article_reasons = sum(counts.left_out.get(reason, 0) for reason in ARTICLE_REASONS)
     chunks = counts.train_chunks + counts.validation_chunks

@@ -33,9 +33,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def problems(folder: Path, manifest: Manifest, *, hashes: bool) -> Iterator[tuple[str, str]]:
-    """What in `folder` is not as the manifest says, as (path, problem); with `hashes`, every byte is read.
+    """Compare the files in `folder` with the manifest, and give (path, problem) for each that differs.
 
-    Without `hashes` only presence and size are compared, which is what a training run can afford at its start.
+    With `hashes` every byte is read. Without, only presence and size are compared, which a training run can afford.
     """
     for entry in manifest.entries:
         path = folder / entry.path
@@ -58,7 +58,7 @@ class ShardFolder:
     manifest: Manifest
 
     def rows(self, split: str) -> "SplitRows":
-        """The rows of `train` or `validation`, memory-mapped.
+        """Return the rows of `train` or `validation`, memory-mapped.
 
         Raises:
             RunError: a shard of it cannot be opened (see `open_shard`).
@@ -96,7 +96,7 @@ class SplitRows:
         return int(self._starts[-1])
 
     def take(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The rows with these indices, int64 [len(indices), chunk_tokens].
+        """Return the rows with these indices, int64 [len(indices), chunk_tokens].
 
         Raises:
             RunError: a row holds an id that the vocabulary does not have.
@@ -115,7 +115,7 @@ class SplitRows:
 
 
 def open_shard(folder: Path, manifest: Manifest, entry: ShardEntry) -> pa.Table:
-    """The rows of one shard, memory-mapped; columns as in `schema`.
+    """Open the rows of one shard, memory-mapped; columns as in `schema`.
 
     Raises:
         RunError: it is missing, has another size than the manifest says, or holds other columns.
@@ -134,7 +134,7 @@ def open_shard(folder: Path, manifest: Manifest, entry: ShardEntry) -> pa.Table:
 
 
 def open_split(folder: Path, manifest: Manifest, split: str) -> pa.Table:
-    """All rows of one split, memory-mapped, in the order of the manifest; columns as in `schema`.
+    """Open all rows of one split, memory-mapped, in the order of the manifest; columns as in `schema`.
 
     Raises:
         RunError: a shard of it cannot be opened (see `open_shard`).
@@ -145,7 +145,8 @@ def open_split(folder: Path, manifest: Manifest, split: str) -> pa.Table:
 
 
 def token_rows(ids: pa.FixedSizeListArray) -> Any:
-    """A chunk of the column `input_ids` as a numpy array of uint16 or uint32 [rows, chunk_tokens], without a copy.
+    """Return a chunk of the column `input_ids` as a numpy array of uint16 or uint32 [rows, chunk_tokens], without a
+    copy.
 
     By DLPack, since pyarrow's own `flatten` and `to_numpy` import pandas and all compute functions.
     """

@@ -67,7 +67,7 @@ def _replace(out, state, frame):
 
 @_inner
 def _is_short(out, state, frame, start):
-    """Whether the content of a frame is to be looked at; if so, ASK_FROM and ASK_TO are its place."""
+    """Return whether the content of a frame is to be looked at; if so, ASK_FROM and ASK_TO are its place."""
     if state[PIECES] - (frame[PLACE] + 1) > MAX_CHARS or state[LENGTH] - start > 3 * MAX_CHARS + 2:
         return False
     chars = 0
@@ -79,7 +79,9 @@ def _is_short(out, state, frame, start):
 
 @_compiled
 def name_slot(out, start, end, slots):
-    """The length of a template's name, which goes to the first bar, and the row of a table where it has its place."""
+    """Return the length of a template's name, which goes to the first bar, and the row of a table where it has its
+    place.
+    """
     size, code = 0, 5381
     while start + size < end and out[start + size] != BAR:
         code = (code * 33 ^ int(out[start + size])) & 0xFFFFFFF
@@ -89,7 +91,7 @@ def name_slot(out, start, end, slots):
 
 @_inner
 def _is_idle(out, start, end, idle):
-    """Whether the template's name is in the table of those that stand for no words."""
+    """Return whether the template's name is in the table of those that stand for no words."""
     size, slot = name_slot(out, start, end, len(idle))
     same = size > 0 and idle[slot, 0] == size
     at = 0

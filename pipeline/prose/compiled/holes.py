@@ -62,7 +62,7 @@ def _empty_brackets(line, size, classes):
 
 @_inner
 def _start(line, size, classes):
-    """Where a line starts if a cut has left nothing but separators and full stops at its start."""
+    """Return where a line starts if a cut has left nothing but separators and full stops at its start."""
     at = 0
     while at < size and (_is(line[at], IS_FILL, classes) or line[at] in _STOPS):
         at += 1

@@ -36,7 +36,7 @@ _compiled = njit(cache=True, nogil=True, boundscheck=True)  # kept between runs,
 
 
 def name_key(name: str) -> int:
-    """A name as a number, 7 bits for each of its characters: what `_name` reads from a line."""
+    """Return a name as a number, 7 bits for each of its characters: what `_name` reads from a line."""
     found = 0
     for char in name:
         found = found << 7 | ord(char)
@@ -58,7 +58,7 @@ def _is_letter(char):
 
 @_inner
 def _search(keys, key):
-    """The place of a key in sorted keys, or -1."""
+    """Return the place of a key in sorted keys, or -1."""
     low, high = 0, len(keys)
     while low < high:
         middle = (low + high) // 2
@@ -126,7 +126,7 @@ def _tag(source, size, state, opened, inline):
 
 @_inner
 def _may_be_address(source, start, end):
-    """Whether a link's title starts as an address does."""
+    """Return whether a link's title starts as an address does."""
     if source[start] == SLASH:
         return True
     at = start
@@ -258,7 +258,7 @@ def _has_markup(source, size):
 
 @_inner
 def _has_pair(out, size):
-    """Whether brackets or quotes stand side by side: something between them shows nothing."""
+    """Return whether brackets or quotes stand side by side: something between them shows nothing."""
     found = False
     for at in range(1, size):
         char = out[at]

@@ -34,7 +34,7 @@ def _is_space(char, classes):
 
 @_inner
 def _stripped(text, start, end):
-    """The part without spaces, tabs and cuts round it."""
+    """Return the part without spaces, tabs and cuts round it."""
     while start < end and _is_blank(text[start]):
         start += 1
     while start < end and _is_blank(text[end - 1]):
@@ -51,7 +51,7 @@ def _after(text, start, end, chars):
 
 @_inner
 def _heading(text, start, end, classes):
-    """The level of a heading, and the place of its words."""
+    """Return the level of a heading, and the place of its words."""
     lead, trail = _after(text, start, end, (EQUALS,)) - start, 0
     while trail < end - start and text[end - 1 - trail] == EQUALS:
         trail += 1

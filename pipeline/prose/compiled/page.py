@@ -17,7 +17,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.articles.site import Site
+from pipeline.articles import Site
 from pipeline.prose.compiled import cut, holes, lines, marks, tokens
 from pipeline.prose.cut import EXTENSIONS, drops_link, set_aside
 from pipeline.prose.holes import NO_SPACE_BEFORE, SEPARATORS
@@ -45,12 +45,12 @@ _room = _Room()
 
 
 def has_compiler() -> bool:
-    """Whether numba compiles; with NUMBA_DISABLE_JIT=1 the steps are plain Python, for debugging."""
+    """Return whether numba compiles; with NUMBA_DISABLE_JIT=1 the steps are plain Python, for debugging."""
     return not numba.config.DISABLE_JIT
 
 
 def cache_folder() -> Path:
-    """The folder where numba keeps what it compiles: in the package, or else in the user's cache.
+    """Return the folder where numba keeps what it compiles: in the package, or else in the user's cache.
 
     Call it only if `has_compiler`.
     """
@@ -58,13 +58,13 @@ def cache_folder() -> Path:
 
 
 def is_compiled() -> bool:
-    """Whether an earlier process has left compiled code of all modules as they are now."""
+    """Return whether an earlier process has left compiled code of all modules as they are now."""
     kept = cache_folder()
     return all(_is_kept(kept, Path(module.__file__ or "")) for module in MODULES)
 
 
 def _is_kept(kept: Path, source: Path) -> bool:
-    """Whether there is compiled code of a module that was made after its last change."""
+    """Return whether there is compiled code of a module that was made after its last change."""
     made = [path.stat().st_mtime for path in kept.glob(f"{source.stem}.*.nbi")]
     return bool(made) and max(made) >= source.stat().st_mtime
 
@@ -96,7 +96,7 @@ def cut_page(text: str, site: Site) -> tuple[str, list[str]] | None:
 
 
 def tokenize(codes: Codes) -> tuple[Numbers, list[int]] | None:
-    """The tokens of a page, (tokens, TOKEN_COLUMNS), and the numbers of those that Python has to look at.
+    """Return the tokens of a page, (tokens, TOKEN_COLUMNS), and the numbers of those that Python has to look at.
 
     None: the page is left to the reference, since a tag is spelt with letters whose case only Python knows.
 
@@ -142,12 +142,12 @@ def _cut(codes: Codes, rows: Numbers, site: Site) -> str | None:
 
 
 def _without_placeholders(out: Codes) -> str:
-    """The text of a part of the output, without the placeholders of links that nothing closed."""
+    """Return the text of a part of the output, without the placeholders of links that nothing closed."""
     return to_text(out[out != cut.PLACEHOLDER])
 
 
 def page_lines(text: str, reference: Callable[[str], list[tuple[int, str]]]) -> list[tuple[int, str]]:
-    """The tidy lines of a page, as `prose.lines.prose_lines`: (level of the heading or 0, text).
+    """Return the tidy lines of a page, as `prose.lines.prose_lines`: (level of the heading or 0, text).
 
     Args:
         text: what `cut_page` has left, with its tags made plain.
@@ -170,7 +170,7 @@ def page_lines(text: str, reference: Callable[[str], list[tuple[int, str]]]) -> 
 
 
 def take_marks(codes: Codes) -> tuple[Codes, Numbers]:
-    """`prose.lines.take_marks` of each line of a page.
+    """Return `prose.lines.take_marks` of each line of a page.
 
     Returns:
         The lines that stay, one after the other without line feeds, and their places, (lines, marks.LINE_COLUMNS).
@@ -181,26 +181,26 @@ def take_marks(codes: Codes) -> tuple[Codes, Numbers]:
 
 
 def show_lines(codes: Codes, places: Numbers) -> Codes:
-    """`prose.lines.show_line` of each line; changes the places to what they are in what is returned."""
+    """Return `prose.lines.show_line` of each line; changes the places to what they are in what is returned."""
     out = np.empty(len(codes), np.uint32)
     lines.show_lines(codes, places, out, classes(), _entities(), _inline())
     return out
 
 
 def tidy_lines(codes: Codes, places: Numbers) -> tuple[Codes, Numbers]:
-    """`prose.holes.tidy_lines` of each line: those that stay, each with a line feed, and their places."""
+    """Return `prose.holes.tidy_lines` of each line: those that stay, each with a line feed, and their places."""
     out = np.empty(len(codes) + len(places), np.uint32)
     count, length = holes.tidy_lines(codes, places, out, classes())
     return out[:length], places[:count]
 
 
 def to_codes(text: str) -> Codes:
-    """The code points of a text, lone surrogates, too."""
+    """Return the code points of a text, lone surrogates, too."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def to_text(codes: Codes) -> str:
-    """The text of these code points."""
+    """Return the text of these code points."""
     return codes.tobytes().decode("utf-32-le", "surrogatepass")
 
 
@@ -224,7 +224,9 @@ def _tag_names() -> Numbers:
 
 @cache
 def _entities() -> Numbers:
-    """The entities of HTML 4, which mwparserfromhell knows: (2, entities), sorted `name_key`s and their code points."""
+    """Return the entities of HTML 4, which mwparserfromhell knows: (2, entities), sorted `name_key`s and their code
+    points.
+    """
     known = sorted((lines.name_key(name), code) for name, code in html.entities.name2codepoint.items())
     return np.array(known, np.int64).T.copy()
 
@@ -236,7 +238,7 @@ def _inline() -> Numbers:
 
 @cache
 def classes() -> NDArray[np.uint8]:
-    """The classes of the code points below CLASSED, as bits."""
+    """Return the classes of the code points below CLASSED, as bits."""
     bits = np.zeros(tokens.CLASSED, np.uint8)
 
     def mark(bit: int, chars: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ def _is_space(char, classes):
 
 @_inner
 def _closing_tag(text, at, name, classes):
-    """Where the `</name >` that starts here ends; 0: there is none; -1: a letter that only Python can compare."""
+    """Return where the `</name >` that starts here ends; 0: there is none; -1: only Python can compare a letter."""
     size = len(text)
     if at + 1 >= size or text[at + 1] != SLASH:
         return 0
@@ -65,7 +65,8 @@ def _closing_tag(text, at, name, classes):
 
 @_inner
 def _find(text, row, position, finds, names, classes):
-    """The (start, end) of the next match of a row at or after a position, as `prose.cut._Finder`; start is NEVER: none.
+    """Return the (start, end) of the next match of a row at or after a position, as `prose.cut._Finder`; start is
+    NEVER: none.
 
     Raises:
         ValueError: only Python can tell.
@@ -92,7 +93,7 @@ def _find(text, row, position, finds, names, classes):
 
 @_inner
 def _row_of(text, start, end, names):
-    """The row of `names` that holds this name, or -1."""
+    """Return the row of `names` that holds this name, or -1."""
     for row in range(len(names)):
         name = names[row]
         same = end - start < len(name) and name[end - start] == 0
@@ -107,7 +108,7 @@ def _row_of(text, start, end, names):
 
 @_inner
 def _name_end(text, at, classes):
-    """Where the name of the tag that starts here ends; 0: no tag starts here."""
+    """Return where the name of the tag that starts here ends; 0: no tag starts here."""
     at += 2 if at + 1 < len(text) and text[at + 1] == SLASH else 1
     first = at
     while at < len(text) and _is_letter(text[at]):
@@ -167,7 +168,7 @@ def _table_mark(text, at, token):
 
 @_inner
 def _may_hide(text, at):
-    """Whether something that may be a prefix follows the brackets before `at`."""
+    """Return whether something that may be a prefix follows the brackets before `at`."""
     for end in range(at, min(at + MAX_PREFIX, len(text))):
         char = text[end]
         if char == COLON:
@@ -204,7 +205,7 @@ def _pair(text, at, token):
 
 @_compiled
 def has_control(text, classes):
-    """Whether a page holds a control character, which the other steps do not expect."""
+    """Return whether a page holds a control character, which the other steps do not expect."""
     found = False
     for char in text:
         found |= (char < SPACE or TILDE < char < CLASSED) and classes[char] & IS_CONTROL != 0

@@ -1,3 +1,4 @@
+import itertools
 from itertools import pairwise
 
 import numpy as np
@@ -66,15 +67,18 @@ def test_no_articles_make_no_rows_of_the_right_width():
 
 @pytest.mark.skipif(not GPT2.is_dir(), reason="GPT-2's vocabulary is not there (WIKILM_SHARED names its folder)")
 def test_document_gives_chunk_for_chunk_what_the_transformers_recipe_gives_on_real_text(tmp_path):
-    from pipeline.settings import SourceSettings, SplitSettings
+    from pipeline.articles.article import Article
+    from pipeline.settings import SourceSettings
     from pipeline.source.plan import open_source
     from pipeline.tokenizer import load, save
     from pipeline.tokens.encoder import Encoder
-    from pipeline.unit.steps import training_texts
+    from pipeline.unit.steps import cleaner_of
 
     dump = GPT2.parent / "enwiki-20160501-sample-pages-articles-multistream.xml.bz2"
-    split = SplitSettings(seed=0, validation_fraction=0.1, take=(12, 0))
-    texts = list(training_texts(open_source(SourceSettings(path=str(dump), unit_bytes=10**6)), split))
+    source = open_source(SourceSettings(path=str(dump), unit_bytes=10**6))
+    pages = itertools.chain.from_iterable(unit.pages(source.site) for unit in source.units)
+    articles = (page for page in pages if isinstance(page, Article))
+    texts = [str(cleaner_of(source).prose(article)) for article in itertools.islice(articles, 12)]
     tokenizer = load(str(GPT2))
     save(tokenizer, tmp_path / "tokenizer", {})
     recipe = tokenizer(texts, truncation=True, max_length=128, return_overflowing_tokens=True, return_length=True)

@@ -1,0 +1,46 @@
+"""Count the words of the training articles of a source, on a Beam runner with any number of workers."""
+
+import functools
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline.flow import word_graph
+from pipeline.prose.fast_path import prepare
+from pipeline.run.beam import for_source, run_graph
+from pipeline.run.progress import Progress
+from pipeline.settings import SplitSettings
+from pipeline.source import Source
+from pipeline.storage.place import Place
+from pipeline.storage.reading import check_stamps, stamps
+from pipeline.unit import Reading, cleaner_of, counted_words
+
+
+def count_source(source: Source, split: SplitSettings, beside: Path, options: PipelineOptions) -> pa.Table:
+    """Count the words of the training articles.
+
+    Args:
+        source: where they are.
+        split: which of them are for training, and which of these are taken.
+        beside: workers write into a folder beside this one, which is gone in the end; all of them can reach it.
+        options: of Beam.
+
+    Returns:
+        Each word once, with its count (see `pipeline.tokens.words.COLUMNS`).
+
+    Raises:
+        RunError: a step failed, or the source has changed meanwhile.
+    """
+    before, unit_bytes = stamps(source.files), [unit.bytes for unit in source.units]
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{beside.name}.", dir=beside.parent.absolute()) as folder:
+        work = Place(folder)
+        reading = Reading(cleaner_of(source), split, work)
+        options = for_source(options, True, unit_bytes)  # to count is Python's work, as cleaning is
+        prepare(source.is_wikitext, sum(unit_bytes))
+        with Progress(work, unit_bytes, 1 if split.take is None else 2, label="words"):
+            run_graph(functools.partial(word_graph, units=source.units, recipe=reading), options)
+        check_stamps(before)
+        return counted_words(work, len(source.units))
