@@ -5,18 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pytest
 from transformers import AutoTokenizer
 
-import pipeline.tokens.encoder
 from pipeline.articles.split import digest, split_of
 from pipeline.settings import SplitSettings
 from pipeline.tokenizer import load, main, save, train
-from pipeline.tokens import encoder_pool
-from pipeline.tokens.encoder import GIGATOKEN, HARD_TEXT, TOKENIZERS, Encoder
-from pipeline.tokens.encoder_pool import EncoderSpec
+from pipeline.tokens.encoder import HARD_TEXT, Encoder
 from tests.helpers.dumps import Page, make_dump
 from tests.helpers.hub_server import hub_environment, hub_server
 from wikilm.cli import run
@@ -81,83 +76,6 @@ def test_the_mask_takes_the_space_before_it_as_a_word_does(folder):
     ids = tokenizer("the river <|mask|> stone")["input_ids"]
     assert tokenizer.convert_ids_to_tokens(ids).count("<|mask|>") == 1
     assert "Ġ" not in tokenizer.convert_ids_to_tokens(ids)
-
-
-def test_special_tokens_in_a_text_are_ordinary_text(folder):
-    encoder = Encoder(folder)
-    [ids] = encoder.encode_batch(["a <|endoftext|> b <|mask|> c"])
-    assert not {encoder.end_of_text_id, encoder.mask_id} & set(ids.tolist())
-    assert encoder.decode(ids) == "a <|endoftext|> b <|mask|> c"
-
-
-def test_both_engines_give_the_same_ids(folder):
-    fast, reference = Encoder(folder), Encoder(folder, TOKENIZERS)
-    assert (fast.engine, fast.note, reference.engine) == (GIGATOKEN, None, TOKENIZERS)
-    texts = [HARD_TEXT, "", *TEXTS]
-    for ids, expected in zip(fast.encode_batch(texts), reference.encode_batch(texts), strict=True):
-        assert ids.dtype == np.uint32
-        assert ids.tolist() == expected.tolist()
-
-
-def test_what_gigatoken_remembers_is_dropped_now_and_then_and_changes_no_id(folder, monkeypatch):
-    encoder, words = Encoder(folder, GIGATOKEN), HARD_TEXT.split()
-    expected, first = [ids.tolist() for ids in encoder.encode_batch(words)], encoder._fast
-    monkeypatch.setattr(pipeline.tokens.encoder, "FORGET_AFTER_IDS", 10)
-    for _ in range(3):
-        assert [ids.tolist() for ids in encoder.encode_batch(words)] == expected
-    assert encoder._fast is not first
-
-
-def test_an_engine_that_disagrees_is_not_used_and_that_is_said(folder):
-    encoder = Encoder(folder)
-    other = json.loads((folder / "tokenizer.json").read_bytes())
-    other["model"]["merges"] = []
-    import gigatoken
-
-    encoder._fast = gigatoken.Tokenizer.from_json(json.dumps({**other, "added_tokens": []}))
-    encoder.compare(TEXTS[:1])
-    assert encoder.engine == TOKENIZERS
-    assert "different ids" in encoder.note
-    assert encoder.encode_batch(TEXTS)[0].tolist() == Encoder(folder).encode_batch(TEXTS)[0].tolist()
-
-
-def test_a_tokenizer_that_gigatoken_refuses_is_encoded_by_tokenizers(tmp_path):
-    from transformers import BertTokenizerFast
-
-    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *"abcdefghij"]
-    (tmp_path / "vocab.txt").write_text("\n".join(dict.fromkeys(vocab)))
-    BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "bert")
-    encoder = save(load(str(tmp_path / "bert")), tmp_path / "made", {})
-    assert encoder.engine == TOKENIZERS
-    assert "gigatoken refuses" in encoder.note or "different ids" in encoder.note
-    loaded = AutoTokenizer.from_pretrained(tmp_path / "made")
-    assert (encoder.end_of_text_id, encoder.mask_id) == (loaded.sep_token_id, loaded.mask_token_id)
-    [ids] = encoder.encode_batch(["The river [MASK] bridge"])
-    assert ids.tolist() == loaded("The river", add_special_tokens=False)["input_ids"] + ids[2:-1].tolist() + [
-        loaded.convert_tokens_to_ids("bridge")
-    ]
-    assert encoder.mask_id not in ids
-
-
-def test_an_encoder_is_lent_to_one_thread_at_a_time_and_loaded_once(folder):
-    spec = EncoderSpec(folder, GIGATOKEN, Encoder(folder).entry)
-    with encoder_pool.encoder(spec) as one, encoder_pool.encoder(spec) as other:
-        assert one is not other
-        assert (one.entry, one.engine) == (other.entry, other.engine)
-        texts = [HARD_TEXT, *TEXTS]
-        expected = [ids.tolist() for ids in one.encode_batch(texts)]
-        assert [ids.tolist() for ids in other.encode_batch(texts)] == expected
-    with encoder_pool.encoder(spec) as again:
-        assert again in (one, other)
-
-
-def test_texts_may_come_as_a_slice_of_an_arrow_column_of_any_length(folder):
-    column = pa.array(["not this", *TEXTS, "", "é", "nor that"]).slice(1, len(TEXTS) + 2)
-    for engine in (GIGATOKEN, TOKENIZERS):
-        encoder = Encoder(folder, engine)
-        texts = [ids.tolist() for ids in encoder.encode_batch(column.to_pylist())]
-        assert [ids.tolist() for ids in encoder.encode_batch(column)] == texts
-        assert encoder.encode_batch(column.slice(0, 0)) == []
 
 
 def test_a_folder_with_only_vocab_and_merges_is_taken_over_and_gets_a_mask(folder, tmp_path):
@@ -333,27 +251,3 @@ def test_a_source_without_training_articles_makes_no_tokenizer(tmp_path, params,
     assert status == 1
     assert "no training articles" in line
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("spoil", "named"),
-    [
-        (lambda folder: (folder / "tokenizer.json").unlink(), "python -m pipeline.tokenizer"),
-        (lambda folder: (folder / "tokenizer_config.json").unlink(), "python -m pipeline.tokenizer"),
-        (lambda folder: (folder / "tokenizer.json").write_text('{"model": 3}'), "tokenizer.json: not a tokenizer"),
-        (lambda folder: (folder / "tokenizer.json").write_bytes(b"\xff\xfe"), "tokenizer.json: not a tokenizer"),
-        (lambda folder: (folder / "tokenizer_config.json").write_text("[]"), "JSON object"),
-        (lambda folder: (folder / "tokenizer_config.json").write_text("{"), "not a readable tokenizer"),
-        (lambda folder: (folder / "tokenizer_config.json").write_text("{}"), "names no eos_token or sep_token"),
-    ],
-)
-def test_a_spoilt_tokenizer_folder_is_named_with_the_way_out(folder, tmp_path, spoil, named):
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for path in folder.iterdir():
-        (copy / path.name).write_bytes(path.read_bytes())
-    spoil(copy)
-    with pytest.raises(RunError, match=named) as caught:
-        Encoder(copy)
-    assert str(copy) in str(caught.value)
-    assert "\n" not in str(caught.value)

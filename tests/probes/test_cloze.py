@@ -5,20 +5,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as npst
 from transformers import BertConfig, BertForMaskedLM, pipeline
 
 from probes.cloze import MASK, describe, fill
-from probes.fill_mask import run_fill_mask
-from probes.hidden_tokens import accuracy, hidden_places
-from probes.interval import bootstrap, wilson
 from probes.model import load
-from probes.rows import sample_rows
-from probes.settings import FillMaskSettings
-from tests.helpers.models import make_masked
-from wikilm.errors import RunError, UsageError
+from wikilm.errors import UsageError
 
 TEXT = f"The river carries {MASK} down to the sea."
 
@@ -124,102 +115,7 @@ def test_padding_ids_beyond_the_vocabulary_are_never_ranked(tmp_path, tiny):
     assert sum(choice.probability for choice in choices) == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["causal", "masked"])
-def test_guesses_at_hidden_tokens_are_counted_as_a_plain_loop_counts_them(tiny, kind, request):
-    loaded = request.getfixturevalue(kind)
-    shards = sample_rows(tiny / "shards", loaded, None, 0)
-    found = {result.split: result for result in accuracy(loaded, shards, 0.2, seed=3)}
-    end, mask = loaded.tokenizer.eos_token_id, loaded.tokenizer.mask_token_id
-    for split in ("train", "validation"):
-        rows = shards.split(split)
-        hidden = hidden_places(rows, 0.2, end, 3)
-        top1 = top5 = places = 0
-        for row, where in zip(rows, hidden, strict=True):
-            shown = np.where(where, mask, row) if kind == "masked" else row
-            with torch.no_grad():
-                logits = loaded.model(input_ids=torch.tensor(shown)[None]).logits[0]
-            for place in np.flatnonzero(where):
-                guess = logits[place if kind == "masked" else place - 1].topk(5).indices.tolist()
-                top1, top5, places = top1 + (guess[0] == row[place]), top5 + (row[place] in guess), places + 1
-        result = found[split]
-        assert (result.places, result.rows) == (places, len(rows))
-        assert result.top1.value == pytest.approx(top1 / places)
-        assert result.top5.value == pytest.approx(top5 / places)
-        assert result.top5.low <= result.top5.value <= result.top5.high
-
-
-ROWS = npst.arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(2, 40)), elements=st.integers(0, 9))
-
-
-@given(rows=ROWS, fraction=st.floats(0.01, 1), seed=st.integers(0, 99))
-@settings(max_examples=60)
-def test_hidden_places_are_a_seeded_share_and_never_the_end_of_text(rows, fraction, seed):
-    rows = rows[(rows[:, 1:] != 9).any(axis=1)]
-    hidden = hidden_places(rows, fraction, never=9, seed=seed)
-    assert hidden.shape == rows.shape
-    assert not (hidden & (rows == 9)).any()
-    assert not hidden[:, :1].any()
-    for row, places in zip(rows, hidden, strict=True):
-        assert places.sum() == max(1, round(fraction * int((row[1:] != 9).sum())))
-    assert np.array_equal(hidden, hidden_places(rows, fraction, 9, seed))
-    assert np.array_equal(hidden[::-1], hidden_places(rows[::-1], fraction, 9, seed)), "a row's places are its own"
-
-
-def test_wilsons_interval_is_the_published_one():
-    assert (wilson(5, 10).low, wilson(5, 10).high) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    assert (wilson(0, 10).low, wilson(0, 10).high) == pytest.approx((0.0, 0.2775), abs=1e-4)
-    assert (wilson(10, 10).low, wilson(10, 10).high) == pytest.approx((0.7225, 1.0), abs=1e-4)
-    with pytest.raises(ValueError, match="no share"):
-        wilson(0, 0)
-
-
-@given(
-    pairs=st.lists(
-        st.integers(1, 20).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=1, max_size=30
-    )
-)
-@settings(max_examples=60)
-def test_an_interval_holds_its_share_and_stays_between_0_and_1(pairs):
-    hits, trials = (np.array(column, dtype=np.int64) for column in zip(*pairs, strict=True))
-    share = bootstrap(hits, trials, seed=1)
-    assert 0 <= share.low <= share.value <= share.high <= 1
-    assert share.high > share.low or len(set(zip(hits, trials, strict=True))) > 1
-    assert share.value == pytest.approx(hits.sum() / trials.sum())
-    assert share == bootstrap(hits, trials, seed=1)
-    single = wilson(int(hits.sum()), int(trials.sum()))
-    assert 0 <= single.low <= single.value <= single.high <= 1
-
-
-def test_the_bootstrap_agrees_with_the_normal_approximation_where_that_holds():
-    rng = np.random.default_rng(0)
-    hits = rng.binomial(16, 0.4, size=400).astype(np.int64)
-    share = bootstrap(hits, np.full(400, 16, dtype=np.int64), seed=0)
-    spread = 1.96 * (hits / 16).std() / 20
-    assert (share.low, share.high) == pytest.approx((share.value - spread, share.value + spread), abs=0.003)
-
-
-def test_one_result_holds_all_models_and_flat_figures(tiny):
-    names = [str(tiny / "masked"), str(tiny / "causal"), str(tiny / "causal")]
-    result = run_fill_mask(names, tiny / "shards", FillMaskSettings(texts=(TEXT,), rows=4))
-    assert [model.kind for model in result.models] == ["masked", "causal", "causal"]
-    assert set(result.metrics) == {
-        f"{label}_{split}_{top}"
-        for label in ("masked", "causal", "causal#2")
-        for split in ("train", "validation")
-        for top in ("top1", "top5")
-    }
-    assert all(0 <= value <= 1 for value in result.metrics.values())
-    assert [accuracy.rows for accuracy in result.models[0].accuracies] == [4, 4]
-
-
 def test_the_text_for_people_says_how_a_causal_model_was_asked(causal):
     text = describe("causal", fill(causal, TEXT, 5, 20))
     assert "log-probability of the whole text" in text
     assert "blank at position" in text
-
-
-def test_rows_longer_than_the_model_are_refused(tmp_path, tiny, masked):
-    make_masked(tmp_path / "short", masked.tokenizer, positions=16)
-    loaded = load(str(tmp_path / "short"))
-    with pytest.raises(RunError, match="16 positions, but the rows have 32"):
-        accuracy(loaded, sample_rows(tiny / "shards", loaded, None, 0), 0.15, 0)

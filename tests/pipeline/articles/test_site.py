@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.articles.site import page_base, page_url
-from pipeline.source.page_xml import parse_header
 
 BASE = "https://lv.wikipedia.org/wiki/Main"
 
@@ -73,9 +72,3 @@ def test_pages_lie_in_wiki_or_beside_the_page_that_is_known(base, url):
 def test_no_other_address_counts(base):
     assert page_base(base) == ""
     assert page_url(base, "A") is None
-
-
-@pytest.mark.parametrize(("said", "base"), [(BASE, BASE), ("ftp://x.org/wiki/A", ""), ("", "")])
-def test_the_header_names_the_base_if_it_is_one(said, base):
-    header = f"<mediawiki><siteinfo><sitename>W</sitename><base>{said}</base></siteinfo>"
-    assert parse_header(header.encode()).base == base

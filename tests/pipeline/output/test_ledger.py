@@ -6,7 +6,7 @@ from pipeline.output.ledger import check, replay, total
 from pipeline.output.reports import DeadLetterRecord, UnitReport
 from tests.helpers.manifests import BALANCED, shard
 from wikilm.errors import RunError
-from wikilm.shards.manifest import Counts, FileEntry, LimitsEntry, imbalances
+from wikilm.shards.manifest import Counts, FileEntry, LimitsEntry
 
 PAGES = FileEntry(path="pages/00000.arrow", bytes=0, sha256="0" * 64)
 
@@ -72,8 +72,3 @@ def test_too_many_dead_letters_fail_the_run_and_the_first_is_told():
     ):
         check([report()], 1, 8, 0.1, str)
     assert check([report()], 1, 8, 0.2, str).dead_letters == 1
-
-
-def test_shard_tokens_are_compared_with_the_counts():
-    shards = [shard("train", 0, 8).model_copy(update={"tokens": 1}), shard("validation", 0, 2)]
-    assert [line.split(" = ")[0] for line in imbalances(Counts(**BALANCED), 8, shards)] == ["tokens in shards"]

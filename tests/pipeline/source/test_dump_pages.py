@@ -1,12 +1,17 @@
 """Pages are found to the byte, whatever stands between and within them, and wherever the text is cut into pieces."""
 
 import itertools
+import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.articles.article import Article, DeadLetter
 from pipeline.source.dump_pages import HEAD_BYTES, PageSplitter, RawPage, Whereabouts
+from tests.helpers.dumps import FOOTER, Page, header, make_dump
+from tests.helpers.sources import STORED_AS, opened, pages_of
 from wikilm.errors import RunError
 
 MAX = HEAD_BYTES + 100
@@ -79,3 +84,42 @@ def test_the_place_of_a_page_is_read_as_it_was_written(file: str, stream: int, o
 )
 def test_what_names_no_place_of_a_dump_is_none(text: str) -> None:
     assert Whereabouts.parse(text) is None
+
+
+def test_a_page_may_be_larger_than_the_parser_allows_by_itself(tmp_path: Path) -> None:
+    text = "x" * 11_000_000
+    (page,) = pages_of(make_dump(tmp_path / "a.xml.bz2", [Page(1, "Large", text)]), max_page_bytes=12_000_000)
+    assert isinstance(page, Article)
+    assert page.text == text
+
+
+@pytest.mark.parametrize("name", STORED_AS)
+def test_a_page_too_large_is_a_dead_letter_that_names_the_setting_and_the_others_are_read(
+    tmp_path: Path, name: str
+) -> None:
+    large = Page(2, "Large", "x" * 5_000_000)
+    path = make_dump(tmp_path / name, [Page(1, "A", "a"), large, Page(3, "C", "c")], pages_per_stream=3)
+    size = len(large.xml().strip().encode())
+    assert [type(page) for page in pages_of(path, max_page_bytes=size)] == [Article] * 3
+    for limit in (size - 1, 5000):
+        found = pages_of(path, max_page_bytes=limit)
+        assert [type(page) for page in found] == [Article, DeadLetter, Article]
+        assert (found[1].page_id, found[1].title) == (2, "Large")
+        assert f"source.max_page_bytes = {limit}" in found[1].error
+
+
+def test_a_page_of_any_size_is_read_in_the_memory_of_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    before, _, after = Page(2, "Large", "HERE").xml().partition("HERE")
+    with path.open("wb") as file:
+        file.write(header() + before.encode())
+        for _ in range(300):
+            file.write(b"y" * (1 << 20))
+        file.write(after.encode() + Page(3, "C", "c").xml().encode() + FOOTER)
+    source = opened(path, max_page_bytes=1 << 20)
+    tracemalloc.start()
+    found = [type(page) for page in source.units[0].pages(source.site)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [DeadLetter, Article]
+    assert peak < 8 << 20

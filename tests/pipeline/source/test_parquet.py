@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from pipeline.articles.article import Article, DeadLetter
 from pipeline.articles.site import Site
 from pipeline.prose.cleaner import Cleaner
-from pipeline.settings import SourceSettings
 from pipeline.source.parquet import _one_by_one, read_columns
-from pipeline.source.plan import Source, open_source
+from tests.helpers.sources import opened, pages_of
 from wikilm.errors import RunError, UsageError
 
 
@@ -29,15 +28,6 @@ def write(path: Path, ids: list[object], texts: list[str | None], rows: int = 2)
     )
     pq.write_table(table, path, row_group_size=rows)
     return path
-
-
-def opened(path: Path, unit_bytes: int = 1, **settings: int) -> Source:
-    return open_source(SourceSettings(path=str(path), unit_bytes=unit_bytes, **settings))
-
-
-def pages_of(path: Path, unit_bytes: int = 1) -> list[Article | DeadLetter]:
-    source = opened(path, unit_bytes)
-    return [page for unit in source.units for page in unit.pages(source.site)]  # type: ignore[misc]
 
 
 def test_a_title_that_is_too_large_is_a_dead_letter_without_it(tmp_path: Path) -> None:

@@ -1,240 +1,106 @@
-"""For every family of tokenizers: ids are those of `AutoTokenizer`, and no text spells a special token."""
+"""An encoder gives the same ids with either engine, and refuses a folder that holds no sound tokenizer."""
 
-import itertools
 import json
-from pathlib import Path
+import shutil
 
+import gigatoken
 import numpy as np
+import pyarrow as pa
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, BertTokenizerFast
 
-from pipeline.articles.article import Article
-from pipeline.settings import SourceSettings
-from pipeline.source.plan import open_source
+import pipeline.tokens.encoder
 from pipeline.tokenizer import load, save
 from pipeline.tokens.encoder import GIGATOKEN, HARD_TEXT, TOKENIZERS, Encoder
-from pipeline.unit.steps import cleaner_of
+from tests.helpers.tokenizers import SENTENCES
 from wikilm.errors import RunError
 
-CORPUS = Path(__file__).parents[3] / "corpus" / "miniwiki-pages-articles-multistream.xml.bz2"
-SPECIALS = {"eos_token": "</s>", "mask_token": "<mask>", "unk_token": "<unk>", "bos_token": "<s>", "pad_token": "<pad>"}
-QUOTES = ["a </s> b <mask> c", "</s>", "x</s>y<s><pad>z <mask>", "<unk></s> </s></s>", "▁</s> ▁<mask> </s>\n</s>"]
 
-
-@pytest.fixture(scope="module")
-def prose() -> list[str]:
-    source = open_source(SourceSettings(path=str(CORPUS), unit_bytes=10**6))
-    pages = itertools.chain.from_iterable(unit.pages(source.site) for unit in source.units)
-    articles = itertools.islice((page for page in pages if isinstance(page, Article)), 60)
-    return [str(cleaner_of(source).prose(article)) for article in articles]
-
-
-def byte_level(model, **options) -> Tokenizer:
-    tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, **options)
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
-def trained(tokenizer: Tokenizer, trainer, prose: list[str]) -> Tokenizer:
-    tokenizer.train_from_iterator(prose, trainer)
-    return tokenizer
-
-
-def bpe(prose) -> Tokenizer:
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
-    return trained(byte_level(models.BPE()), trainer, prose)
-
-
-def bpe_with_added_words(prose) -> Tokenizer:
-    tokenizer = bpe(prose)
-    tokenizer.add_special_tokens(["</s>", "<mask>"])
-    tokenizer.add_tokens(["\n\n", "   ", "river", "the"])
-    tokenizer.add_special_tokens(["<pad>"])
-    tokenizer.add_tokens(["town"])
-    return tokenizer
-
-
-def bpe_with_words_under_conditions(prose) -> Tokenizer:
-    tokenizer = bpe_with_added_words(prose)
-    tokenizer.add_tokens([AddedToken("and", single_word=True), AddedToken("of", lstrip=True, rstrip=True)])
-    return tokenizer
-
-
-def bpe_that_takes_whole_words(prose) -> Tokenizer:
-    """As Llama 3 does: a word that the vocabulary holds is a token, whatever the merges are."""
-    parts = json.loads(bpe(prose).to_str())
-    parts["model"] |= {"ignore_merges": True}
-    for token in SPECIALS.values():
-        parts["model"]["vocab"][token] = len(parts["model"]["vocab"])
-    parts["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, parts["pre_tokenizer"]
-                              | {"use_regex": False}]}  # fmt: skip
-    return Tokenizer.from_str(json.dumps(parts))
-
-
-def bpe_with_byte_fallback(prose) -> Tokenizer:
-    """As Llama 2 is: merges make every piece of the vocabulary, the special tokens, too."""
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    special = [*SPECIALS.values(), *(f"<0x{byte:02X}>" for byte in range(256))]
-    trainer = trainers.BpeTrainer(vocab_size=900, special_tokens=special, limit_alphabet=80, show_progress=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    parts = json.loads(trained(tokenizer, trainer, ["</s> < s> /s> <", *prose]).to_str())
-    ids = parts["model"]["vocab"]
-    for letter in "<>/s":
-        ids.setdefault(letter, len(ids))
-    for piece in ("</", "s>"):
-        ids.setdefault(piece, len(ids))
-    parts["model"]["merges"][:0] = [["<", "/"], ["s", ">"], ["</", "s>"]]
-    ids.setdefault("</s>a", len(ids))
-    parts["model"]["merges"].append(["</s>", "a"])
-    parts |= {"added_tokens": [], "pre_tokenizer": None}
-    parts["decoder"] = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}
-    return Tokenizer.from_str(json.dumps(parts))
-
-
-def unigram(prose) -> Tokenizer:
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    special = list(SPECIALS.values())
-    trainer = trainers.UnigramTrainer(vocab_size=500, special_tokens=special, unk_token="<unk>", show_progress=False)
-    return trained(tokenizer, trainer, prose)
-
-
-def wordpiece(prose) -> Tokenizer:
-    """On words between spaces, so that a special token is a word of its own."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(vocab_size=500, special_tokens=list(SPECIALS.values()), show_progress=False)
-    return trained(tokenizer, trainer, prose)
-
-
-def wordlevel(prose) -> Tokenizer:
-    tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    trainer = trainers.WordLevelTrainer(vocab_size=900, special_tokens=list(SPECIALS.values()), show_progress=False)
-    return trained(tokenizer, trainer, prose)
-
-
-def with_beginning(make):
-    """A family, but with a token that its post-processor puts before every text."""
-
-    def made(prose) -> Tokenizer:
-        tokenizer = make(prose)
-        tokenizer.add_special_tokens(["<s>", "</s>"])
-        ends = [(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
-        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
-        return tokenizer
-
-    made.__name__ = f"{make.__name__}_with_beginning"
-    return made
-
-
-def of_size(size: int):
-    """A vocabulary of so many entries, the last of which occur in texts."""
-
-    def made(prose) -> Tokenizer:
-        parts = json.loads(bpe(prose).to_str())
-        vocab = parts["model"]["vocab"]
-        for number in range(size - len(SPECIALS) - 1 - len(vocab)):
-            vocab[f"filler{number}"] = len(vocab)
-        tokenizer = Tokenizer.from_str(json.dumps(parts))
-        tokenizer.add_special_tokens(list(SPECIALS.values()))
-        tokenizer.add_tokens(["the"])
-        return tokenizer
-
-    made.__name__ = f"of_size_{size}"
-    return made
-
-
-FAMILIES = [
-    bpe, bpe_with_added_words, bpe_with_words_under_conditions, bpe_that_takes_whole_words, bpe_with_byte_fallback,
-    unigram, wordpiece, wordlevel, with_beginning(bpe), with_beginning(unigram), of_size(65_534), of_size(65_536),
-    of_size(65_537), of_size(70_000),
-]  # fmt: skip
-
-
-def folder_of(tokenizer: Tokenizer, path: Path, **names: str) -> Path:
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIALS | names).save_pretrained(path)
-    return path
-
-
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
-def test_ids_are_those_of_the_tokenizer_and_no_text_spells_a_special_token(family, prose, tmp_path):
-    folder = folder_of(family(prose), tmp_path / "given")
-    encoder = save(load(str(folder)), tmp_path / "taken", {})
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    expected = tokenizer(prose, add_special_tokens=False)["input_ids"]
-    for engine in {encoder.engine, TOKENIZERS}:
-        one = Encoder(tmp_path / "taken", engine)
-        assert [ids.tolist() for ids in one.encode_batch(prose)] == expected
-        assert len(one._fast.encode_batch(["a"])) if engine == GIGATOKEN else one._fast is None
-        special = {tokenizer.convert_tokens_to_ids(token) for token in SPECIALS.values()} - {tokenizer.unk_token_id}
-        for ids in one.encode_batch([*QUOTES, HARD_TEXT]):
-            assert not special & set(ids.tolist())
-    assert encoder.vocab_size == len(tokenizer)
-    assert (encoder.end_of_text_id, encoder.mask_id) == (tokenizer.eos_token_id, tokenizer.mask_token_id)
-    assert encoder.decode([encoder.end_of_text_id]) == "</s>"
-
-
-@pytest.mark.parametrize("family", [bpe, bpe_with_added_words, bpe_with_byte_fallback], ids=lambda f: f.__name__)
-def test_a_quoted_special_token_comes_back_as_the_text_it_was(family, prose, tmp_path):
-    encoder = Encoder(folder_of(family(prose), tmp_path / "one"))
-    for text in QUOTES:
-        [ids] = encoder.encode_batch([text])
-        assert encoder.decode(ids).replace("▁", " ").strip() == text.replace("▁", " ").strip()
-
-
-def test_gigatoken_is_used_where_it_agrees_about_added_words_and_not_where_it_does_not(prose, tmp_path):
-    engines = [
-        Encoder(folder_of(family(prose), tmp_path / family.__name__)).engine
-        for family in (bpe, bpe_with_added_words, bpe_with_words_under_conditions)
-    ]
-    assert engines == [GIGATOKEN, GIGATOKEN, TOKENIZERS]
-
-
-def test_a_special_token_of_one_character_spells_that_character_too(prose, tmp_path):
-    folder = folder_of(bpe(prose), tmp_path / "clip", pad_token="!")
-    [ids] = Encoder(folder).encode_batch(["Stop!"])
-    assert Encoder(folder).decode(ids) == "Stop!"
-
-
-def test_a_tokenizer_that_cannot_tell_text_from_its_end_is_refused_in_one_line(prose, tmp_path):
-    with pytest.raises(RunError, match=r"tokenizer\.json: gives ordinary text the id that ends a text"):
-        Encoder(folder_of(bpe(prose), tmp_path / "letter", eos_token="a"))
-    parts = json.loads(wordpiece(prose).to_str())
-    parts["model"]["unk_token"] = "</s>"
-    with pytest.raises(RunError, match="gives ordinary text the id that ends a text"):
-        Encoder(folder_of(Tokenizer.from_str(json.dumps(parts)), tmp_path / "unknown"))
-
-
-def test_a_tokenizer_that_gives_ordinary_text_no_ids_is_refused_when_it_is_taken_up(tmp_path):
-    vocab = {token: number for number, token in enumerate(SPECIALS.values())}
-    folder = folder_of(byte_level(models.BPE(vocab=vocab, merges=[])), tmp_path / "empty")
-    with pytest.raises(RunError, match=r"tokenizer\.json: gives no ids for ordinary text") as caught:
-        save(load(str(folder)), tmp_path / "taken", {})
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "taken").exists()
-
-
-def test_a_tokenizer_that_fails_at_an_unknown_word_is_refused_when_it_is_taken_up(tmp_path):
-    model = models.WordPiece(vocab={"the": 0, "</s>": 1, "<mask>": 2}, unk_token="[UNK]")
-    folder = folder_of(Tokenizer(model), tmp_path / "no-unk")
-    with pytest.raises(RunError, match="cannot encode ordinary text"):
-        Encoder(folder)
-
-
-def test_a_token_that_is_only_named_in_the_configuration_is_special_too(prose, tmp_path):
-    folder = folder_of(unigram(prose), tmp_path / "one")
-    parts = json.loads((folder / "tokenizer.json").read_bytes())
-    parts["added_tokens"] = [token | {"special": False} for token in parts["added_tokens"]]
-    (folder / "tokenizer.json").write_text(json.dumps(parts))
-    encoder = Encoder(folder)
-    ids = np.concatenate(encoder.encode_batch(QUOTES))
+def test_special_tokens_in_a_text_are_ordinary_text(tiny_tokenizer):
+    encoder = Encoder(tiny_tokenizer)
+    [ids] = encoder.encode_batch(["a <|endoftext|> b <|mask|> c"])
     assert not {encoder.end_of_text_id, encoder.mask_id} & set(ids.tolist())
+    assert encoder.decode(ids) == "a <|endoftext|> b <|mask|> c"
+
+
+def test_both_engines_give_the_same_ids(tiny_tokenizer):
+    fast, reference = Encoder(tiny_tokenizer), Encoder(tiny_tokenizer, TOKENIZERS)
+    assert (fast.engine, fast.note, reference.engine) == (GIGATOKEN, None, TOKENIZERS)
+    texts = [HARD_TEXT, "", *SENTENCES]
+    for ids, expected in zip(fast.encode_batch(texts), reference.encode_batch(texts), strict=True):
+        assert ids.dtype == np.uint32
+        assert ids.tolist() == expected.tolist()
+
+
+def test_what_gigatoken_remembers_is_dropped_now_and_then_and_changes_no_id(tiny_tokenizer, monkeypatch):
+    encoder, words = Encoder(tiny_tokenizer, GIGATOKEN), HARD_TEXT.split()
+    expected, first = [ids.tolist() for ids in encoder.encode_batch(words)], encoder._fast
+    monkeypatch.setattr(pipeline.tokens.encoder, "FORGET_AFTER_IDS", 10)
+    for _ in range(3):
+        assert [ids.tolist() for ids in encoder.encode_batch(words)] == expected
+    assert encoder._fast is not first
+
+
+def test_an_engine_that_disagrees_is_not_used_and_that_is_said(tiny_tokenizer):
+    encoder = Encoder(tiny_tokenizer)
+    other = json.loads((tiny_tokenizer / "tokenizer.json").read_bytes())
+    other["model"]["merges"] = []
+    encoder._fast = gigatoken.Tokenizer.from_json(json.dumps({**other, "added_tokens": []}))
+    encoder.compare(SENTENCES[:1])
+    assert encoder.engine == TOKENIZERS
+    assert "different ids" in encoder.note
+    assert encoder.encode_batch(SENTENCES)[0].tolist() == Encoder(tiny_tokenizer).encode_batch(SENTENCES)[0].tolist()
+
+
+def test_a_tokenizer_that_gigatoken_refuses_is_encoded_by_tokenizers(tmp_path):
+    vocab = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *["the", "river", "of", "stone", "runs", "under", "a", "bridge"],
+        *"abcdefghij",
+    ]
+    (tmp_path / "vocab.txt").write_text("\n".join(dict.fromkeys(vocab)))
+    BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "bert")
+    encoder = save(load(str(tmp_path / "bert")), tmp_path / "made", {})
+    assert encoder.engine == TOKENIZERS
+    assert "gigatoken refuses" in encoder.note or "different ids" in encoder.note
+    loaded = AutoTokenizer.from_pretrained(tmp_path / "made")
+    assert (encoder.end_of_text_id, encoder.mask_id) == (loaded.sep_token_id, loaded.mask_token_id)
+    [ids] = encoder.encode_batch(["The river [MASK] bridge"])
+    assert ids.tolist() == loaded("The river", add_special_tokens=False)["input_ids"] + ids[2:-1].tolist() + [
+        loaded.convert_tokens_to_ids("bridge")
+    ]
+    assert encoder.mask_id not in ids
+
+
+def test_texts_may_come_as_a_slice_of_an_arrow_column_of_any_length(tiny_tokenizer):
+    column = pa.array(["not this", *SENTENCES, "", "é", "nor that"]).slice(1, len(SENTENCES) + 2)
+    for engine in (GIGATOKEN, TOKENIZERS):
+        encoder = Encoder(tiny_tokenizer, engine)
+        texts = [ids.tolist() for ids in encoder.encode_batch(column.to_pylist())]
+        assert [ids.tolist() for ids in encoder.encode_batch(column)] == texts
+        assert encoder.encode_batch(column.slice(0, 0)) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda copy: (copy / "tokenizer.json").unlink(), "python -m pipeline.tokenizer"),
+        (lambda copy: (copy / "tokenizer_config.json").unlink(), "python -m pipeline.tokenizer"),
+        (lambda copy: (copy / "tokenizer.json").write_text('{"model": 3}'), "tokenizer.json: not a tokenizer"),
+        (lambda copy: (copy / "tokenizer.json").write_bytes(b"\xff\xfe"), "tokenizer.json: not a tokenizer"),
+        (lambda copy: (copy / "tokenizer_config.json").write_text("[]"), "JSON object"),
+        (lambda copy: (copy / "tokenizer_config.json").write_text("{"), "not a readable tokenizer"),
+        (lambda copy: (copy / "tokenizer_config.json").write_text("{}"), "names no eos_token or sep_token"),
+    ],
+)
+def test_a_spoilt_tokenizer_folder_is_named_with_the_way_out(tiny_tokenizer, tmp_path, spoil, named):
+    copy = shutil.copytree(tiny_tokenizer, tmp_path / "copy")
+    spoil(copy)
+    with pytest.raises(RunError, match=named) as caught:
+        Encoder(copy)
+    assert str(copy) in str(caught.value)
+    assert "\n" not in str(caught.value)
