@@ -224,8 +224,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--sample",
         type=int,
         metavar="N",
-        help="train it on this many training articles alone, those with the smallest digests: on a large source, some "
-        "100,000 give nearly the same tokenizer",
+        help="train it on this many training articles alone, those with the smallest digests, where all take too long",
     )
     add_split(parser)
     parser.add_params()

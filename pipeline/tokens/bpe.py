@@ -2,6 +2,7 @@
 
 Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units" (2016), section 3.2. `BpeTrainer` of
 `tokenizers` (models/bpe/trainer.rs, 0.23) takes texts alone, and so counts every word again that others have counted.
+It counts pairs in 32 bits, which the pairs of very large sources do not fit; here they are counted in 64.
 """
 
 import heapq
@@ -67,7 +68,7 @@ class _Pairs:
     """The words as rows of ids, and a queue of the pairs in them, each with the words in which it came up."""
 
     def __init__(self, words: pa.Table, of_bytes: NDArray[np.int32]) -> None:
-        column = words["word"].combine_chunks().cast(pa.large_string())
+        column = words["word"].combine_chunks()
         offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset :][: len(column) + 1]
         text = np.frombuffer(column.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
         self._symbols, self._starts = of_bytes[text], offsets[:-1] - offsets[0]

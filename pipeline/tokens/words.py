@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import pyarrow as pa
 from tokenizers import pre_tokenizers
 
-COLUMNS = pa.schema([("word", pa.string()), ("count", pa.int64())])
+COLUMNS = pa.schema([("word", pa.large_string()), ("count", pa.int64())])
 MAX_PIECES = 1_000_000  # different ones that are held, in some 200 MB
+LONG_PIECE = 200  # characters
 MERGE_BYTES = 64_000_000  # tables that wait to be merged, at least
 
 # A word ends where a blank follows anything else, and what comes after does not depend on what was before. To cut
@@ -31,28 +32,29 @@ def count_words(texts: Iterable[str]) -> Iterator[pa.Table]:
     Yields:
         Tables as in `COLUMNS`, to be merged: one, or more where the texts have more different pieces than are held.
     """
-    first: Counter[str] = Counter()
-    after_blank: Counter[str] = Counter()
+    first, after_blank, words = Counter[str](), Counter[str](), Counter[str]()
     for text in texts:
         pieces = _EDGE.split(text) if _BLANKS.search(text) else text.split(" ")
-        first[pieces[0]] += 1
-        after_blank[pieces[0]] -= 1  # counted with the others in the next line, which is quicker than a slice
-        after_blank.update(pieces)
-        if len(first) + len(after_blank) > MAX_PIECES:
-            yield _words(first, after_blank)
-            first.clear()
-            after_blank.clear()
-    yield _words(first, after_blank)
+        if max(map(len, pieces)) > LONG_PIECE:  # as in scripts without blanks, where no piece comes twice
+            words.update(words_of(text))
+        else:
+            first[pieces[0]] += 1
+            after_blank[pieces[0]] -= 1  # counted with the others in the next line, which is quicker than a slice
+            after_blank.update(pieces)
+        if len(first) + len(after_blank) + len(words) > MAX_PIECES:
+            yield _table(first, after_blank, words)
+            first, after_blank, words = Counter[str](), Counter[str](), Counter[str]()
+    yield _table(first, after_blank, words)
 
 
-def _words(first: Mapping[str, int], after_blank: Mapping[str, int]) -> pa.Table:
-    words: Counter[str] = Counter()
+def _table(first: Mapping[str, int], after_blank: Mapping[str, int], words: Counter[str]) -> pa.Table:
+    """Cut the pieces into words, each as often as it was counted, and add them to those that are words already."""
     for before, pieces in (("", first), (" ", after_blank)):
         for piece, count in pieces.items():
             if count:
                 for word in words_of(before + piece):
                     words[word] += count
-    return pa.table([pa.array(words.keys(), pa.string()), pa.array(words.values(), pa.int64())], schema=COLUMNS)
+    return pa.table([pa.array(words.keys(), pa.large_string()), pa.array(words.values(), pa.int64())], schema=COLUMNS)
 
 
 def words_of(text: str) -> list[str]:

@@ -49,6 +49,8 @@ def test_a_line_tells_units_rates_and_time_left():
         line(3, 12, 25_000_000, 100_000_000, 25_000_000, 5_000_000, 10.0)
         == "shards: 3/12 units, 2.50 MB/s of source, 500k tokens/s, 00:30 left"
     )
+    counted = line(3, 12, 25_000_000, 100_000_000, 25_000_000, 0, 10.0, "words")
+    assert counted == "words: 3/12 units, 2.50 MB/s of source, 00:30 left"
     assert line(0, 12, 0, 100, 0, 0, 0.0) == "shards: 0/12 units, 0.00 MB/s of source, 0.00 tokens/s, ? left"
 
 

@@ -1,6 +1,7 @@
-"""What is learned from counted words is what `tokenizers` learns from the texts, byte for byte."""
+"""What is learned from counted words is what `tokenizers` learns from the texts."""
 
 import json
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,11 +14,11 @@ from pipeline.tokens.words import count_words, merge
 SPECIAL = ["<|endoftext|>", "<|mask|>"]
 
 
-def ours(texts: list[str], size: int, least: int) -> str:
-    return Tokenizer(learn(merge(count_words(texts)), size, least, SPECIAL)).to_str()
+def ours(texts: list[str], size: int, least: int) -> dict[str, Any]:
+    return model(Tokenizer(learn(merge(count_words(texts)), size, least, SPECIAL)))
 
 
-def theirs(texts: list[str], size: int, least: int) -> str:
+def theirs(texts: list[str], size: int, least: int) -> dict[str, Any]:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -25,11 +26,12 @@ def theirs(texts: list[str], size: int, least: int) -> str:
         vocab_size=size, min_frequency=least, initial_alphabet=alphabet, special_tokens=SPECIAL, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return (
-        Tokenizer(models.BPE())
-        .from_str(json.dumps(json.loads(tokenizer.to_str()) | {"pre_tokenizer": None, "added_tokens": []}))
-        .to_str()
-    )
+    return model(tokenizer)
+
+
+def model(tokenizer: Tokenizer) -> dict[str, Any]:
+    """The model in tokenizer.json: vocabulary, merges in their order, and options."""
+    return json.loads(tokenizer.to_str())["model"]
 
 
 @settings(max_examples=200)

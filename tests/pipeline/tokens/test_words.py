@@ -29,6 +29,7 @@ def as_dict(table: pa.Table) -> dict[str, int]:
 
 
 @given(TEXTS)
+@example(["你好世界" * 60 + "，" + "こんにちは " * 3, "a" * 300 + " b", "a b"])
 @example([HARD_TEXT, *HARD_TEXT.split(), "  a  b ", " ", "", "\x1c \x1c a", "it's 'll ' s"])
 @example(["".join(map(chr, range(128))), " ".join(map(chr, range(256))), "a\x85 b\u2028 c\u180e d"])
 def test_words_are_those_of_tokenizers(texts):
