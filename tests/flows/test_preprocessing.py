@@ -210,20 +210,20 @@ def test_without_dead_letters_their_file_is_one_empty_line_which_readers_of_json
     assert pandas.read_json(letters, lines=True).empty
 
 
-def test_an_article_keeps_its_side_in_another_dump_chunking_and_chunk_length(inputs, plain, tmp_path):
+def test_an_article_keeps_its_split_in_another_dump_chunking_and_chunk_length(inputs, plain, tmp_path):
     other = make_dump(tmp_path / "y.xml.gz", [page for page in reversed(small_wiki()) if page.id % 3])
     more = ("--source", other, "--chunking", "document", "--chunk-tokens", "8")
     assert run(main, "pipeline", inputs.arguments(tmp_path / "out", *more)) == 0
     for folder in (plain, tmp_path / "out"):
-        sides = [
+        splits = [
             set(open_split(folder, read_manifest(folder), split)["page_id"].to_pylist())
             for split in ("train", "validation")
         ]
-        assert not sides[0] & sides[1]
+        assert not splits[0] & splits[1]
         if folder == plain:
-            before = sides
-    assert not before[0] & sides[1]
-    assert not before[1] & sides[0]
+            before = splits
+    assert not before[0] & splits[1]
+    assert not before[1] & splits[0]
 
 
 def test_parquet_gives_what_its_texts_give(inputs, tmp_path):
