@@ -1,4 +1,4 @@
-"""What all tests share: property-based tests draw the same examples every time in CI, and new ones elsewhere.
+"""Settle what holds for all tests: property-based ones draw the same examples every time in CI, and new ones elsewhere.
 
 No example has a time limit. Each process computes on one core, since there may be as many of them as cores.
 """

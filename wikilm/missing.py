@@ -13,7 +13,7 @@ from types import TracebackType
 from wikilm import __version__
 
 ROOT = Path(__file__).parents[1]  # the checkout, or the folder that the wheel was installed to
-OURS = ("wikilm", "pipeline", "train", "probes", "corpus", "launch")
+OURS = ("wikilm", "pipeline", "train", "probes", "corpus", "launch", "benchmarks", "tests")
 CORE = (
     "annotated_types",
     "pyarrow",
@@ -51,7 +51,8 @@ def explain(error: BaseException, package: str) -> str | None:
         activate = f"source {there}.venv/bin/activate"
         return f"no package '{name}' here: {activate}" + ("" if made else ", once `make setup` has made it")
     extra = "" if name in CORE else EXTRAS.get(name, EXTRA_OF.get(package.partition(".")[0], ""))
-    brought = f"the extra '{extra}' brings it" if extra else "every command needs it"
+    ours = "every command needs it" if name in CORE else "the environment of the checkout has it"
+    brought = f"the extra '{extra}' brings it" if extra else ours
     return f"no package '{name}' here; {brought}: {how_to_install(extra)}"
 
 

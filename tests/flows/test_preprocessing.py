@@ -210,20 +210,20 @@ def test_without_dead_letters_their_file_is_one_empty_line_which_readers_of_json
     assert pandas.read_json(letters, lines=True).empty
 
 
-def test_an_article_keeps_its_side_in_another_dump_chunking_and_chunk_length(inputs, plain, tmp_path):
+def test_an_article_keeps_its_split_in_another_dump_chunking_and_chunk_length(inputs, plain, tmp_path):
     other = make_dump(tmp_path / "y.xml.gz", [page for page in reversed(small_wiki()) if page.id % 3])
     more = ("--source", other, "--chunking", "document", "--chunk-tokens", "8")
     assert run(main, "pipeline", inputs.arguments(tmp_path / "out", *more)) == 0
     for folder in (plain, tmp_path / "out"):
-        sides = [
+        splits = [
             set(open_split(folder, read_manifest(folder), split)["page_id"].to_pylist())
             for split in ("train", "validation")
         ]
-        assert not sides[0] & sides[1]
+        assert not splits[0] & splits[1]
         if folder == plain:
-            before = sides
-    assert not before[0] & sides[1]
-    assert not before[1] & sides[0]
+            before = splits
+    assert not before[0] & splits[1]
+    assert not before[1] & splits[0]
 
 
 def test_parquet_gives_what_its_texts_give(inputs, tmp_path):
@@ -355,33 +355,6 @@ def test_no_space_left_is_told_as_such_and_with_more_the_run_goes_on(inputs, pla
         assert tree(tmp_path / "small" / "out") == tree(plain)
     finally:
         subprocess.run(["umount", tmp_path / "small"], check=True)
-
-
-def test_verify_finds_every_change_and_tells_strangers(plain, tmp_path, capsys):
-    shutil.copytree(plain, tmp_path / "out")
-    (tmp_path / "out" / "notes.txt").write_text("x")
-    assert run(verify, "verify", [str(tmp_path / "out")]) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out.splitlines()[-1])["train_rows"] == read_manifest(plain).row_count("train")
-    assert "notes.txt: is not named" in said.err
-    shards = sorted((tmp_path / "out" / "train").glob("*.arrow"), key=lambda path: -path.stat().st_size)
-    changed = bytearray(shards[0].read_bytes())
-    changed[-200] ^= 1
-    shards[0].write_bytes(changed)
-    shards[1].unlink()
-    (tmp_path / "out" / "validation" / "state.json").write_text("{}")
-    assert run(verify, "verify", [str(tmp_path / "out")]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert f"{shards[0]}: has sha256" in said.err
-    assert f"{shards[1]}: is missing" in said.err
-    assert "state.json: has 2 bytes" in said.err
-    assert "problems found: 3" in said.err.splitlines()[-1]
-
-
-def test_verify_of_a_folder_without_manifest_says_how_to_make_one(tmp_path, capsys):
-    assert run(verify, "verify", [str(tmp_path)]) == 1
-    assert "python -m pipeline" in capsys.readouterr().err
 
 
 def test_help_teaches_without_waiting_for_beam():

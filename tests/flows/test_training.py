@@ -361,7 +361,7 @@ def test_a_chunk_length_that_is_not_that_of_the_shards(inputs: TrainingInputs, t
 
 
 @pytest.mark.parametrize(("split", "remedy"), [("train", "take more articles"), ("validation", "validation_fraction")])
-def test_a_side_of_the_split_without_rows(inputs: TrainingInputs, tmp_path: Path, split: str, remedy: str) -> None:
+def test_a_split_without_rows(inputs: TrainingInputs, tmp_path: Path, split: str, remedy: str) -> None:
     none = np.zeros((0, 32), dtype=np.int64)
     make_shards(tmp_path / "shards", inputs.tokenizer, **{split: none})
     assert_fails(

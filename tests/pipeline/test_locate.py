@@ -58,22 +58,22 @@ def folder(packed):
 
 
 def pack(tmp_path, other, units, base):
-    """Shards of packed articles, (title, tokens) each, on the train side; nothing is on the other."""
+    """Shards of packed articles, (title, tokens) each, in the train split; the other is empty."""
     shards, tables, place = [], [], Place(str(tmp_path))
-    for side in sf.SPLITS:
+    for split in sf.SPLITS:
         number = 0
         for unit, named in enumerate(units):
             articles = []
-            for title, _ in named if side == "train" else ():
+            for title, _ in named if split == "train" else ():
                 number += 1
                 articles.append(Article(number + 10 * unit, 70 + number, title, ""))
             ids = made_of([tokens for _, tokens in named])[: len(articles)]
             rows = cut_rows([(a.page_id, some) for a, some in zip(articles, ids, strict=True)], "pack", 4, END)
-            name, table = sf.shard_name(side, unit, len(units)), sf.articles_name(side, unit, len(units))
+            name, table = sf.shard_name(split, unit, len(units)), sf.articles_name(split, unit, len(units))
             with place.create(name) as file:
                 shard = ShardFile(name, file, 4, 300)
                 shard.append_rows(rows)
-                shards.append(shard.close_shard(side, unit))
+                shards.append(shard.close_shard(split, unit))
             with place.create(table) as file:
                 written = ArrowFile(table, file, sf.articles_schema())
                 columns = [

@@ -1,3 +1,5 @@
+"""`python -m pipeline.show` finds a page of any source, and shows its wikitext, prose, tokens and rows side by side."""
+
 import os
 import shutil
 import subprocess

@@ -1,3 +1,5 @@
+"""`python -m pipeline.tokenizer` trains on training articles alone, or takes a ready-made tokenizer over."""
+
 import json
 import os
 import random

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shutil
 from itertools import pairwise
 
 import numpy as np
@@ -11,13 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.model import load
 from probes.recitation import continue_greedily, curve_csv, describe, recite, score, spans
 from probes.rows import sample_rows
 from probes.settings import RecitationSettings
 from tests.helpers.shards import make_rows, make_shards
-from tests.helpers.tokenizers import make_tokenizer
-from wikilm.errors import RunError, UsageError
+from wikilm.errors import UsageError
 from wikilm.params import section
 
 SETTINGS = RecitationSettings(prefix=8, continuation=8, prefix_lengths=(1, 4, 8, 16, 24, 500), examples=3, batch_rows=5)
@@ -91,17 +88,6 @@ def test_examples_show_both_sides_and_count_what_is_equal(causal, result):
     assert not any(c != "\n" and not c.isprintable() for c in text)
 
 
-def test_a_sample_of_rows_is_seeded_and_in_order(folder, causal, shards):
-    def sample(seed):
-        return sample_rows(folder, causal, 5, seed).train
-
-    assert len(sample(0)) == 5
-    assert np.array_equal(sample(0), sample(0))
-    assert not np.array_equal(sample(0), sample(1))
-    places = [next(i for i, row in enumerate(shards.train) if np.array_equal(row, one)) for one in sample(0)]
-    assert places == sorted(places)
-
-
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=20))
 @settings(max_examples=50)
 def test_shares_are_counts_of_tokens_and_of_whole_rows(equal):
@@ -129,41 +115,6 @@ def test_what_cannot_be_measured_is_refused(causal, masked, shards):
         recite(causal, shards, SETTINGS.model_copy(update={"prefix": 30}))
     with pytest.raises(UsageError, match="does not recite"):
         recite(masked, shards, SETTINGS)
-
-
-def test_a_split_without_rows_is_named(tmp_path, tiny, causal):
-    rows = make_rows(tiny / "tokenizer", 4)
-    make_shards(tmp_path, tiny / "tokenizer", rows, rows[:0])
-    with pytest.raises(RunError, match="validation split has no rows"):
-        sample_rows(tmp_path, causal, None, 0)
-
-
-def test_shards_of_another_tokenizer_are_refused(tmp_path, causal):
-    make_tokenizer(tmp_path / "tokenizer", vocab_size=380)
-    make_shards(tmp_path / "shards", tmp_path / "tokenizer")
-    with pytest.raises(RunError, match="use the model trained on these shards"):
-        sample_rows(tmp_path / "shards", causal, None, 0)
-
-
-def test_a_trained_models_tokenizer_must_be_the_shards_own(tmp_path, tiny, folder):
-    shutil.copytree(tiny / "causal", tmp_path / "model")
-    (tmp_path / "model" / "training.json").write_text("{}")
-    loaded = load(str(tmp_path / "model"))
-    assert len(sample_rows(folder, loaded, None, 0).train) == 12
-    same_size = (tmp_path / "model" / "tokenizer.json").read_text() + " "
-    (tmp_path / "model" / "tokenizer.json").write_text(same_size)
-    with pytest.raises(RunError, match="not the tokenizer that made"):
-        sample_rows(folder, loaded, None, 0)
-
-
-def test_damaged_and_missing_shards_are_named(tmp_path, tiny, causal):
-    manifest = make_shards(tmp_path, tiny / "tokenizer")
-    shard = tmp_path / manifest.shards[0].path
-    shard.write_bytes(shard.read_bytes()[:-9])
-    with pytest.raises(RunError, match=r"data-00000-of-00002.arrow: .*pipeline.verify"):
-        sample_rows(tmp_path, causal, None, 0)
-    with pytest.raises(RunError, match="make them with python -m pipeline"):
-        sample_rows(tmp_path / "nothing", causal, None, 0)
 
 
 def test_lengths_that_do_not_rise_are_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""A step's number in: every row in its turn, for any number of processes; masks as BERT has them."""
+"""Every row has its turn, for any number of processes, with masks as BERT has them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tensors and state in: what was saved is found again; the half-written and the damaged are no checkpoint."""
+"""What was saved is found again; the half-written and the damaged are no checkpoint."""
 
 import errno
 import json

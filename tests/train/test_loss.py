@@ -1,4 +1,4 @@
-"""Batches in: the loss in pieces is the plain cross entropy, value and gradients, for both objectives."""
+"""The loss in pieces is the plain cross entropy, value and gradients, for both objectives."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Settings in: models whose context is the chunk length and whose vocabulary is the tokenizer's."""
+"""A model's context is the chunk length, its vocabulary the tokenizer's, and the rest what the settings say."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A model in: who updates what, orthogonal steps, a rate that is a function of the step, a state that can be stored."""
+"""Each parameter has its update: orthogonal steps, a rate that depends on the step alone, a state that is stored."""
 
 import math
 

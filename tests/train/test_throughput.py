@@ -1,4 +1,4 @@
-"""Durations and counts in: each figure by one formula, checked against numbers worked out by hand."""
+"""Each figure of speed is one formula of durations and counts, checked against numbers worked out by hand."""
 
 import time
 

@@ -160,9 +160,10 @@ def test_the_help_of_a_command_without_a_params_file_shows_what_is_built_in(name
 
 PYTHON = Path(sys._base_executable).resolve()  # without our environment; -S keeps its own packages out
 STARTS = ["pipeline", "pipeline.tokenizer", "pipeline.show", "pipeline.verify", "pipeline.locate", "train", "probes"]
+OF_THE_CHECKOUT = ["launch.flink", "launch.flink.two_hosts", "benchmarks.clean_text", "tests.flows.chaos"]
 
 
-@pytest.mark.parametrize("module", [*STARTS, *(f"wikilm {name}" for name in NAMES)])
+@pytest.mark.parametrize("module", [*STARTS, *OF_THE_CHECKOUT, *(f"wikilm {name}" for name in NAMES)])
 def test_a_python_without_our_environment_is_told_how_to_activate_it(module):
     flags = ["--row", "0"] if module.endswith("locate") else ["--help"]  # whose help needs no package at all
     found = wikilm_command("-S", "-m", *module.split(), *flags, python=str(PYTHON))

@@ -1,3 +1,5 @@
+"""An article's split is a function of the seed and its page id alone, and so are the articles that are taken."""
+
 from collections import Counter
 
 import pytest
@@ -23,7 +25,7 @@ def test_digest_is_sha256_of_seed_and_page_id_in_every_year():
 
 
 @given(page_ids, st.integers(0, 2**32), st.floats(0, 0.99))
-def test_an_article_on_the_validation_side_stays_there_when_the_fraction_grows(page_id, seed, fraction):
+def test_an_article_for_validation_stays_there_when_the_fraction_grows(page_id, seed, fraction):
     if split_of(settings(seed, fraction), page_id) == "validation":
         assert split_of(settings(seed, min(0.999, fraction + 0.001)), page_id) == "validation"
 
@@ -35,7 +37,7 @@ def test_the_fraction_is_the_share_held_back():
 
 
 @given(st.lists(page_ids, max_size=60), st.integers(0, 5), st.integers(0, 5), st.randoms())
-def test_take_keeps_the_smallest_digests_of_each_side_however_the_source_is_cut(ids, train, validation, random):
+def test_take_keeps_the_smallest_digests_of_each_split_however_the_source_is_cut(ids, train, validation, random):
     if train == validation == 0:
         return
     split = settings(fraction=0.4, take=(train, validation))
@@ -58,13 +60,13 @@ def test_memory_of_take_is_bounded_and_nothing_is_lost_by_thinning_out():
     assert found.train[0][0] == best
 
 
-def test_without_take_every_article_has_a_side_and_with_it_the_others_have_none():
+def test_without_take_every_article_has_a_split_and_with_it_the_others_have_none():
     assert Selection(settings()).split_of(7) in ("train", "validation")
     assert Selection(settings(take=(1, 1)), frozenset({8})).split_of(7) is None
 
 
 @given(st.lists(page_ids, max_size=30), st.integers(0, 2**32), st.floats(0, 0.9999999), st.booleans())
-def test_many_articles_at_once_are_on_the_sides_that_each_is_on(ids, seed, fraction, some):
+def test_many_articles_at_once_have_the_splits_that_each_has(ids, seed, fraction, some):
     taken = frozenset(ids[::2]) if some else None
     selected = Selection(settings(seed, fraction), taken)
     names = {None: NO_SPLIT, "train": 0, "validation": 1}

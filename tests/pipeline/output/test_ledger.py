@@ -1,3 +1,5 @@
+"""A ledger balances or fails the run, and each dead letter has the command that shows its page."""
+
 import shlex
 
 import pytest

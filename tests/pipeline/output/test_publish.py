@@ -1,3 +1,5 @@
+"""A set of shards gets its final names whole or not at all, and nothing of anybody else's is removed."""
+
 import contextlib
 import json
 import os

@@ -1,3 +1,5 @@
+"""A run resumes what was done with the same inputs, settings and code, and makes anew all that is not whole."""
+
 import hashlib
 
 import pytest

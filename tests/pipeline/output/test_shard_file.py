@@ -1,3 +1,5 @@
+"""A shard file holds its rows as `datasets` reads them, and its bytes are the same for the same rows."""
+
 import hashlib
 import io
 import json

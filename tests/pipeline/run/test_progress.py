@@ -1,3 +1,5 @@
+"""The bar shows what is done of a run, at what rate, and how long the rest takes."""
+
 import io
 import time
 

@@ -1,3 +1,5 @@
+"""The summary of a run names the fate of every page, and its numbers end in one column."""
+
 from pipeline.run.summary import Outcome, table
 from tests.helpers.manifests import BALANCED, manifest, shard
 from wikilm.shards.manifest import Counts

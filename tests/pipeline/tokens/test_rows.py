@@ -1,3 +1,5 @@
+"""Rows hold the tokens of their articles in order, and lose no more than a tail."""
+
 import itertools
 from itertools import pairwise
 

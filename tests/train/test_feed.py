@@ -1,0 +1,69 @@
+"""The processes of a run share its rows: each is fed once, and masked alike however many share them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.shards import make_rows
+from tests.helpers.training import TrainingInputs
+from train.feed import Feed, Inputs
+from train.plan import Plan, make_plan
+from train.settings import OBJECTIVES, Objective
+
+CPU = torch.device("cpu")
+
+
+def planned(tiny: Path, folder: Path, objective: Objective, **settings: object) -> Plan:
+    arguments = TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(folder, objective, **settings)
+    params = Path(arguments[arguments.index("--params") + 1])
+    return make_plan(
+        objective=objective, params=params, shards=tiny / "shards", tokenizer=tiny / "tokenizer",
+        output=folder / "model", max_steps=None, runs=None, metrics=None,
+    )  # fmt: skip
+
+
+def rows_of(parts: Iterator[Inputs] | list[Inputs]) -> list[list[int]]:
+    return [row for input_ids, _, _ in parts for row in input_ids.tolist()]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_validation_row_is_fed_once_and_masked_alike(
+    tiny: Path, tmp_path: Path, objective: Objective, processes: int
+) -> None:
+    plan = planned(tiny, tmp_path, objective)
+    shared = [rows_of(Feed(plan, process, processes, CPU).validation_parts()) for process in range(processes)]
+    alone = rows_of(Feed(plan, 0, 1, CPU).validation_parts())
+    assert sorted(row for rows in shared for row in rows) == sorted(alone)
+    if objective == "causal":
+        assert alone == make_rows(tiny / "tokenizer", 6, seed=2).tolist()
+
+
+def test_a_limit_on_validation_rows_takes_them_from_the_whole_split(tiny: Path, tmp_path: Path) -> None:
+    plan = planned(tiny, tmp_path, "causal", validation_rows=3)
+    every = make_rows(tiny / "tokenizer", 6, seed=2)
+    assert rows_of(Feed(plan, 0, 1, CPU).validation_parts()) == every[::2].tolist()
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_step_is_the_same_rows_in_however_many_parts_and_processes(
+    tiny: Path, tmp_path: Path, objective: Objective
+) -> None:
+    whole = rows_of(Feed(planned(tiny, tmp_path / "1", objective), 0, 1, CPU).training_parts(3))
+    in_parts = planned(tiny, tmp_path / "2", objective, gradient_accumulation=2)
+    parts = [part for process in range(2) for part in Feed(in_parts, process, 2, CPU).training_parts(3)]
+    assert len(parts) == 4
+    assert rows_of(parts) == whole
+
+
+def test_targets_are_what_stands_at_their_positions(tiny: Path, tmp_path: Path) -> None:
+    rows = make_rows(tiny / "tokenizer", 6, seed=2)
+    (batch,) = Feed(planned(tiny, tmp_path, "masked", batch_size=6), 0, 1, CPU).validation_parts()
+    ids, positions, targets = (part.numpy() for part in batch)
+    assert rows.reshape(-1)[positions].tolist() == targets.tolist()
+    unmasked = np.ones(rows.size, bool)
+    unmasked[positions] = False
+    assert (ids.reshape(-1)[unmasked] == rows.reshape(-1)[unmasked]).all()
