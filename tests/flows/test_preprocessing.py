@@ -27,7 +27,7 @@ from pipeline.tokens.encoder import Encoder
 from pipeline.unit.steps import Stream
 from pipeline.verify import main as verify
 from tests.helpers import ROOT, SHARED
-from tests.helpers.dumps import make_dump
+from tests.helpers.dumps import Page, make_dump
 from tests.helpers.pipeline_runs import PipelineInputs, final_names, prose, small_wiki, tree
 from wikilm.cli import run
 from wikilm.errors import RunError
@@ -285,6 +285,30 @@ def test_a_mistake_ends_in_one_line_that_names_it_and_leaves_nothing(inputs, tmp
         assert final_names(tmp_path / "out") == []
     else:
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("pages", "why"),
+    [
+        ([Page(1, "A", redirect="B")], "none of its 1 pages is an article (1 redirect)"),
+        ([Page(1, "A", "")], "1 of its 1 articles have no text; a stub dump has none"),
+        ([Page(1, "A", "short")], "its 1 articles together are shorter than a row"),
+    ],
+)
+def test_a_run_that_makes_no_row_fails_says_why_and_publishes_nothing(
+    tmp_path: Path, tiny_tokenizer: Path, capsys: pytest.CaptureFixture[str], pages: list[Page], why: str
+) -> None:
+    path, output = make_dump(tmp_path / "a.xml", pages), tmp_path / "out"
+    arguments = ["--source", str(path), "--tokenizer", str(tiny_tokenizer), "--output", str(output)]
+    assert run(main, "pipeline", [*arguments, "--params", str(ROOT / "params.yaml")]) == 1
+    assert why in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_two_sources_are_refused_and_none_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(main, "pipeline", ["--source", "a.xml", "--source", "b.xml"])
+    assert "--source: given twice; name one source" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

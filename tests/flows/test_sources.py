@@ -13,7 +13,6 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipeline.__main__ import main
 from pipeline.articles.article import Article
@@ -26,6 +25,7 @@ from tests.helpers.dumps import Page, make_dump
 from tests.helpers.http_server import http_server
 from tests.helpers.hub_server import COMMIT, hub_environment, hub_server
 from tests.helpers.proxy_server import forward_proxy
+from tests.helpers.s3 import SECRET, s3_server
 from wikilm.cli import run
 from wikilm.errors import RunError, UsageError
 from wikilm.shards.reading import read_manifest
@@ -74,21 +74,10 @@ def place(tiny_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="module")
 def bucket(place: Path) -> Iterator[str]:
     """The same folder in a bucket of an S3 server on loopback."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    settings = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server._server.port}", "AWS_DEFAULT_REGION": "us-east-1",  # type: ignore[union-attr]
-        "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "s3cret",
-    }  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        for key, value in settings.items():
-            patch.setenv(key, value)
+    with s3_server("dumps") as url:
         files = fsspec.filesystem("s3", skip_instance_cache=True)
-        files.mkdir("dumps")
         files.put(f"{place / 'www'}/", "dumps/www/", recursive=True)
-        yield "s3://dumps/www"
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
-    server.stop()
+        yield f"{url}/www"
 
 
 def made(place: Path, output: Path, source: str, *more: str) -> Path:
@@ -130,7 +119,7 @@ def test_a_file_or_folder_gives_the_same_shards_locally_over_http_and_from_s3(
             (file.name, file.bytes) for file in entries[1].files
         ]
         assert all(file.checksum.startswith(start) for file in entries[1].files)
-    assert "s3cret" not in b"".join(path.read_bytes() for path in stored.rglob("*.*")).decode("latin1")
+    assert SECRET not in b"".join(path.read_bytes() for path in stored.rglob("*.*")).decode("latin1")
 
 
 def test_a_dump_by_name_gives_the_shards_of_its_file(place: Path, tmp_path: Path) -> None:

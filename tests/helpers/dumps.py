@@ -95,3 +95,13 @@ def read_index(path: Path) -> list[str]:
 def write_index(path: Path, lines: Sequence[str]) -> None:
     """Replace a dump's index."""
     index_of(path).write_bytes(bz2.compress("".join(line + "\n" for line in lines).encode()))
+
+
+def revision(number: int, timestamp: str, text: str) -> str:
+    """The XML of one revision of a page."""
+    return f"<revision><id>{number}</id><timestamp>{timestamp}</timestamp><text>{text}</text></revision>"
+
+
+def history(*revisions: str) -> str:
+    """The XML of page 5, "T", with several revisions."""
+    return f"<page><title>T</title><ns>0</ns><id>5</id>{''.join(revisions)}</page>"

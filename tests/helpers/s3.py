@@ -10,6 +10,8 @@ import boto3
 import s3fs
 from moto.server import ThreadedMotoServer
 
+SECRET = "s3cret-of-the-test"
+
 
 @contextlib.contextmanager
 def s3_server(bucket: str) -> Iterator[str]:
@@ -21,7 +23,7 @@ def s3_server(bucket: str) -> Iterator[str]:
     settings = {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     try:

@@ -1,5 +1,6 @@
 """`python -m pipeline.show` finds a page of any source, and shows its wikitext, prose, tokens and rows side by side."""
 
+import bz2
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from pipeline.show import main
 from tests.helpers import ROOT
-from tests.helpers.dumps import Page, make_dump
+from tests.helpers.dumps import Page, index_of, make_dump
 from wikilm.cli import run
 
 PARAMS = """
@@ -197,3 +198,21 @@ def test_the_reader_of_the_output_may_leave_early(place):
     )  # fmt: skip
     assert piped.stdout == "東京 (page 4, revision 1004)\n"
     assert "Traceback" not in piped.stderr
+
+
+TITLES = ["AT&T", "<b>", "Rock 'n' Roll", 'The "x"', "a:b", "1 < 2 & 3 > 2"]
+
+
+@pytest.mark.parametrize("unpacked", [False, True])
+@pytest.mark.parametrize("title", TITLES)
+def test_a_page_is_shown_by_its_title_whatever_xml_makes_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], title: str, unpacked: bool
+) -> None:
+    pages = [Page(n, name, f"text of {n}") for n, name in enumerate(TITLES, 1)]
+    path = make_dump(tmp_path / "a-multistream.xml.bz2", pages)
+    if unpacked:
+        index = index_of(path)
+        index.with_suffix("").write_bytes(bz2.decompress(index.read_bytes()))
+        index.unlink()
+    assert run(main, "show", ["--source", str(path), "--title", title, "--params", str(ROOT / "params.yaml")]) == 0
+    assert f"text of {TITLES.index(title) + 1}" in capsys.readouterr().out

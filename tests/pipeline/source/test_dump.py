@@ -2,14 +2,17 @@
 
 import bz2
 import gzip
+import lzma
+import re
 from pathlib import Path
 
 import pytest
 
 from pipeline.articles.article import Article, DeadLetter, Dropped
 from tests.helpers import SHARED
-from tests.helpers.dumps import FOOTER, header, make_dump
+from tests.helpers.dumps import FOOTER, Page, header, make_dump
 from tests.helpers.sources import PAGES, STORED_AS, opened, pages_of, refusal
+from wikilm.errors import RunError
 
 
 @pytest.mark.parametrize("name", STORED_AS)
@@ -97,3 +100,26 @@ def test_real_dumps_hold_what_is_known_of_them(
     assert sum(isinstance(page, Article) for page in found) == articles
     assert sum(isinstance(page, Dropped) and page.reason == "redirect" for page in found) == redirects
     assert opened(path).site.language == language
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.xml.bz2", "a.xml.gz", "a.xml.xz", "a-multistream.xml.bz2"])
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (gzip.compress(b"x", mtime=0), "gzip"), (bz2.compress(b"x"), "bz2"), (lzma.compress(b"x"), "xz"),
+        (b"PAR1....", "Parquet"),
+        (b"<!DOCTYPE html><html><title>404</title>", "a web page (HTML)"), (b"\n<html lang='en'>", "a web page (HTML)"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "7z"), (b"\x28\xb5\x2f\xfd....", "zstd"), (b"PK\x03\x04....", "zip"),
+        (header(), "XML"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_a_file_that_is_not_what_its_name_says_is_told_by_what_it_is(
+    tmp_path: Path, name: str, data: bytes, what: str
+) -> None:
+    if {"a.xml": "XML", "a.xml.gz": "gzip", "a.xml.xz": "xz"}.get(name, "bz2") == what:
+        return
+    path = make_dump(tmp_path / name, [Page(1, "A", "a")])
+    path.write_bytes(data + b" " * 300)
+    with pytest.raises(RunError, match=re.escape(f"{name}: is {what}, not what its name says; ")):
+        pages_of(path)

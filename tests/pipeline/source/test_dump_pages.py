@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.articles.article import Article, DeadLetter
 from pipeline.source.dump_pages import HEAD_BYTES, PageSplitter, RawPage, Whereabouts
-from tests.helpers.dumps import FOOTER, Page, header, make_dump
+from tests.helpers.dumps import FOOTER, Page, header, history, make_dump, revision
 from tests.helpers.sources import STORED_AS, opened, pages_of
 from wikilm.errors import RunError
 
@@ -123,3 +123,67 @@ def test_a_page_of_any_size_is_read_in_the_memory_of_the_limit(tmp_path: Path) -
     tracemalloc.stop()
     assert found == [DeadLetter, Article]
     assert peak < 8 << 20
+
+
+def test_the_limit_of_a_page_is_about_its_newest_revision_not_about_the_sum(tmp_path: Path) -> None:
+    small = [revision(n, f"2001-01-{n:02}T00:00:00Z", f"text {n} " * 100) for n in range(1, 31)]
+    large = revision(99, "2000-01-01T00:00:00Z", "spam " * 10_000)
+    newest = revision(99, "2024-01-01T00:00:00Z", "spam " * 10_000)
+    for number, (page, is_article) in enumerate(
+        [(history(*small), True), (history(large, *small), True), (history(*small[:9], large, *small[9:]), True),
+         (history(*small, newest), False), (history(newest, *small), False)]
+    ):  # fmt: skip
+        path = make_dump(tmp_path / f"{number}.xml", [Page(5, "T", raw=page), Page(6, "U", "x")])
+        first, second = pages_of(path, max_page_bytes=5000)
+        assert isinstance(first, Article if is_article else DeadLetter)
+        assert isinstance(second, Article)
+        if isinstance(first, DeadLetter):
+            assert (first.page_id, first.error) == (5, "the page is larger than source.max_page_bytes = 5000")
+        else:
+            assert first.text.startswith("text 30 ")
+
+
+OLD, MIDDLE, NEW = (revision(n, f"20{n:02}-01-01T00:00:00Z", text) for n, text in ((1, "old"), (2, "mid"), (3, "new")))
+PARTS = st.sampled_from(
+    [OLD, MIDDLE, NEW, "<page>", "</page>", "<revision>", "</revision>", "junk", "<title>T</title>", "<id>5</id>", " ",
+     revision(9, "2009-01-01T00:00:00Z", "x" * 3000), revision(1, "2000-01-01T00:00:00Z", "y" * 6000)]
+)  # fmt: skip
+
+
+@given(st.lists(PARTS, max_size=14).map("".join), st.lists(st.integers(0, 20_000), max_size=12), st.integers(1, 900))
+def test_of_a_history_too_the_same_is_found_wherever_the_text_is_cut(text: str, cuts: list[int], size: int) -> None:
+    data = text.encode()
+
+    def found(pieces: list[bytes]) -> list[tuple[int, bytes, str]]:
+        splitter = PageSplitter("dump", across_streams=True, max_page_bytes=HEAD_BYTES + 500)
+        pages = []
+        try:
+            for page in splitter.split((0, piece) for piece in pieces):
+                pages.append((page.offset, page.xml if not page.error else page.xml[:100], page.error))
+        except Exception as error:
+            pages.append((-1, b"", str(error)))
+        return pages
+
+    whole = found([data])
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    assert found([data[start:stop] for start, stop in itertools.pairwise(edges)]) == whole
+    assert found([data[at : at + size] for at in range(0, len(data), size)]) == whole
+
+
+def test_of_a_history_no_more_than_three_limits_and_a_piece_are_held() -> None:
+    splitter = PageSplitter("dump", across_streams=True, max_page_bytes=HEAD_BYTES)
+    held = []
+
+    def watched():
+        yield 0, b"<page><title>T</title>"
+        for number in range(200):
+            for piece in (f"<revision><timestamp>{number:04}</timestamp>".encode(), b"x" * 1500, b"</revision>"):
+                held.append(len(splitter._buffer))
+                yield 0, piece
+        for _ in range(50):  # and what comes after the last revision is not held for ever either
+            held.append(len(splitter._buffer))
+            yield 0, b"y" * 1000
+        yield 0, b"</page>"
+
+    assert len(list(splitter.split(watched()))) == 1
+    assert max(held) <= 3 * HEAD_BYTES + 1500

@@ -1,14 +1,19 @@
 """Streams are unpacked wherever they were cut, as far as they are sound and no bombs."""
 
 import bz2
+import dataclasses
 import gzip
+import lzma
 from pathlib import Path
 
 import pytest
 
+from pipeline.articles.article import Dropped
+from pipeline.articles.article import Page as FoundPage
 from pipeline.source import dump_streams
 from tests.helpers.dumps import Page, make_dump, read_index
 from tests.helpers.sources import PAGES, pages_of, refusal
+from wikilm.errors import RunError
 
 
 def test_a_damaged_byte_is_refused_with_the_place_of_its_stream(tmp_path: Path) -> None:
@@ -42,3 +47,26 @@ def test_pages_may_go_on_in_the_next_stream_where_a_parallel_packer_has_cut(tmp_
     members = tmp_path / "a.xml.gz"
     members.write_bytes(b"".join(gzip.compress(data[at : at + 300]) for at in range(0, len(data), 300)))
     assert [page.page_id for page in pages_of(members)] == [page.id for page in PAGES]
+
+
+def without_place(page: FoundPage) -> FoundPage:
+    return page if isinstance(page, Dropped) else dataclasses.replace(page, where="")
+
+
+def test_zeros_after_a_gzip_member_are_padding(tmp_path: Path) -> None:
+    path = make_dump(tmp_path / "a.xml.gz", [Page(1, "A", "a")])
+    expected = pages_of(path)
+    for zeros in (1, 511, 1 << 19):
+        path.write_bytes(path.read_bytes() + b"\0" * zeros)
+        assert pages_of(path) == expected
+
+
+def test_an_xz_dump_is_the_same_source_as_a_plain_one(tmp_path: Path) -> None:
+    pages = [Page(number, f"T{number}", "text " * 100) for number in range(1, 50)]
+    plain = make_dump(tmp_path / "a.xml", pages)
+    packed = tmp_path / "b.xml.xz"
+    packed.write_bytes(lzma.compress(plain.read_bytes()[:5000]) + lzma.compress(plain.read_bytes()[5000:]))
+    assert [without_place(page) for page in pages_of(packed)] == [without_place(page) for page in pages_of(plain)]
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with pytest.raises(RunError, match="is cut: the xz stream"):
+        pages_of(packed)

@@ -1,6 +1,7 @@
 """A source is files of one kind and one wiki, in the order of their pages; a folder of anything else is refused."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from pipeline.settings import SourceSettings
 from pipeline.source.listing import find_files, kind_of
 from pipeline.source.plan import Source
 from tests.helpers.dumps import Page, make_dump
-from tests.helpers.sources import opened
+from tests.helpers.sources import opened, pages_of
 from wikilm.errors import RunError, UsageError
 
 PAGES = [Page(number, f"T{number}", f"A story of {number} words. " * (number % 7 + 3)) for number in range(1, 41)]
@@ -86,3 +87,32 @@ def test_a_local_file_that_grows_after_the_plan_is_refused(tmp_path: Path) -> No
 )
 def test_the_kind_of_a_source_is_in_its_name(name: str, kind: str) -> None:
     assert kind_of(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ltgwiki-20170901-pages-articles.xml.bz2", "ltgwiki-20170901-pages-meta-current.xml.bz2"),
+        ("ltgwiki-20170901-pages-articles.xml.bz2", "ltgwiki-20171001-pages-articles.xml.bz2"),
+        ("ltgwiki-20170901-pages-articles1.xml-p1p10.bz2", "ltgwiki-latest-pages-articles2.xml-p11p20.bz2"),
+    ],
+)
+def test_two_dumps_of_one_wiki_in_a_folder_are_refused_by_name(tmp_path: Path, one: str, other: str) -> None:
+    for name in (one, other):
+        make_dump(tmp_path / name, [Page(1, "A", "a")])
+    with pytest.raises(UsageError, match=re.escape(f"{one} and {other} are two dumps of the same pages")):
+        opened(tmp_path)
+
+
+def test_a_file_beside_a_copy_of_itself_is_refused_by_name(tmp_path: Path) -> None:
+    for name in ("a.xml", "b.xml"):
+        make_dump(tmp_path / name, [Page(1, "A", "a")])
+    with pytest.raises(RunError, match=r"a\.xml and b\.xml are the same file; keep one of them"):
+        opened(tmp_path)
+
+
+def test_the_parts_of_one_dump_are_one_source(tmp_path: Path) -> None:
+    for number in (1, 2):
+        name = f"ltgwiki-20170901-pages-articles{number}.xml-p{number}p{number}.bz2"
+        make_dump(tmp_path / name, [Page(number, f"T{number}", "a")])
+    assert [page.page_id for page in pages_of(tmp_path)] == [1, 2]

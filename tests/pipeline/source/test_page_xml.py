@@ -1,13 +1,17 @@
 """A page's XML becomes an article, or the reason why it is none; one that is wrong costs itself alone."""
 
 import dataclasses
+import itertools
+import re
 from pathlib import Path
 
 import pytest
 
-from pipeline.articles.article import Article, DeadLetter
+from pipeline.articles.article import Article, DeadLetter, Dropped
+from pipeline.articles.article import Page as FoundPage
 from pipeline.source.page_xml import parse_header
-from tests.helpers.dumps import NAMESPACES, Page, make_dump, read_index, write_index
+from tests.helpers import dumps
+from tests.helpers.dumps import NAMESPACES, Page, header, history, make_dump, read_index, revision, write_index
 from tests.helpers.sources import PAGES, opened, pages_of
 
 BASE = "https://lv.wikipedia.org/wiki/Main"
@@ -78,3 +82,42 @@ def test_old_dumps_name_the_namespace_in_the_title_alone(tmp_path: Path) -> None
 def test_the_header_names_the_base_if_it_is_one(said, base):
     header = f"<mediawiki><siteinfo><sitename>W</sitename><base>{said}</base></siteinfo>"
     assert parse_header(header.encode()).base == base
+
+
+OLD, MIDDLE, NEW = (revision(n, f"20{n:02}-01-01T00:00:00Z", text) for n, text in ((1, "old"), (2, "mid"), (3, "new")))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([OLD, MIDDLE, NEW])))
+@pytest.mark.parametrize("name", ["a.xml", "a-multistream.xml.bz2"])
+def test_the_revision_with_the_latest_timestamp_is_the_text(tmp_path: Path, name: str, order: tuple[str, ...]) -> None:
+    path = make_dump(tmp_path / name, [Page(5, "T", raw=history(*order)), Page(6, "U", "other")])
+    found = [(page.page_id, page.revision_id, page.text) for page in pages_of(path) if isinstance(page, Article)]
+    assert found == [(5, 3, "new"), (6, 1006, "other")]
+
+
+def without_place(page: FoundPage) -> FoundPage:
+    return page if isinstance(page, Dropped) else dataclasses.replace(page, where="")
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.xml.bz2", "a-multistream.xml.bz2"])
+def test_tags_may_have_the_prefix_that_another_program_has_given_them(tmp_path: Path, name: str) -> None:
+    pages = [Page(1, "A", "a <b>x</b> & y"), Page(2, "B", "b"), Page(3, "C", redirect="A")]
+    expected = pages_of(make_dump(tmp_path / "plain.xml", pages))
+
+    def prefixed(xml: str) -> str:
+        return re.sub(r"<(/?)(?=[a-z])", r"<\1ns0:", xml).replace("xmlns=", "xmlns:ns0=")
+
+    raw = [Page(page.id, page.title, raw=prefixed(page.xml())) for page in pages]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dumps, "header", lambda *names: prefixed(header(*names).decode()).encode())
+        patch.setattr(dumps, "FOOTER", b"</ns0:mediawiki>\n")
+        path = make_dump(tmp_path / name, raw)
+    assert [without_place(page) for page in pages_of(path)] == [without_place(page) for page in expected]
+    assert opened(path).site.database == "miniwiki"
+
+
+def test_a_page_may_say_its_namespace_itself(tmp_path: Path) -> None:
+    raw = Page(1, "A", "text").xml().replace("<page>", '<page xmlns="http://www.mediawiki.org/xml/export-0.11/">')
+    [page] = pages_of(make_dump(tmp_path / "a.xml", [Page(1, "A", raw=raw)]))
+    assert isinstance(page, Article)
+    assert (page.page_id, page.title, page.text) == (1, "A", "text")

@@ -238,3 +238,27 @@ def test_the_checksum_of_a_folder_is_that_of_its_sha256sum_listing(tmp_path: Pat
     )
     assert opened(folder).entry.checksum == "sha256:" + hashlib.sha256(listing.encode()).hexdigest()
     assert opened(paths[0]).entry.checksum == "sha256:" + hashlib.sha256(paths[0].read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.string()])
+def test_ids_of_parquet_start_at_0_and_may_be_whole_floats(tmp_path: Path, kind: pa.DataType) -> None:
+    ids = pa.array([0, 1, 2], pa.int64()).cast(kind)
+    if pa.types.is_floating(kind):
+        ids = pa.concat_arrays([ids, pa.array([1.5, float("nan"), float("inf")], kind)])
+    text = ["text"] * len(ids)
+    for rows in (1, 10):
+        pq.write_table(pa.table({"id": ids, "title": text, "text": text}), tmp_path / "a.parquet", row_group_size=rows)
+        found = pages_of(tmp_path / "a.parquet")
+        assert [page.page_id for page in found if isinstance(page, Article)] == [0, 1, 2]
+        assert len(found) == len(ids)
+
+
+def test_parquet_of_two_wikis_is_refused(tmp_path: Path) -> None:
+    for language in ("de", "en"):
+        url = [f"https://{language}.wikipedia.org/wiki/A"]
+        pq.write_table(
+            pa.table({"id": [1], "url": url, "title": ["A"], "text": ["a"]}), tmp_path / f"{language}.parquet"
+        )
+    with pytest.raises(RunError, match=r"en\.parquet: is of en\.wikipedia\.org, but de\.parquet of de\.wikipedia\.org"):
+        opened(tmp_path)
+    assert opened(tmp_path / "de.parquet").site.language == "de"
