@@ -5,13 +5,13 @@ of any text. A cut leaves the character CUT, so that later steps know where a ho
 set aside under a number between two control characters, which cannot be in the text otherwise.
 """
 
-import html
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from pipeline.articles import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
+from pipeline.prose.entities import unescaped
 from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CONTROL, CUT
 from pipeline.prose.templates import MAX_CHARS, expand, variant
 
@@ -240,7 +240,7 @@ def drops_link(text: str, position: int, site: Site) -> bool:
 
 def set_aside(content: str) -> str:
     """Return the text that `<nowiki>` with this content shows."""
-    return CONTROL.sub("", html.unescape(content))
+    return CONTROL.sub("", unescaped(content))
 
 
 def cut(text: str, site: Site, deadline: Deadline) -> tuple[str, list[str]]:

@@ -64,7 +64,10 @@ CASES = {
     "a<br/>b<br>c <span style='x'>d</span> H<sub>2</sub>O <b>e": "a\nb\nc d H2O e",
     "a <span style=\"display:none\">b</span> c": "a c",
     "&lt;b&gt; &amp;nbsp; &eacute;&#233;&#xe9; &apos; &zzz; AT&T": "<b> &nbsp; ééé ' &zzz; AT&T",
-    "a&#0;&#1;&#xFEFF;&#x110000;&#x2;0&#x3;": "a&#0;&#x110000;0",
+    "a&#0;&#1;&#xFEFF;&#x110000;&#x85;0&#x3;": "a&#0;&#1;&#x110000;0&#x3;",
+    "a&#xD83D;&#55357; &#xFFFF;&#XE9;&#x1F600; &amp &#65": "a&#xD83D;&#55357; &#xFFFF;é😀 &amp &#65",
+    "<nowiki>&#xD83D;&#x27; &amp &lt;</nowiki>": "&#xD83D;' &amp <",
+    "see http://a.example/?b=1&amp;c=2 and [http://a.example/?b&amp;c d&amp;e]": "see http://a.example/?b=1&c=2 and d&e",
     "1 < 2, a <- b, <n> and <foo@example.org>": "1 < 2, a <- b, <n> and <foo@example.org>",
     "<blockquote>a</blockquote>b": "a\nb",
     # lines
