@@ -5,15 +5,16 @@ of any text. A cut leaves the character CUT, so that later steps know where a ho
 set aside under a number between two control characters, which cannot be in the text otherwise.
 """
 
-import html
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from pipeline.articles import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
+from pipeline.prose.entities import unescaped
+from pipeline.prose.languages import has_variants, variant
 from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CONTROL, CUT
-from pipeline.prose.templates import MAX_CHARS, expand, variant
+from pipeline.prose.templates import MAX_CHARS, expand
 
 MAX_LINK_PIECES = 40
 # Extension tags whose content is no prose. Source: mediawiki.org, "Parser extension tags".
@@ -79,6 +80,7 @@ class _Cutter:
         self.stack: list[_Frame] = []
         self.open_braces = 0  # frames of that kind on the stack
         self.finders: dict[str, _Finder] = {}
+        self.language = site.language if has_variants(site.language) else None
 
     def run(self) -> str:
         position = 0
@@ -109,6 +111,8 @@ class _Cutter:
             self._open(_Kind.LINK, drop=drops_link(self.text, match.start(), self.site))
         elif mark == "]]":
             self._close_link()
+        elif mark in ("-{", "}-") and self.language is None:
+            self.out.append(mark)
         elif mark == "-{":
             self._open(_Kind.VARIANT)
         elif mark == "}-":
@@ -200,7 +204,8 @@ class _Cutter:
             return
         frame = self.stack.pop()
         content = self._content(frame.place + 1)
-        self._replace(frame.place, CUT if content is None else variant(content, self.site.language) or CUT)
+        shown = variant(content, self.language) if content is not None and self.language else ""
+        self._replace(frame.place, shown or CUT)
 
     def _close_table(self) -> None:
         # A link ends at the latest with the table that it is in.
@@ -240,7 +245,7 @@ def drops_link(text: str, position: int, site: Site) -> bool:
 
 def set_aside(content: str) -> str:
     """Return the text that `<nowiki>` with this content shows."""
-    return CONTROL.sub("", html.unescape(content))
+    return CONTROL.sub("", unescaped(content))
 
 
 def cut(text: str, site: Site, deadline: Deadline) -> tuple[str, list[str]]:

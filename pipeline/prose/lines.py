@@ -1,6 +1,5 @@
 """Turn lines into prose, once what is not prose is cut out of their page."""
 
-import html.entities
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,13 +10,13 @@ from mwparserfromhell.nodes import ExternalLink, HTMLEntity, Tag, Text, Wikilink
 
 from pipeline.articles import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
+from pipeline.prose.entities import ENTITY, meaning
 from pipeline.prose.holes import MARKS, tidy_lines, without_pairs
 from pipeline.prose.signs import CONTROL, CUT, HEADING
 from pipeline.prose.tags import BLOCKS, balanced
 
 _MARKUP = re.compile(r"[\[<&]")
 _QUOTES = re.compile("'{2,}")
-_NAMED_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31};)")
 # What an entity means is text, also where it would be markup if it stood there: control characters keep its place.
 _AS_TEXT = str.maketrans(MARKS, "\x05\x06\x07\x08\x0e")
 _AS_MEANT = {placeholder: ord(mark) for mark, placeholder in zip(MARKS, _AS_TEXT.values(), strict=True)}
@@ -111,9 +110,9 @@ def _render(code: Any, site: Site, out: list[str]) -> None:
             if node.title is not None:
                 _render(node.title, site, out)
             else:
-                out.append(CUT if node.brackets else str(node.url))
+                out.append(CUT if node.brackets else _text(str(node.url)))
         elif isinstance(node, HTMLEntity):
-            out.append(_entity(node))
+            out.append(_text(str(node)))
         elif isinstance(node, Tag):
             _tag(node, site, out)
         else:
@@ -121,7 +120,7 @@ def _render(code: Any, site: Site, out: list[str]) -> None:
 
 
 def _text(text: str) -> str:
-    return _NAMED_ENTITY.sub(lambda match: html.entities.html5.get(match[1], match[0]).translate(_AS_TEXT), text)
+    return ENTITY.sub(lambda match: CONTROL.sub("", meaning(match)).translate(_AS_TEXT), text)
 
 
 def _link(node: Any, site: Site, out: list[str]) -> None:
@@ -134,13 +133,6 @@ def _link(node: Any, site: Site, out: list[str]) -> None:
     prefix, colon, rest = shown.partition(":")
     hides_prefix = node.text is not None or site.namespace_of(prefix.translate(_AS_MEANT)) in (FILE, CATEGORY)
     out.append(rest.strip() if colon and rest.strip() and hides_prefix else shown)
-
-
-def _entity(node: Any) -> str:
-    try:
-        return CONTROL.sub("", node.normalize()).translate(_AS_TEXT)
-    except (ValueError, OverflowError):  # no character has that number
-        return ""
 
 
 def _tag(node: Any, site: Site, out: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Expand templates and marks of language variants into the words that they put into running text.
+"""Expand templates into the words that they put into running text.
 
 Most templates are boxes and notes, and are cut. Some stand for words in the middle of a sentence and mean the same in
 every edition; their arguments hold the words (template_words.py).
@@ -12,7 +12,6 @@ from pipeline.prose.template_words import SHAPES, WORDS, Arguments
 MAX_CHARS = 1000  # longer templates are no words in a sentence
 _SPLIT = re.compile(r"\|(?![^\[\]]*\]\])")  # not the bars inside links
 _NAMED = re.compile(r"[ \t\n]{0,9}([\w .-]{1,30}?)[ \t]{0,9}=(.*)", re.DOTALL)
-_VARIANT = re.compile(r"(?:[^;:]*=>)?[ \t\n]*([a-z]{2,4}(?:-[a-z]{2,8})*)[ \t]*:([^;]*)(?:;|$)")
 
 
 def expand(content: str) -> str | None:
@@ -34,22 +33,6 @@ def is_known(name: str) -> bool:
 def _words_of(name: str) -> Callable[[Arguments], str] | None:
     name = name.lower()
     return WORDS.get(name) or next((words for shape, words in SHAPES.items() if re.fullmatch(shape, name)), None)
-
-
-def variant(content: str, language: str | None) -> str:
-    """Return the text that `-{content}-` shows: of its choices the one in the language of the wiki, else the first.
-
-    Source: mediawiki.org, "Writing systems/Syntax".
-    """
-    flags, bar, rule = content.partition("|")
-    if not bar:
-        flags, rule = "", content
-    if set(flags) & set("HT-"):
-        return ""
-    choices = _VARIANT.findall(rule)
-    if not choices or "R" in flags:
-        return rule
-    return next((text for code, text in choices if code == language), choices[0][1]).strip()
 
 
 def _arguments(content: str) -> Arguments:

@@ -9,6 +9,7 @@ from pipeline.articles.site import Site
 
 few_examples = settings(max_examples=30 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 300)  # of plain Python fewer
 SITE = Site("ltg", "Vikipedeja", "ltgwiki", ((0, ""), (6, "Fails"), (14, "Kategoreja"), (10, "Veidne")))
+CHINESE = Site("zh", "維基百科", "zhwiki", SITE.namespaces)  # a language with variants
 PIECES = [
     # what a line is made of
     "a", "word", " ", "  ", "\n", "\n\n", "'", "''", "'''", "'''''", "(", ")", "（", "）", ",", ".", "、",

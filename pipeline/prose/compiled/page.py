@@ -21,9 +21,10 @@ from pipeline.articles import Site
 from pipeline.prose.compiled import cut, holes, lines, marks, tokens
 from pipeline.prose.cut import EXTENSIONS, drops_link, set_aside
 from pipeline.prose.holes import NO_SPACE_BEFORE, SEPARATORS
+from pipeline.prose.languages import has_variants, variant
 from pipeline.prose.signs import CONTROL, CUT
 from pipeline.prose.tags import INLINE
-from pipeline.prose.templates import expand, is_known, variant
+from pipeline.prose.templates import expand, is_known
 
 Codes = NDArray[np.uint32]
 Numbers = NDArray[np.int64]
@@ -79,7 +80,7 @@ def cut_page(text: str, site: Site) -> tuple[str, list[str]] | None:
     if tokens.has_control(codes, classes()):
         text = CONTROL.sub("", text)
         codes = to_codes(text)
-    found = tokenize(codes)
+    found = tokenize(codes, site)
     if found is None:
         return None
     rows, asks = found
@@ -95,13 +96,14 @@ def cut_page(text: str, site: Site) -> tuple[str, list[str]] | None:
     return None if kept is None else (kept, aside)
 
 
-def tokenize(codes: Codes) -> tuple[Numbers, list[int]] | None:
+def tokenize(codes: Codes, site: Site) -> tuple[Numbers, list[int]] | None:
     """Return the tokens of a page, (tokens, TOKEN_COLUMNS), and the numbers of those that Python has to look at.
 
     None: the page is left to the reference, since a tag is spelt with letters whose case only Python knows.
 
     Args:
         codes: a page without control characters.
+        site: whose language may have variants; where it has none, their marks are text.
     """
     rows, names = np.empty((len(codes) // 2 + 2, tokens.TOKEN_COLUMNS), np.int64), _tag_names()
     asks = np.empty(len(rows), np.int64)
@@ -110,7 +112,11 @@ def tokenize(codes: Codes) -> tuple[Numbers, list[int]] | None:
         count, asked = tokens.tokenize(codes, rows, asks, finds, names, classes())
     except ValueError:
         return None
-    return rows[:count], asks[:asked].tolist()
+    rows = rows[:count]
+    if not has_variants(site.language):
+        kinds = rows[:, tokens.KIND]
+        kinds[(kinds == tokens.VARIANT) | (kinds == tokens.END_VARIANT)] = tokens.PLAIN
+    return rows, asks[:asked].tolist()
 
 
 def _cut(codes: Codes, rows: Numbers, site: Site) -> str | None:
@@ -128,7 +134,7 @@ def _cut(codes: Codes, rows: Numbers, site: Site) -> str | None:
                 _remember_idle(content, idle)
                 answer = CUT
         else:
-            answer = variant(content, site.language) or CUT
+            answer = variant(content, site.language or "") or CUT
         answered = to_codes(answer)
         needed = length + len(answered) + len(codes) - position
         if needed > len(out):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.articles.site import Site
 from pipeline.prose.clean import clean_by_reference
 from pipeline.prose.clean import clean_compiled as clean
-from tests.helpers.wikitext import SITE
+from tests.helpers.wikitext import CHINESE, SITE
 
 CASES = {
     # bold and italic, as MediaWiki pairs the quotes
@@ -59,12 +59,16 @@ CASES = {
     "<nowiki>[[a]] ''b'' {{c}} &amp; <|endoftext|></nowiki>": "[[a]] ''b'' {{c}} & <|endoftext|>",
     "<nowiki>* a</nowiki><nowiki/>": "* a",
     "__NOTOC__a __БЕЗ_ОГЛАВЛЕНИЯ__ b __目次__ c __init__ __notoc__": "a b c __init__",
-    "-{zh-hans:汉; zh-hant:漢}- -{a}- -{T|title}- x -{{{b}}} y": "汉 a x - y",
+    "-{zh-hans:汉; zh-hant:漢}- x -{{{b}}} y": "-{zh-hans:汉; zh-hant:漢}- x - y",  # no language with variants
+    "2-{4-[phenyl]butyl}-1H-indole, 1-{2-[[a]]}-b": "2-{4-[phenyl]butyl}-1H-indole, 1-{2-a}-b",
     # HTML and entities
     "a<br/>b<br>c <span style='x'>d</span> H<sub>2</sub>O <b>e": "a\nb\nc d H2O e",
     "a <span style=\"display:none\">b</span> c": "a c",
     "&lt;b&gt; &amp;nbsp; &eacute;&#233;&#xe9; &apos; &zzz; AT&T": "<b> &nbsp; ééé ' &zzz; AT&T",
-    "a&#0;&#1;&#xFEFF;&#x110000;&#x2;0&#x3;": "a&#0;&#x110000;0",
+    "a&#0;&#1;&#xFEFF;&#x110000;&#x85;0&#x3;": "a&#0;&#1;&#x110000;0&#x3;",
+    "a&#xD83D;&#55357; &#xFFFF;&#XE9;&#x1F600; &amp &#65": "a&#xD83D;&#55357; &#xFFFF;é😀 &amp &#65",
+    "<nowiki>&#xD83D;&#x27; &amp &lt;</nowiki>": "&#xD83D;' &amp <",
+    "see http://a.example/?b&amp;c=2 and [http://a.example/?b&amp;c d&amp;e]": "see http://a.example/?b&c=2 and d&e",
     "1 < 2, a <- b, <n> and <foo@example.org>": "1 < 2, a <- b, <n> and <foo@example.org>",
     "<blockquote>a</blockquote>b": "a\nb",
     # lines
@@ -92,6 +96,18 @@ def test_a_reader_reads_the_prose(wikitext: str) -> None:
     assert clean(wikitext, SITE) == clean_by_reference(wikitext, SITE) == CASES[wikitext]
 
 
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        ("-{zh-hans:汉; zh-hant:漢}- -{a}- -{T|title}- x -{{{b}}} y", "汉 a x - y"),
+        ("[[-{zh-cn:a;zh-tw:b}-|c]] [[d|-{zh-cn:a;zh-tw:b}-]] -{zh-hans;zh-hant|x}-", "c a x"),
+        ("-{Star Wars: A New Hope}- -{a -{b}- {{c}}", "Star Wars: A New Hope -{a b"),
+    ],
+)
+def test_variants_of_a_language_are_read_where_the_wiki_has_them(wikitext: str, text: str) -> None:
+    assert clean(wikitext, CHINESE) == clean_by_reference(wikitext, CHINESE) == text
+
+
 def test_names_of_namespaces_are_those_of_the_wiki_alone() -> None:
     assert clean("[[Fails:x]]a [[Kategoreja:y]]", SITE) == "a"
     assert clean("[[Fails:x]]a [[Kategoreja:y|z]]", Site()) == "Fails:xa z"
@@ -111,9 +127,9 @@ WORDS = st.sampled_from(
 
 
 @settings(max_examples=400)
-@given(st.lists(WORDS, max_size=40).map("".join))
-def test_whatever_comes_in_what_comes_out_is_tidy(wikitext: str) -> None:
-    text = clean(wikitext, SITE)
+@given(st.lists(WORDS, max_size=40).map("".join), st.sampled_from([SITE, CHINESE]))
+def test_whatever_comes_in_what_comes_out_is_tidy(wikitext: str, site: Site) -> None:
+    text = clean(wikitext, site)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]", text)
     assert "\n\n\n" not in text
     assert text == text.strip("\n")
@@ -163,7 +179,7 @@ def test_time_is_about_linear_in_the_text_whatever_it_holds(bait: str) -> None:
 
     def seconds(text: str) -> float:
         start = time.process_time()
-        clean(text, SITE)
+        clean(text, CHINESE)
         return time.process_time() - start
 
     few = min(seconds(bait * 2000) for _ in range(3))
@@ -179,7 +195,7 @@ def test_time_is_about_linear_in_the_text_whatever_it_holds(bait: str) -> None:
 )  # fmt: skip
 def test_depth_is_no_danger(start: str, end: str) -> None:
     begun = time.process_time()
-    text = clean("before\n" + start * 20_000 + "x" + end * 20_000 + "\nafter", SITE)
+    text = clean("before\n" + start * 20_000 + "x" + end * 20_000 + "\nafter", CHINESE)
     assert time.process_time() - begun < 60  # what is quadratic takes longer than anyone waits
     assert text.startswith("before")
     assert text.endswith("after")

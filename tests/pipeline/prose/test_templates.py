@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.articles.site import Site
 from pipeline.prose.clean import clean_compiled as clean
 from pipeline.prose.template_words import SHAPES, WORDS
-from pipeline.prose.templates import expand, variant
+from pipeline.prose.templates import expand
 from tests.helpers import ROOT
 
 GIVEN = {
@@ -161,14 +161,3 @@ def test_the_docs_list_the_templates_that_are_known() -> None:
 @pytest.mark.parametrize("row", documented(), ids=lambda row: row[1])
 def test_the_examples_of_the_docs_are_true(row: list[str]) -> None:
     assert clean(row[1].strip("`"), Site()) == row[2].strip("`")
-
-
-def test_a_variant_is_that_of_the_wiki_or_the_first() -> None:
-    rule = "zh-hans:汉字; zh-hant:漢字;"
-    assert variant(rule, "zh-hant") == "漢字"
-    assert variant(rule, "zh") == "汉字"
-    assert variant("A|zh-cn:a;zh-tw:b", None) == "a"
-    assert variant("漢", "zh") == "漢"
-    assert variant("R|zh:a", None) == "zh:a"
-    assert variant("T|zh-cn:a", "zh-cn") == variant("H|a", None) == variant("-|a", None) == ""
-    assert variant("時間 10:30", None) == "時間 10:30"

@@ -5,11 +5,12 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.articles.site import Site
 from pipeline.prose import cut as reference
 from pipeline.prose.compiled import cut, page
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.signs import CONTROL
-from tests.helpers.wikitext import PAGES, SITE, few_examples
+from tests.helpers.wikitext import CHINESE, PAGES, SITE, few_examples
 
 NESTED = st.recursive(
     st.sampled_from(["a", "\n", "x.png", "{{lang|de|b}}", "{{box}}", "[[a|b]]", "<ref>c</ref>", "<nowiki>[[</nowiki>"]),
@@ -23,21 +24,24 @@ NESTED = st.recursive(
 )
 
 
-def cut_by_reference(text: str) -> tuple[str, list[str]]:
-    return reference.cut(CONTROL.sub("", text), SITE, Deadline(math.inf))
+SITES = st.sampled_from([SITE, CHINESE])
+
+
+def cut_by_reference(text: str, site: Site) -> tuple[str, list[str]]:
+    return reference.cut(CONTROL.sub("", text), site, Deadline(math.inf))
 
 
 @few_examples
-@given(NESTED)
-def test_what_is_well_formed_is_cut_as_the_reference_cuts_it(text: str) -> None:
-    assert page.cut_page(text, SITE) == cut_by_reference(text)
+@given(NESTED, SITES)
+def test_what_is_well_formed_is_cut_as_the_reference_cuts_it(text: str, site: Site) -> None:
+    assert page.cut_page(text, site) == cut_by_reference(text, site)
 
 
 @few_examples
-@given(PAGES)
-def test_what_is_not_well_formed_is_cut_as_the_reference_cuts_it_or_left_to_it(text: str) -> None:
-    found = page.cut_page(text, SITE)
-    assert found is None or found == cut_by_reference(text)
+@given(PAGES, SITES)
+def test_what_is_not_well_formed_is_cut_as_the_reference_cuts_it_or_left_to_it(text: str, site: Site) -> None:
+    found = page.cut_page(text, site)
+    assert found is None or found == cut_by_reference(text, site)
 
 
 @given(
@@ -55,4 +59,4 @@ def test_a_template_has_one_slot_by_its_name_alone(name: str, arguments: str) ->
 
 def test_room_that_is_used_up_leaves_the_page_to_the_reference() -> None:
     assert page.cut_page("[[a|" * (page.MAX_FRAMES + 1), SITE) is None
-    assert page.cut_page("[[a|" * page.MAX_FRAMES, SITE) == cut_by_reference("[[a|" * page.MAX_FRAMES)
+    assert page.cut_page("[[a|" * page.MAX_FRAMES, SITE) == cut_by_reference("[[a|" * page.MAX_FRAMES, SITE)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.articles.article import Article
 from pipeline.articles.site import Site
@@ -16,7 +17,9 @@ from pipeline.prose.deadline import TooSlow
 from pipeline.settings import SourceSettings
 from pipeline.source.plan import open_source
 from tests.helpers import ROOT, SHARED
-from tests.helpers.wikitext import PAGES, SITE
+from tests.helpers.wikitext import CHINESE, PAGES, SITE
+
+SITES = st.sampled_from([SITE, CHINESE])
 
 
 def articles(path: Path) -> tuple[Site, list[str]]:
@@ -26,16 +29,16 @@ def articles(path: Path) -> tuple[Site, list[str]]:
 
 
 @settings(max_examples=600)
-@given(PAGES)
-def test_both_paths_give_the_same_text(wikitext: str) -> None:
-    assert clean(wikitext, SITE) == clean_by_reference(wikitext, SITE)
+@given(PAGES, SITES)
+def test_both_paths_give_the_same_text(wikitext: str, site: Site) -> None:
+    assert clean(wikitext, site) == clean_by_reference(wikitext, site)
 
 
 @pytest.mark.slow
 @settings(max_examples=50_000)
-@given(PAGES)
-def test_both_paths_give_the_same_text_however_often_it_is_tried(wikitext: str) -> None:
-    assert clean(wikitext, SITE) == clean_by_reference(wikitext, SITE)
+@given(PAGES, SITES)
+def test_both_paths_give_the_same_text_however_often_it_is_tried(wikitext: str, site: Site) -> None:
+    assert clean(wikitext, site) == clean_by_reference(wikitext, site)
 
 
 def test_few_lines_of_the_bundled_corpus_are_left_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +78,7 @@ HOSTILE = [
 @pytest.mark.parametrize("bait", HOSTILE)
 def test_both_paths_give_the_same_text_of_a_page_that_is_meant_to_hurt(bait: str) -> None:
     for text in (bait * 600, f"before {bait * 300} after\n\nend", (bait + "x ") * 300):
-        assert clean(text, SITE) == clean_by_reference(text, SITE)
+        assert clean(text, CHINESE) == clean_by_reference(text, CHINESE)
 
 
 @pytest.mark.slow
@@ -87,7 +90,7 @@ def test_a_million_of_anything_comes_to_an_end(bait: str) -> None:
 
 def test_more_is_open_than_the_compiled_path_has_room_for() -> None:
     for text in ("{{" * 5000 + "x" + "}}" * 5000, "-{" * 5000 + "{{a}}", "[[x|" * 5000 + "y" + "]]" * 5000):
-        assert clean(text, SITE) == clean_by_reference(text, SITE)
+        assert clean(text, CHINESE) == clean_by_reference(text, CHINESE)
 
 
 def test_templates_that_grow_what_they_are_in_find_room() -> None:

@@ -6,27 +6,31 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.articles.site import Site
 from pipeline.prose.compiled import page, tokens
 from pipeline.prose.cut import _Cutter, drops_link, set_aside
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.signs import ASIDE_OPEN, CONTROL, CUT
-from tests.helpers.wikitext import PAGES, SITE, few_examples
+from tests.helpers.wikitext import CHINESE, PAGES, SITE, few_examples
 
+SITES = st.sampled_from([SITE, CHINESE])
 HARD_LETTERS = "\u0130\u0131\u017f\u212a"  # other cases of i, s and k
 
 
 class Recorder(_Cutter):
     """Notes the kind of each token, where it starts, and where the reference goes on."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text, SITE, Deadline(math.inf))
+    def __init__(self, text: str, site: Site) -> None:
+        super().__init__(text, site, Deadline(math.inf))
         self.seen: list[tuple[int, int, int]] = []
         self.run()
 
     def _token(self, match: re.Match[str]) -> int:
         depth, end, mark = len(self.stack), super()._token(match), match[0].strip(" \t:*#;")
         ends = {"}}": tokens.END_BRACES, "]]": tokens.END_LINK, "}-": tokens.END_VARIANT, "|}": tokens.END_TABLE}
-        if mark[:2] in ends:
+        if mark in ("-{", "}-") and self.language is None:
+            kind = tokens.PLAIN
+        elif mark[:2] in ends:
             kind = ends[mark[:2]]
         elif (match["tag"] or "").lower() == "table" and match["slash"]:
             kind = tokens.END_TABLE
@@ -39,15 +43,15 @@ class Recorder(_Cutter):
 
 
 @few_examples
-@given(PAGES | st.text(st.sampled_from("<>/!-nowikref " + HARD_LETTERS), max_size=60))
-def test_tokens_start_and_end_where_the_reference_says(text: str) -> None:
+@given(PAGES | st.text(st.sampled_from("<>/!-nowikref " + HARD_LETTERS), max_size=60), SITES)
+def test_tokens_start_and_end_where_the_reference_says(text: str, site: Site) -> None:
     text = CONTROL.sub("", text)
-    found = page.tokenize(page.to_codes(text))
+    found = page.tokenize(page.to_codes(text), site)
     if found is None:
         assert re.search(f"</[a-zA-Z{HARD_LETTERS}]*[{HARD_LETTERS}]", text)
         return
     rows, asks = found
-    reference = Recorder(text)
+    reference = Recorder(text, site)
     assert rows[:, : tokens.FROM].tolist() == [list(token) for token in reference.seen]
     nowiki = [number for number in asks if rows[number, tokens.KIND] == tokens.NOWIKI]
     content = [text[first:last] for first, last in rows[nowiki, tokens.FROM :].tolist()]
@@ -58,7 +62,7 @@ def test_tokens_start_and_end_where_the_reference_says(text: str) -> None:
 @given(PAGES)
 def test_python_is_asked_about_each_link_that_may_be_hidden(text: str) -> None:
     text = CONTROL.sub("", text)
-    found = page.tokenize(page.to_codes(text))
+    found = page.tokenize(page.to_codes(text), SITE)
     assert found is not None or set(text) & set(HARD_LETTERS)
     rows, asks = found or ([], [])
     for number, (kind, start) in enumerate(row[:2] for row in rows):
