@@ -143,7 +143,7 @@ def failing(monkeypatch):
     return make
 
 
-@pytest.mark.parametrize("where", ["folder", "store"])
+@pytest.mark.parametrize("where", ["folder", pytest.param("store", marks=pytest.mark.slow)])
 def test_a_rerun_makes_only_what_is_missing_with_take_too(inputs, bucket, failing, tmp_path, capsys, where):
     output = tmp_path / "out" if where == "folder" else f"{bucket}/take"
     in_one = ("--take", "5,3", "--direct_running_mode", "in_memory")

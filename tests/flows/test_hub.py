@@ -87,6 +87,7 @@ def fails(answer, name, fragment):
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_models_are_loaded_by_name_without_pickles_or_code_and_answer_when_the_hub_is_gone(models, tmp_path):
     strange = [("anatomy", "--model", name) for name in ("no-such-model", "someone/pickled")]
     with contextlib.ExitStack() as process:

@@ -87,6 +87,7 @@ def test_a_runner_that_would_store_what_only_streams_says_so():
         run_graph(build, beam_options([]))
 
 
+@pytest.mark.slow
 def test_the_order_of_pages_between_runs_does_not_matter_to_take_and_processes_agree(inputs, tmp_path):
     for name, more in (("a", ()), ("b", ("--direct_running_mode", "multi_processing", "--direct_num_workers", 2))):
         assert run(main, "pipeline", inputs.arguments(tmp_path / name, "--take", "5,3", *more)) == 0

@@ -53,6 +53,7 @@ def failed(capsys, *arguments) -> tuple[int, str]:
     return status, lines[0]
 
 
+@pytest.mark.slow
 def test_training_gives_the_same_bytes_again_in_any_order_and_with_any_number_of_threads(tmp_path):
     script = (
         "import sys; from tests.pipeline.test_tokenizer import TEXTS, train\n"
@@ -113,6 +114,7 @@ def bare_copy(folder, tmp_path, gap: bool) -> Path:
     return tmp_path / "bare"
 
 
+@pytest.mark.slow
 def test_a_hub_name_is_fetched_and_a_hub_without_it_is_told_in_one_line(folder, tmp_path):
     with hub_server({"tiny/model": folder}) as (address, _):
         script = (
