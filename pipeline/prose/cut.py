@@ -12,7 +12,7 @@ from enum import Enum, auto
 from pipeline.articles import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.entities import unescaped
-from pipeline.prose.languages import has_variants, variant
+from pipeline.prose.languages import EDITIONS, has_variants, variant
 from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CONTROL, CUT
 from pipeline.prose.templates import MAX_CHARS, expand
 
@@ -36,8 +36,7 @@ _FILE_NAME = re.compile(
     r"[ \t]{0,9}[|\]]",
     re.IGNORECASE,
 )
-_LANGUAGE = re.compile(r"(?:[a-z]{2,3}|simple|be-x-old|roa-rup|zh-min-nan)(?:-[a-z]{2,12}){0,2}")
-_NO_LANGUAGES = frozenset(("mw", "rfc", "doi", "wmf", "mos", "irc"))  # interwiki prefixes that look like one
+_LINK_END = re.compile(r"[^\[\]\n]{0,500}\]\]")
 
 
 class _Kind(Enum):
@@ -235,12 +234,13 @@ def drops_link(text: str, position: int, site: Site) -> bool:
     match = _PREFIX.match(text, position + 2)
     if not match:
         return False
-    prefix = match[1]
-    if site.namespace_of(prefix) in (FILE, CATEGORY) or _FILE_NAME.match(text, match.end()):
-        return True
-    before = text[max(0, position - 3) : position].rstrip(" \t")
-    at_line_start = position == 0 or before.endswith(("\n", "]]", "->")) or (before == "" and position < 3)
-    return at_line_start and bool(_LANGUAGE.fullmatch(prefix)) and prefix not in _NO_LANGUAGES
+    namespace = site.namespace_of(match[1])
+    if namespace is not None:
+        return namespace in (FILE, CATEGORY)
+    code = match[1].strip(" _\t").lower()
+    if code in EDITIONS:
+        return code != site.language and bool(_LINK_END.match(text, match.end()))
+    return bool(_FILE_NAME.match(text, match.end()))
 
 
 def set_aside(content: str) -> str:

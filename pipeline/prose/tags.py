@@ -21,6 +21,9 @@ INLINE = frozenset([
 _LESS_THAN = re.compile(r"<(?:(/?)([a-zA-Z][a-zA-Z0-9]{0,30})([^<>]*)>)?")
 _HIDES = re.compile(r"display[ ]?:[ ]?none", re.IGNORECASE)
 _PLAIN_TAG = re.compile(r"<(/?)([a-z0-9]+)[^<>]*>")
+# An address in brackets that something else than a space ends. Source: MediaWiki's `Parser::EXT_LINK_URL_CLASS`.
+_ADDRESS_END = re.compile(r"(\[(?:[a-zA-Z]{1,12}:)?//[^\s\[\]<>\"]++)(?=[^ \[\]])")
+_HOST_IN_BRACKETS = re.compile(r"(?<=\[)((?:[a-zA-Z]{1,12}:)?//)\[([0-9a-fA-F:.]+)\]")
 # A bracket before an address which is not closed on the line; links may stand in between.
 _OPEN_ADDRESS = re.compile(r"(?<!\[)\[(?=[a-zA-Z]{0,12}:|//)(?![^\[\]]*+(?:\[\[[^\[\]]*+\]\][^\[\]]*+)*+\])")
 
@@ -50,8 +53,11 @@ def _plain_tag(match: re.Match[str], extensions: frozenset[str]) -> str:
 
 
 def balanced(line: str) -> str:
-    """Remove from a line plain tags without a partner or nested too deep, and brackets of unclosed addresses."""
-    line = _OPEN_ADDRESS.sub("", line)
+    """Remove from a line plain tags without a partner or nested too deep, and brackets of unclosed addresses.
+
+    An address in brackets is followed by a space, where something else ends it.
+    """
+    line = _OPEN_ADDRESS.sub("", _ADDRESS_END.sub(r"\1 ", _HOST_IN_BRACKETS.sub(r"\1\2", line)))
     pieces: list[str] = []
     opened: list[tuple[str, str, int]] = []  # (name, tag, its place in pieces)
     position = 0

@@ -12,8 +12,8 @@ CLASSED = 1 << 16  # code points below have a class
 IS_SPACE = 1  # a bit of `classes`, see page.py
 CUT = 3  # see prose/signs.py
 GIVE_UP = -1
-TAB, LINE_FEED, SPACE, HASH, APOSTROPHE, ASTERISK, HYPHEN = map(ord, "\t\n #'*-")
-COLON, SEMICOLON, EQUALS, BAR = map(ord, ":;=|")
+TAB, LINE_FEED, SPACE, HASH, APOSTROPHE, ASTERISK, HYPHEN, SLASH = map(ord, "\t\n #'*-/")
+COLON, SEMICOLON, EQUALS, BAR, OPEN_BRACKET, CLOSE_BRACKET = map(ord, ":;=|[]")
 _LIST_MARKS = (ASTERISK, HASH, COLON, SEMICOLON)
 LEVEL, START, END, NUMBER, LINE_COLUMNS = range(5)  # columns of `lines`; NUMBER: of the line in the text
 MAX_RUNS = 400
@@ -90,6 +90,25 @@ def _words(text, start, end, classes):
 
 
 @_inner
+def _is_in_address(text, start, at, classes):
+    """Return whether the quotes at a place may be in the target of a link or an address, where they mean other things.
+
+    `start` is that of the line, or where the quotes before these end.
+    """
+    slash = space = False
+    while at > start:
+        at -= 1
+        char = text[at]
+        if char == OPEN_BRACKET:
+            return (slash and not space) or (at > 0 and text[at - 1] == OPEN_BRACKET)
+        if char in (BAR, CLOSE_BRACKET):
+            return False
+        slash = slash or char == SLASH
+        space = space or _is_space(char, classes)
+    return False
+
+
+@_inner
 def _quotes(text, start, end, runs, classes):
     """Find the runs of quotes: (start, end, 1 if an apostrophe is kept) of each; returns their number, or GIVE_UP."""
     count, at, bold, italic = 0, start, 0, 0
@@ -99,7 +118,7 @@ def _quotes(text, start, end, runs, classes):
             at += 1
             continue
         after = _after(text, at, end, (APOSTROPHE,))
-        if count == MAX_RUNS:
+        if count == MAX_RUNS or _is_in_address(text, runs[count - 1, 1] if count else start, at, classes):
             return GIVE_UP
         mark = 3 if after - at == 4 else min(after - at, 5)
         runs[count, 0], runs[count, 1], runs[count, 2] = at, after, min(after - at - mark, 1)

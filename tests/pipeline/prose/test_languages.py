@@ -5,9 +5,7 @@ import pytest
 from pipeline.prose.languages import has_variants, variant
 
 
-@pytest.mark.parametrize(
-    "language", ["zh", "zh-hant", "sr", "sr-ec", "KK", "ku", "shi", "uz", "tg", "crh", "iu"]
-)
+@pytest.mark.parametrize("language", ["zh", "zh-hant", "sr", "sr-ec", "KK", "ku", "shi", "uz", "tg", "crh", "iu"])
 def test_some_languages_have_variants(language: str) -> None:
     assert has_variants(language)
 
