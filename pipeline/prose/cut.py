@@ -17,12 +17,16 @@ from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CONTROL, CUT
 from pipeline.prose.templates import MAX_CHARS, expand
 
 MAX_LINK_PIECES = 40
-# Extension tags whose content is no prose. Source: mediawiki.org, "Parser extension tags".
+# Extension tags whose content is no prose, of Wikipedia and of other wikis: what is transcluded, computed, queried or
+# embedded. Source: mediawiki.org, "Parser extension tags" and the extensions' own pages. Tags whose content is prose
+# are among prose/tags.py.
 EXTENSIONS = frozenset([
     "ref", "references", "gallery", "math", "chem", "ce", "timeline", "score", "syntaxhighlight", "source", "hiero",
     "graph", "mapframe", "maplink", "imagemap", "inputbox", "templatedata", "templatestyles", "categorytree",
     "section", "indicator", "pre", "includeonly", "charinsert", "phonos", "quiz", "rss", "dynamicpagelist",
-    "listing", "style", "script",
+    "listing", "style", "script", "pages", "pagelist", "pagequality", "tabber", "tabberneue", "infobox", "languages",
+    "poll", "dpl", "youtube", "embedvideo", "videogallery", "vimeo", "soundcloud", "spotify", "slideshow",
+    "hovergallery", "googlemap", "widget", "asciimath", "lilypond", "abc", "bloglist", "metadesc", "seo",
 ])  # fmt: skip
 _TOKEN = re.compile(
     r"<!--|<(?P<slash>/?)(?P<tag>[a-zA-Z]+)(?=[\s/>])|\{\{+|\}\}+|\[\[|\]\]|-\{(?!\{)|\}-"

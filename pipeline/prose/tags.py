@@ -17,6 +17,7 @@ INLINE = frozenset([
     "abbr", "b", "bdi", "bdo", "big", "caption", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
     "kbd", "mark", "noinclude", "onlyinclude", "q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "small", "span",
     "strike", "strong", "sub", "sup", "tbody", "tfoot", "thead", "time", "tt", "u", "var", "wbr",
+    "translate", "tvar", "langconvert", "spoiler", "nomobile", "mobileonly",  # of extensions
 ])  # fmt: skip
 _LESS_THAN = re.compile(r"<(?:(/?)([a-zA-Z][a-zA-Z0-9]{0,30})([^<>]*)>)?")
 _HIDES = re.compile(r"display[ ]?:[ ]?none", re.IGNORECASE)
@@ -35,6 +36,8 @@ def plain_tags(text: str, extensions: frozenset[str]) -> str:
         text: wikitext.
         extensions: names of extension tags; those without a partner, which `prose.cut.cut` leaves, are removed.
     """
+    if "<tvar|" in text:  # its old form, `<tvar|name>words</>`
+        text = text.replace("</>", "")
     return _LESS_THAN.sub(lambda match: _plain_tag(match, extensions), text)
 
 

@@ -61,6 +61,10 @@ CASES = {
     "a<ref>b</ref>.<ref name=\"c\" /> <REF group='d'>{{e}} [[f]]</REF> g": "a. g",
     "a<ref name=x>never closed": "anever closed",
     "a <math>x^2</math> b <syntaxhighlight lang=c>d</syntaxhighlight><gallery>\nFile:x.png|y\n</gallery>": "a b",
+    "a\n<pages index='b.djvu' from=1 />\nc <pagelist 1to4=roman/><pagequality level='4' user='d'/>e": "a\nc e",
+    "a <tabber>\n|-|b=c\n</tabber><infobox>d</infobox><youtube>e</youtube><DPL>\nf=g\n</DPL> h": "a h",
+    "<languages/>\n<translate><!--T:1--> A <tvar name=b>[[c]]</tvar> <tvar|d>e</>\n\nf</translate>": "A c e\n\nf",
+    "<poll>\na?\nb\n</poll>\n<langconvert from=de to=fr>c</langconvert> <spoiler>d</spoiler> <nosuch>": "c d <nosuch>",
     "<references>\n<ref>a</ref>\n</references>": "",
     # comments, nowiki, magic words, variants
     "a<!-- b -->c\n<!-- d -->\ne<!-- f": "ac\ne",
@@ -89,7 +93,7 @@ CASES = {
     "== A ==\n=== B ===\nb": "A\nB\nb",
     "= a = b": "= a = b",
     # holes
-    "Ant ({{IPA|x}}; born 1950) b": "Ant (born 1950) b",
+    "Ant ({{IPA-de|x}}; born 1950) b": "Ant (born 1950) b",
     "Ant ({{x}}) b, ( ) c (, ) d ({{a}}, {{b}}; {{c}}). e": "Ant b, c d. e",
     "a, {{b}}, c; {{d}}. e {{f}} g {{h}}": "a, c. e g",
     "f() and (a, ) remain": "f() and (a, ) remain",
