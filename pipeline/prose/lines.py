@@ -16,6 +16,8 @@ from pipeline.prose.holes import MARKS, tidy_lines, without_pairs
 from pipeline.prose.signs import CONTROL, CUT, HEADING
 from pipeline.prose.tags import BLOCKS, balanced
 
+LIST_MARKS = "*#:;"
+_LIST_START = re.compile(rf"(?:{CUT}*+[{LIST_MARKS}]++)++")  # after a comment, too
 _MARKUP = re.compile(r"[\[<&]")
 _NOT_IN_TITLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\[\]{}|<>]")
 _QUOTES = re.compile("'{2,}")
@@ -66,8 +68,8 @@ def take_marks(line: str) -> str | None:
         line = bare.lstrip("-")
         if not line:
             return None
-    if line[0] in "*#:;":
-        line = line.lstrip("*#:;")
+    if marks := _LIST_START.match(line):
+        line = line[marks.end() :]
         if not line.strip(" \t" + CUT):
             return None
     return _without_quotes(line)

@@ -14,7 +14,7 @@ CUT = 3  # see prose/signs.py
 GIVE_UP = -1
 TAB, LINE_FEED, SPACE, HASH, APOSTROPHE, ASTERISK, HYPHEN, SLASH = map(ord, "\t\n #'*-/")
 COLON, SEMICOLON, EQUALS, BAR, OPEN_BRACKET, CLOSE_BRACKET = map(ord, ":;=|[]")
-_LIST_MARKS = (ASTERISK, HASH, COLON, SEMICOLON)
+LIST_MARKS = (ASTERISK, HASH, COLON, SEMICOLON)
 LEVEL, START, END, NUMBER, LINE_COLUMNS = range(5)  # columns of `lines`; NUMBER: of the line in the text
 MAX_RUNS = 400
 
@@ -81,8 +81,11 @@ def _words(text, start, end, classes):
         start, end = _after(text, first, last, (HYPHEN,)), last
         if start == end:
             return GIVE_UP, start, end
-    if text[start] in _LIST_MARKS:
-        start = _after(text, start, end, _LIST_MARKS)
+    mark = _after(text, start, end, (CUT,))
+    if text[mark] in LIST_MARKS:
+        while mark < end and text[mark] in LIST_MARKS:  # after a comment, too
+            start = _after(text, mark, end, LIST_MARKS)
+            mark = _after(text, start, end, (CUT,))
         first, last = _stripped(text, start, end)
         if first == last:
             return GIVE_UP, start, end

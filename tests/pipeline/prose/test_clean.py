@@ -99,6 +99,16 @@ CASES = {
     "f() and (a, ) remain": "f() and (a, ) remain",
     "（{{a}}）漢、{{b}}、字": "漢、字",
     "{{a}}, b": "b",
+    'a "{{x}}" b «{{x}}» c „{{x}}“, 「{{x}}」d『{{x}}』《{{x}}、{{y}}》 ("{{x}}") e': "a b c, d e",
+    '"a"{{x}}"b" and "c" {{x}} "d", 5" {{x}} "e", «f» {{x}} «g», "" k':
+        '"a""b" and "c" "d", 5" "e", «f» «g», "" k',
+    "»{{x}}« a »b«{{x}}»c«": "a »b«»c«",
+    "(Бонн — {{y}}, Рим), (a – {{x}}) b — {{x}} — c; ({{x}} – 1950) d—{{x}}, e - {{x}}. f — {{x}}":
+        "(Бонн, Рим), (a) b — c; (1950) d, e. f",
+    "{{x}} – a, 1914–{{x}}, b — {{x}} c, pre- {{x}}, (– d)": "a, 1914–, b — c, pre-, (– d)",
+    "One.[[File:x.png|thumb|y]]Two [[File:z.svg|9px]] three([[File:x.png]]四[[File:x.png]]五)": "One. Two three(四五)",
+    "a[[Category:x]]b \"c.\"[[File:x.png]]D \"[[File:x.png]]e\"": "ab \"c.\" D \"e\"",
+    "<!-- x -->* a\n*<!-- y -->* b<!-- z -->\n<!-- x --><!-- y -->{|\n| c\n|}\nd": "a\nb\nd",
     ": <math>x</math>.\na": "a",
 }  # fmt: skip
 
