@@ -63,7 +63,7 @@ HOLES = {
     "separator in brackets": r"[(（][,;:]|[,;][)）]",
     "space before a comma": r"(?<=\S)[^\S\n][,;]",
     "space before a stop": r"(?<=\S)[^\S\n]\.(?=\s|$)",
-    "empty quotes": r'«\s*»|„\s*[“”]|“\s*”|「\s*」|『\s*』|《\s*》|〈\s*〉|‹\s*›|(?<![\w"])"\s?"(?![\w"])',
+    "empty quotes": r'(?:[„“][ \xa0]?[“”]|«[ \xa0]?»|‹[ \xa0]?›|「」|『』|《》|〈〉)|(?<![\w".,!?])"[ \xa0]?"(?![\w"])',
     "dangling dash": r"[(（][^\S\n]?[–—-][^\S\n]|[^\S\n][–—-][^\S\n]?(?:[)）,;:、，；]|$)|—[,;)、，；）]",
     "doubled separators": r"[,;][^\S\n]*[,;]",
     DOUBLED: r"[^\S\n]{2,}",
@@ -131,7 +131,8 @@ def _count_leftovers(page: Page, text: str, wikitext: str, site: Site) -> None:
         met: Counter[str] = Counter()
         for match in re.finditer(pattern, text, re.MULTILINE):
             met[match[0]] += 1
-            markup = literal.count(match[0]) if kind != "entities" else 0  # of which none is left in `shown`
+            markup = literal.count(match[0]) - literal.count(f"[[:{match[0]}")  # a link that is to be read
+            markup = markup if kind != "entities" else 0  # of which none is left in `shown`
             if met[match[0]] <= max(shown.count(match[0]), bare.count(match[0])) - markup:
                 page.wanted += 1
                 continue
