@@ -7,10 +7,10 @@ The table has three figures for each dump, counted in the clean text of all its 
 - **leftovers** per MB: wikitext that is not prose (quotes of bold and italic, brackets, braces, pipes, tags, comments,
   entities, magic words, names of files and categories in the language of the edition). Counted apart are those that
   the author wants to be read: in `<nowiki>` or `{{code}}`, or written with entities, as `&lt;b&gt;` is.
-- **holes** per MB: what looks torn, such as "( )", "(, ", " ,", " .", doubled spaces, or "in and" where something stood
-  between the two. Counted apart are those that the author typed so: the hole, with CONTEXT characters on each side of
-  it (or a reference, template or comment after it), stands in the wikitext, once link brackets, quotes, tags and
-  entities are taken out of that.
+- **holes** per MB: what looks torn, such as "( )", "(, ", " ,", " .", "“”", " – ,", doubled spaces, or "in and" where
+  something stood between the two. Counted apart are those that the author typed so: the hole, with CONTEXT characters
+  on each side of it (or a reference, template or comment after it), stands in the wikitext, once link brackets, quotes,
+  tags and entities are taken out of that.
 - **words** of prose that are kept: the share of the words of the prose paragraphs of `mwparserfromhell.strip_code` that
   are also in the clean text of the same page, as multisets. A prose paragraph is a line of its output with at least
   MIN_WORDS words, an end of a sentence, and no bracket, brace, bar or tag that it has left in. References, tables,
@@ -63,6 +63,8 @@ HOLES = {
     "separator in brackets": r"[(（][,;:]|[,;][)）]",
     "space before a comma": r"(?<=\S)[^\S\n][,;]",
     "space before a stop": r"(?<=\S)[^\S\n]\.(?=\s|$)",
+    "empty quotes": r'(?:[„“][ \xa0]?[“”]|«[ \xa0]?»|‹[ \xa0]?›|「」|『』|《》|〈〉)|(?<![\w".,!?])"[ \xa0]?"(?![\w"])',
+    "dangling dash": r"[(（][^\S\n]?[–—-][^\S\n]|[^\S\n][–—-][^\S\n]?(?:[)）,;:、，；]|$)|—[,;)、，；）]",
     "doubled separators": r"[,;][^\S\n]*[,;]",
     DOUBLED: r"[^\S\n]{2,}",
     MISSING: r"\b(?:in|of|at|by|from|with|as|between) (?:and|or)\b|\b(?:the|a|an|of|is|was) ?[.,;](?=\s|$)",
@@ -129,7 +131,8 @@ def _count_leftovers(page: Page, text: str, wikitext: str, site: Site) -> None:
         met: Counter[str] = Counter()
         for match in re.finditer(pattern, text, re.MULTILINE):
             met[match[0]] += 1
-            markup = literal.count(match[0]) if kind != "entities" else 0  # of which none is left in `shown`
+            markup = literal.count(match[0]) - literal.count(f"[[:{match[0]}")  # a link that is to be read
+            markup = markup if kind != "entities" else 0  # of which none is left in `shown`
             if met[match[0]] <= max(shown.count(match[0]), bare.count(match[0])) - markup:
                 page.wanted += 1
                 continue

@@ -12,23 +12,30 @@ from enum import Enum, auto
 from pipeline.articles import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.entities import unescaped
-from pipeline.prose.languages import has_variants, variant
+from pipeline.prose.languages import EDITIONS, has_variants, variant
 from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CONTROL, CUT
 from pipeline.prose.templates import MAX_CHARS, expand
 
 MAX_LINK_PIECES = 40
-# Extension tags whose content is no prose. Source: mediawiki.org, "Parser extension tags".
+KEPT, DROPPED, PARTS = range(3)  # whether a link is dropped; PARTS: and parts the words before and after it
+# Extension tags whose content is no prose, of Wikipedia and of other wikis: what is transcluded, computed, queried or
+# embedded. Source: mediawiki.org, "Parser extension tags" and the extensions' own pages. Tags whose content is prose
+# are among prose/tags.py.
 EXTENSIONS = frozenset([
     "ref", "references", "gallery", "math", "chem", "ce", "timeline", "score", "syntaxhighlight", "source", "hiero",
     "graph", "mapframe", "maplink", "imagemap", "inputbox", "templatedata", "templatestyles", "categorytree",
     "section", "indicator", "pre", "includeonly", "charinsert", "phonos", "quiz", "rss", "dynamicpagelist",
-    "listing", "style", "script",
+    "listing", "style", "script", "pages", "pagelist", "pagequality", "tabber", "tabberneue", "infobox", "languages",
+    "poll", "dpl", "youtube", "embedvideo", "videogallery", "vimeo", "soundcloud", "spotify", "slideshow",
+    "hovergallery", "googlemap", "widget", "asciimath", "lilypond", "abc", "bloglist", "metadesc", "seo",
 ])  # fmt: skip
 _TOKEN = re.compile(
     r"<!--|<(?P<slash>/?)(?P<tag>[a-zA-Z]+)(?=[\s/>])|\{\{+|\}\}+|\[\[|\]\]|-\{(?!\{)|\}-"
     r"|^[ \t:*#;]*\{\||^[ \t]*\|\}(?!\})",
     re.MULTILINE,
 )
+# What may follow a comment at the start of a line as if it stood there itself; groups as of _TOKEN.
+_TABLE_MARK = re.compile(r"(?P<slash>)(?P<tag>)(?:[ \t:*#;]*\{\||[ \t]*\|\}(?!\}))")
 _PREFIX = re.compile(r"[ _\t]{0,9}([^:|\[\]{}<>\n]{1,60}):")
 # Aliases of the File namespace are not in siteinfo: what has a prefix and ends like a file is a file.
 _FILE_NAME = re.compile(
@@ -36,8 +43,9 @@ _FILE_NAME = re.compile(
     r"[ \t]{0,9}[|\]]",
     re.IGNORECASE,
 )
-_LANGUAGE = re.compile(r"(?:[a-z]{2,3}|simple|be-x-old|roa-rup|zh-min-nan)(?:-[a-z]{2,12}){0,2}")
-_NO_LANGUAGES = frozenset(("mw", "rfc", "doi", "wmf", "mos", "irc"))  # interwiki prefixes that look like one
+# What a word or a sentence may end with, in a script that puts spaces between words.
+_WORD_BEFORE = re.compile(r'(?:[^\s"(\[{“„«‘\-–—/|=\u2e80-\U0010ffff]|[^\s(\[{]")\Z')
+_LINK_END = re.compile(r"[^\[\]\n]{0,500}\]\]")
 
 
 class _Kind(Enum):
@@ -54,7 +62,7 @@ class _Frame:
     kind: _Kind
     place: int
     braces: int = 0  # length of the run of braces that is still open
-    drop: bool = False  # a link to a file, a category or another language
+    drop: int = KEPT  # of a link, see `drops_link`
 
 
 class _Finder:
@@ -80,11 +88,12 @@ class _Cutter:
         self.stack: list[_Frame] = []
         self.open_braces = 0  # frames of that kind on the stack
         self.finders: dict[str, _Finder] = {}
+        self.line_start = -1  # where a line starts, but for the comments before it
         self.language = site.language if has_variants(site.language) else None
 
     def run(self) -> str:
         position = 0
-        while match := _TOKEN.search(self.text, position):
+        while match := self._next_token(position):
             if match.start() > position:
                 self.out.append(self.text[position : match.start()])
             position = self._token(match)
@@ -93,13 +102,20 @@ class _Cutter:
         self._unwind()
         return "".join(self.out)
 
+    def _next_token(self, position: int) -> re.Match[str] | None:
+        after_comment = _TABLE_MARK.match(self.text, position) if position == self.line_start else None
+        return after_comment or _TOKEN.search(self.text, position)
+
     def _token(self, match: re.Match[str]) -> int:
         """Take one token; returns where the text after it starts."""
         mark = match[0]
         if mark == "<!--":
             found = self._find("-->", match.end())
             self.out.append(CUT)
-            return found[1] if found else len(self.text)
+            end = found[1] if found else len(self.text)
+            if match.start() in (0, self.line_start) or self.text[match.start() - 1] == "\n":
+                self.line_start = end
+            return end
         if match["tag"]:
             return self._tag(match)
         if mark[0] == "{" and mark[1] == "{":
@@ -123,7 +139,7 @@ class _Cutter:
             self._close_table()
         return match.end()
 
-    def _open(self, kind: _Kind, braces: int = 0, drop: bool = False) -> None:
+    def _open(self, kind: _Kind, braces: int = 0, drop: int = KEPT) -> None:
         self.stack.append(_Frame(kind, len(self.out), braces, drop))
         self.out.append("-{" if kind is _Kind.VARIANT else "")
 
@@ -189,7 +205,7 @@ class _Cutter:
         if self.stack and self.stack[-1].kind is _Kind.LINK:
             frame = self.stack.pop()
             if frame.drop:
-                self._replace(frame.place, CUT)
+                self._replace(frame.place, f"{CUT} " if frame.drop == PARTS else CUT)
                 return
             self.out[frame.place] = "[["
             self.out.append("]]")
@@ -230,17 +246,23 @@ class _Cutter:
                 done += 1
 
 
-def drops_link(text: str, position: int, site: Site) -> bool:
-    """Return whether the link whose brackets start here shows nothing where it stands."""
+def drops_link(text: str, position: int, site: Site) -> int:
+    """Return whether the link whose brackets start here shows nothing where it stands: KEPT, DROPPED or PARTS.
+
+    Links to files, categories and other languages do; a file parts what stands on its sides.
+    """
     match = _PREFIX.match(text, position + 2)
     if not match:
-        return False
-    prefix = match[1]
-    if site.namespace_of(prefix) in (FILE, CATEGORY) or _FILE_NAME.match(text, match.end()):
-        return True
-    before = text[max(0, position - 3) : position].rstrip(" \t")
-    at_line_start = position == 0 or before.endswith(("\n", "]]", "->")) or (before == "" and position < 3)
-    return at_line_start and bool(_LANGUAGE.fullmatch(prefix)) and prefix not in _NO_LANGUAGES
+        return KEPT
+    namespace = site.namespace_of(match[1])
+    code = match[1].strip(" _\t").lower()
+    if namespace == CATEGORY:
+        return DROPPED
+    if namespace is None and code in EDITIONS:
+        return DROPPED if code != site.language and _LINK_END.match(text, match.end()) else KEPT
+    if namespace == FILE or (namespace is None and _FILE_NAME.match(text, match.end())):
+        return PARTS if _WORD_BEFORE.search(text[max(0, position - 2) : position]) else DROPPED
+    return KEPT
 
 
 def set_aside(content: str) -> str:

@@ -1,6 +1,7 @@
 """Close the holes that cuts leave in lines, and drop headings with nothing under them."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CUT, HEADING
@@ -21,6 +22,18 @@ _MARK_OR_NOT = re.compile(r"[\[\]{}']|[^\[\]{}']++")
 _BRACKETS_ROUND_FILL = re.compile(rf"([\[\]{{}}]){_FILL}++\1")
 _BRACKET_OR_FILL = re.compile(rf"(?P<bracket>[\[\]{{}}])|(?P<fill>{_FILL}++)|(?:(?![\[\]{{}}]|{_FILL}).)++")
 _QUOTES_ROUND_CUT = re.compile(f"'(?:{CUT}++')++")
+# Quotes of every script: what opens, and what may close it.
+_CLOSED_BY = {
+    '"': '"', "“": "”", "„": "“”", "”": "”", "‘": "’", "‚": "‘’", "«": "»", "»": "«»", "‹": "›", "›": "‹›",
+    "「": "」", "『": "』", "｢": "｣", "〝": "〞〟", "《": "》", "〈": "〉",
+}  # fmt: skip
+_AMBIGUOUS = {'"': '"', "”": "”", "«": "«", "»": "«", "‹": "‹", "›": "‹"}  # what may open or close -> its family
+QUOTES = "".join(sorted(set("".join([*_CLOSED_BY, *_CLOSED_BY.values()]))))
+_QUOTE = re.compile(rf"([{QUOTES}])(?:({_FILL}++)([{QUOTES}]))?")
+DASHES = "-–—‒―"
+_LONG_DASHES = "—―"  # which stand without spaces, too
+_BEFORE_A_DASH, _AFTER_A_DASH = "(（[", ")）]" + ".。!！?？" + DASHES
+_DASH = re.compile(rf"(?<!{_FILL})({_FILL}*+)([{DASHES}]++)({_FILL}*+)")
 _ASIDE = re.compile(f"{ASIDE_OPEN}([0-9]+){ASIDE_CLOSE}")
 _NO_SEPARATOR = {ord(char): None for char in " \t\xa0" + CUT}
 NO_SPACE_BEFORE = frozenset(".!?)]}。！？）»”")
@@ -76,9 +89,11 @@ def _tidy_line(line: str, aside: Sequence[str]) -> str:
 
 
 def _close_holes(line: str) -> str:
-    """Take out what makes no sense without what was cut: empty brackets, doubled separators and spaces."""
+    """Take out what makes no sense without what was cut: empty brackets and quotes, dashes with nothing on one side,
+    doubled separators and spaces.
+    """
     for _ in range(4):  # brackets in brackets
-        emptied = _EMPTY_BRACKETS.sub(CUT, line)
+        emptied = _without_empty_quotes(_EMPTY_BRACKETS.sub(CUT, line))
         if emptied == line:
             break
         line = emptied
@@ -86,6 +101,7 @@ def _close_holes(line: str) -> str:
         return line
     line = _without_pairs_round_cuts(line)
     line = _QUOTES_ROUND_CUT.sub("'", line)
+    line = _DASH.sub(_dash, line)
     start = _AT_START.match(line)
     if start and CUT in start[0]:
         line = line[start.end() :]
@@ -112,6 +128,45 @@ def _without_pairs_round_cuts(line: str) -> str:
         cuts[-1] |= CUT in piece
         kept.append(piece)
     return "".join(kept)
+
+
+def _without_empty_quotes(line: str) -> str:
+    """Put a cut for quotes round nothing but cuts, where the first of them opens: so it does after an even number."""
+    if CUT not in line:
+        return line
+    kept: list[str] = []
+    seen: Counter[str] = Counter()
+    position = 0
+    while match := _QUOTE.search(line, position):
+        quote, fill, close = match.groups("")
+        family = _AMBIGUOUS.get(quote, "")
+        inches = line[max(0, match.start() - 1) : match.start()].isdecimal()
+        opens = not family or (seen[family] % 2 == 0 and not inches)
+        kept.append(line[position : match.start()])
+        if CUT in fill and close in _CLOSED_BY.get(quote, "") and opens:
+            kept.append(CUT)
+            position = match.end()
+        else:
+            seen[family] += 1
+            kept.append(quote)
+            position = match.start() + 1
+    return "".join(kept) + line[position:]
+
+
+def _dash(match: re.Match[str]) -> str:
+    """Take out a dash between a cut and the start or end of what it parts: brackets, a clause, the line."""
+    before, dash, after = match.groups()
+    if CUT not in before + after:
+        return match[0]
+    line, start, end = match.string, match.start(), match.end()
+    last, following = line[max(0, start - 1) : start], line[end : end + 1]
+    first_of_all = not last or last in _BEFORE_A_DASH
+    parted = dash[0] in _LONG_DASHES
+    at_start = CUT in before and first_of_all and (parted or after)
+    at_end = not following or following in _AFTER_A_DASH or any(char in SEPARATORS for char in after)
+    if at_start or (at_end and CUT in after and (parted or before or first_of_all)):
+        return before + after
+    return match[0]
 
 
 def _hole(match: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ EDITIONS = frozenset([
     "aa", "ab", "abr", "ace", "ady", "af", "ak", "als", "alt", "am", "ami", "an", "ang", "ann", "anp", "ar", "arc",
     "ary", "arz", "as", "ast", "atj", "av", "avk", "awa", "ay", "az", "azb", "ba", "ban", "bar", "bat-smg", "bbc",
     "bcl", "bdr", "be", "be-tarask", "be-x-old", "bew", "bg", "bh", "bho", "bi", "bjn", "blk", "bm", "bn", "bo",
-    "bpy", "br", "bs", "btm", "bug", "bxr", "ca", "cbk-zam", "cdo", "ce", "ceb", "cfr-zh", "ch", "cho", "chr", "chy",
+    "bpy", "br", "bs", "btm", "bug", "bxr", "ca", "cbk-zam", "cdo", "ce", "ceb", "ch", "cho", "chr", "chy",
     "ckb", "co", "cr", "crh", "cs", "csb", "cu", "cv", "cy", "cz", "da", "dag", "de", "dga", "din", "diq", "dk",
     "dsb", "dtp", "dty", "dv", "dz", "ee", "el", "eml", "en", "eo", "epo", "es", "et", "eu", "ext", "fa", "fat", "ff",
     "fi", "fiu-vro", "fj", "fo", "fon", "fr", "frp", "frr", "fur", "fy", "ga", "gag", "gan", "gcr", "gd", "gl", "glk",

@@ -4,21 +4,29 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
+from urllib.parse import unquote
 
 import mwparserfromhell
 from mwparserfromhell.nodes import ExternalLink, HTMLEntity, Tag, Text, Wikilink
 
-from pipeline.articles import CATEGORY, FILE, Site
+from pipeline.articles import Site
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.entities import ENTITY, meaning
 from pipeline.prose.holes import MARKS, tidy_lines, without_pairs
 from pipeline.prose.signs import CONTROL, CUT, HEADING
 from pipeline.prose.tags import BLOCKS, balanced
 
+LIST_MARKS = "*#:;"
+_LIST_START = re.compile(rf"(?:{CUT}*+[{LIST_MARKS}]++)++")  # after a comment, too
 _MARKUP = re.compile(r"[\[<&]")
+_NOT_IN_TITLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\[\]{}|<>]")
 _QUOTES = re.compile("'{2,}")
+# The target of a link, with quotes, which are no marks there; an address in brackets, which ends at quotes.
+_QUOTES_IN_TARGET = re.compile(r"\[\[[^\[\]|]*?''[^\[\]|]*+(?=\||\]\])")
+_ADDRESS_BEFORE_QUOTES = re.compile(r"(\[(?:[a-zA-Z]{1,12}:)?//(?:(?!'')[^\s\[\]<>\"])++)(?='')")
 # What an entity means is text, also where it would be markup if it stood there: control characters keep its place.
 _AS_TEXT = str.maketrans(MARKS, "\x05\x06\x07\x08\x0e")
+_AS_TEXT_QUOTES = {ord("'"): _AS_TEXT[ord("'")]}
 _AS_MEANT = {placeholder: ord(mark) for mark, placeholder in zip(MARKS, _AS_TEXT.values(), strict=True)}
 
 
@@ -60,8 +68,8 @@ def take_marks(line: str) -> str | None:
         line = bare.lstrip("-")
         if not line:
             return None
-    if line[0] in "*#:;":
-        line = line.lstrip("*#:;")
+    if marks := _LIST_START.match(line):
+        line = line[marks.end() :]
         if not line.strip(" \t" + CUT):
             return None
     return _without_quotes(line)
@@ -74,6 +82,10 @@ def _without_quotes(line: str) -> str:
     and both; where both bold and italic are left open, one bold was an apostrophe and italic. Of the apostrophes of a
     run, one is kept.
     """
+    if "''" not in line:
+        return line
+    line = _QUOTES_IN_TARGET.sub(lambda match: match[0].translate(_AS_TEXT_QUOTES), line)
+    line = _ADDRESS_BEFORE_QUOTES.sub(r"\1 ", line)
     runs = [match.span() for match in _QUOTES.finditer(line)]
     if not runs:
         return line
@@ -129,10 +141,20 @@ def _link(node: Any, site: Site, out: list[str]) -> None:
         return
     title: list[str] = []
     _render(node.title, site, title)
-    shown = "".join(title).strip().lstrip(":#").replace("_", " ")
-    prefix, colon, rest = shown.partition(":")
-    hides_prefix = node.text is not None or site.namespace_of(prefix.translate(_AS_MEANT)) in (FILE, CATEGORY)
-    out.append(rest.strip() if colon and rest.strip() and hides_prefix else shown)
+    shown = _decoded("".join(title).strip().removeprefix(":").strip()).replace("_", " ")
+    _, _, rest = shown.partition(":")
+    out.append(rest.strip() if rest.strip() and node.text is not None else shown)
+
+
+def _decoded(title: str) -> str:
+    """Return a title with what is encoded as in an address, unless no page can have such a title."""
+    if "%" not in title:
+        return title
+    try:
+        decoded = unquote(title, errors="strict")
+    except UnicodeDecodeError:
+        return title
+    return title if _NOT_IN_TITLE.search(decoded) else decoded.translate(_AS_TEXT)
 
 
 def _tag(node: Any, site: Site, out: list[str]) -> None:

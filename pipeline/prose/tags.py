@@ -17,10 +17,14 @@ INLINE = frozenset([
     "abbr", "b", "bdi", "bdo", "big", "caption", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
     "kbd", "mark", "noinclude", "onlyinclude", "q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "small", "span",
     "strike", "strong", "sub", "sup", "tbody", "tfoot", "thead", "time", "tt", "u", "var", "wbr",
+    "translate", "tvar", "langconvert", "spoiler", "nomobile", "mobileonly",  # of extensions
 ])  # fmt: skip
 _LESS_THAN = re.compile(r"<(?:(/?)([a-zA-Z][a-zA-Z0-9]{0,30})([^<>]*)>)?")
 _HIDES = re.compile(r"display[ ]?:[ ]?none", re.IGNORECASE)
 _PLAIN_TAG = re.compile(r"<(/?)([a-z0-9]+)[^<>]*>")
+# An address in brackets that something else than a space ends. Source: MediaWiki's `Parser::EXT_LINK_URL_CLASS`.
+_ADDRESS_END = re.compile(r"(\[(?:[a-zA-Z]{1,12}:)?//[^\s\[\]<>\"]++)(?=[^ \[\]])")
+_HOST_IN_BRACKETS = re.compile(r"(?<=\[)((?:[a-zA-Z]{1,12}:)?//)\[([0-9a-fA-F:.]+)\]")
 # A bracket before an address which is not closed on the line; links may stand in between.
 _OPEN_ADDRESS = re.compile(r"(?<!\[)\[(?=[a-zA-Z]{0,12}:|//)(?![^\[\]]*+(?:\[\[[^\[\]]*+\]\][^\[\]]*+)*+\])")
 
@@ -32,6 +36,8 @@ def plain_tags(text: str, extensions: frozenset[str]) -> str:
         text: wikitext.
         extensions: names of extension tags; those without a partner, which `prose.cut.cut` leaves, are removed.
     """
+    if "<tvar|" in text:  # its old form, `<tvar|name>words</>`
+        text = text.replace("</>", "")
     return _LESS_THAN.sub(lambda match: _plain_tag(match, extensions), text)
 
 
@@ -50,8 +56,11 @@ def _plain_tag(match: re.Match[str], extensions: frozenset[str]) -> str:
 
 
 def balanced(line: str) -> str:
-    """Remove from a line plain tags without a partner or nested too deep, and brackets of unclosed addresses."""
-    line = _OPEN_ADDRESS.sub("", line)
+    """Remove from a line plain tags without a partner or nested too deep, and brackets of unclosed addresses.
+
+    An address in brackets is followed by a space, where something else ends it.
+    """
+    line = _OPEN_ADDRESS.sub("", _ADDRESS_END.sub(r"\1 ", _HOST_IN_BRACKETS.sub(r"\1\2", line)))
     pieces: list[str] = []
     opened: list[tuple[str, str, int]] = []  # (name, tag, its place in pieces)
     position = 0

@@ -5,6 +5,7 @@ Only what holds in every edition is here: the words are the author's, and no mon
 
 import html
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ _UNITS = {
     "koilbbl": "kbbl", "Moilbbl": "Mbbl", "Goilbbl": "Gbbl", "PD": "",
 }  # fmt: skip
 _POWERS = str.maketrans("23", "²³")
+_RAISED = str.maketrans("0123456789+-−()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ⁿⁱ")
 _RANGES = {
     "-": "–", "–": "–", "to": " to ", "and": " and ", "or": " or ", "x": " × ", "by": " by ", "xx": " × ", "*": " × ",
     "to(-)": " to ", "and(-)": " and ", "+/-": " ± ", "±": " ± ", "+": " + ", "/": "/", "&": " and ",
@@ -84,14 +86,14 @@ def _convert(given: Arguments) -> str:
     if not rest or not words:
         return words
     words += _unit(rest[0])
-    if len(rest) >= 3 and re.fullmatch(r"[0-9]+(?:[./][0-9]+)?", rest[1]):
+    if len(rest) >= 3 and re.fullmatch(r"\d+(?:[./]\d+)?", rest[1]):
         words += f" {rest[1]}{_unit(rest[2])}"
     return words
 
 
 def _number(text: str) -> str:
     """`1+1/2` and `1//2` are the ways in which `convert` takes fractions."""
-    return re.sub(r"(?<=[0-9])\+(?=[0-9])", " ", text).replace("//", "/")
+    return re.sub(r"(?<=\d)\+(?=\d)", " ", text).replace("//", "/")
 
 
 def _unit(code: str) -> str:
@@ -111,9 +113,9 @@ def _raised(unit: str) -> str:
 def _value(given: Arguments) -> str:
     """`val|1.5|0.2|e=6|u=km`: a number, how far off it may be, its power of ten, its unit."""
     words, off = given.at(1), given.at(2)
-    if re.fullmatch(r"\([0-9.]+\)", off):
+    if re.fullmatch(r"\([\d.]+\)", off):
         words += off
-    elif re.fullmatch("[0-9.,]+", off):
+    elif re.fullmatch(r"[\d.,٫٬]+", off):
         words += f" ± {off}"
     if power := given.text("e"):
         words += f" × 10^{power}"
@@ -125,7 +127,7 @@ def _value(given: Arguments) -> str:
 
 def _power_of_ten(given: Arguments) -> str:
     """`5.98{{e|24}}`: what follows the number."""
-    return f" × 10^{given.at(1)}" if re.fullmatch("[-−–+]?[0-9]{1,4}", given.at(1)) else ""
+    return f" × 10^{given.at(1)}" if re.fullmatch(r"[-−–+]?\d{1,4}", given.at(1)) else ""
 
 
 def _fraction(given: Arguments) -> str:
@@ -135,17 +137,33 @@ def _fraction(given: Arguments) -> str:
     return "/".join(parts) if len(parts) == 2 else "".join(f"1/{part}" for part in parts)
 
 
+def _root(given: Arguments) -> str:
+    """`sqrt|2|4`: the fourth root of 2."""
+    return f"{given.at(2).translate(_RAISED)}√{given.at(1)}" if given.at(1) else ""
+
+
+def _keys(given: Arguments) -> str:
+    """`key press|Ctrl|C`: keys that are pressed together."""
+    return "+".join(part for part in map(_shown, given.positional[1:]) if part)
+
+
+def _label(given: Arguments) -> str:
+    """`no redirect|title|label`: the label, else the title."""
+    return given.at(2) or given.at(1)
+
+
 def _gauge(given: Arguments) -> str:
     """`track gauge|1435mm`."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(mm|m|in|ft)", given.at(1))
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(mm|m|in|ft)", given.at(1))
     return f"{match[1]} {match[2]}" if match else ""
 
 
 def _date(given: Arguments) -> str:
     """`birth date|1879|3|14`: no names of months, so the form of ISO 8601; `dts|14 March 1879`: as it is."""
     parts = [given.at(number) for number in (1, 2, 3) if given.at(number)]
-    if parts and re.fullmatch("[0-9]{4}", parts[0]) and all(re.fullmatch("[0-9]{1,2}", part) for part in parts[1:]):
-        return "-".join(part.zfill(2) for part in parts)
+    if parts and re.fullmatch(r"\d{4}", parts[0]) and all(re.fullmatch(r"\d{1,2}", part) for part in parts[1:]):
+        zero = chr(ord(parts[0][0]) - unicodedata.decimal(parts[0][0]))  # of the same script
+        return "-".join(part.rjust(2, zero) for part in parts)
     return " ".join(parts)
 
 
@@ -161,7 +179,7 @@ def _as_of(given: Arguments) -> str:
 
 def _ipa(given: Arguments) -> str:
     """`IPA|/a/` is a word of the sentence; `IPA|de|a` and its like are notes on how a name is spoken, and go."""
-    return given.at(1) if given.at(1)[:1] in ("/", "[", "⟨", "|") else ""
+    return given.at(1) if len(given.positional) == 2 or given.at(1)[:1] in ("/", "[", "⟨", "|") else ""
 
 
 def _japanese(given: Arguments) -> str:
@@ -200,6 +218,16 @@ def _ship(given: Arguments) -> str:
     return f"{given.positional[0].strip()} {given.at(1)}" if given.at(1) else ""
 
 
+def _any_ship(given: Arguments) -> str:
+    """`ship|HMS|Hood|51`: prefix, which may be empty, and name."""
+    return f"{given.at(1)} {given.at(2)}".strip() if given.at(2) else ""
+
+
+def _ship_class(given: Arguments) -> str:
+    """`sclass|Nimitz|aircraft carrier`: the class and what its ships are; the English name has English words."""
+    return f"{given.at(1)}-class {given.at(2)}".strip() if given.at(1) else ""
+
+
 def _amount(given: Arguments) -> str:
     """`CAD|5.30`: the code of the currency, and how much."""
     return f"{given.positional[0].strip().upper()} {given.at(1)}" if given.at(1) else ""
@@ -211,19 +239,21 @@ WORDS: dict[str, Callable[[Arguments], str]] = {
     **dict.fromkeys(("val",), _value),
     **dict.fromkeys(("e",), _power_of_ten),
     **dict.fromkeys(("frac", "fraction", "sfrac"), _fraction),
-    **dict.fromkeys(("sqrt", "radic"), _between("√")),
+    **dict.fromkeys(("sqrt", "radic"), _root),
     **dict.fromkeys(("track gauge", "railgauge"), _gauge),
     **dict.fromkeys(("chem", "chem2", "not a typo"), _joined),
     **dict.fromkeys(("aud", "cad", "chf", "cny", "eur", "gbp", "inr", "jpy", "nzd", "rub", "usd"), _amount),
     **dict.fromkeys(("us$",), _between("US$")),
     **dict.fromkeys(
         ("birth date", "birth date and age", "death date", "death date and age", "start date", "start date and age",
-         "end date", "dts"),
+         "end date", "dts", "bda", "dob"),
         _date,
     ),
     **dict.fromkeys(("circa", "c."), _circa),
     **dict.fromkeys(("as of",), _as_of),
-    **dict.fromkeys(("lang", "langx", "rtl-lang", "wikt-lang", "script"), _second),
+    **dict.fromkeys(("lang", "langx", "rtl-lang", "wikt-lang", "script", "color", "colour"), _second),
+    **dict.fromkeys(("resize", "no redirect"), _label),
+    **dict.fromkeys(("key", "key press"), _keys),
     **dict.fromkeys(("transl", "transliteration", "tlit"), _last),
     **dict.fromkeys(("nihongo",), _japanese),
     **dict.fromkeys(("ipa",), _ipa),
@@ -234,7 +264,7 @@ WORDS: dict[str, Callable[[Arguments], str]] = {
         ("nowrap", "nobr", "nobreak", "abbr", "tooltip", "small", "smaller", "big", "larger", "smallcaps", "sc", "sub",
          "sup", "em", "strong", "underline", "overline", "mono", "kbd", "samp", "vanchor", "visible anchor",
          "linktext", "char", "iast", "unicode", "polytonic", "nq", "nihongo2", "mvar", "math", "big math", "formatnum",
-         "flag", "flagu", "flagcountry"),
+         "flag", "flagu", "flagcountry", "stn"),
         _first,
     ),
     **dict.fromkeys(("code",), _code),
@@ -242,11 +272,16 @@ WORDS: dict[str, Callable[[Arguments], str]] = {
     **dict.fromkeys(("sic",), _sic),
     **dict.fromkeys(("ill", "interlanguage link"), _interlanguage),
     **dict.fromkeys(("uss", "hms", "hmas", "hmcs", "rms", "usns"), _ship),
+    **dict.fromkeys(("ship",), _any_ship),
+    **dict.fromkeys(("sclass",), _ship_class),
     **dict.fromkeys(("ietf rfc",), _between("RFC ")),
     **dict.fromkeys(("ndash", "en dash", "endash", "ndashb", "–"), _fixed("–")),
-    **dict.fromkeys(("snd", "spaced ndash", "spaced en dash", "spnd"), _fixed(" – ")),
+    **dict.fromkeys(("snd", "snds", "spaced ndash", "spaced en dash", "spnd"), _fixed(" – ")),
     **dict.fromkeys(("mdash", "em dash", "emdash", "mdashb", "—"), _fixed("—")),
-    **dict.fromkeys(("nbsp", "space", "·", "•", "dot"), _fixed(" ")),
+    **dict.fromkeys(("nbsp", "space", "spaces"), _fixed(" ")),
+    **dict.fromkeys(("·", "dot"), _fixed(" · ")),
+    **dict.fromkeys(("•",), _fixed(" • ")),
+    **dict.fromkeys(("\\",), _fixed(" / ")),
     "'": _fixed("'"),
     "'s": _fixed("'s"),
     "pi": _fixed("π"),
@@ -256,6 +291,6 @@ WORDS: dict[str, Callable[[Arguments], str]] = {
 }  # fmt: skip
 # Families: a name is matched as a whole.
 SHAPES: dict[str, Callable[[Arguments], str]] = {
-    "lang-[a-z-]{2,20}": _first,
+    "lang-[a-z0-9-]{2,20}": _first,
     "script/[a-z0-9 -]{1,30}": _first,
 }

@@ -33,6 +33,8 @@ TORN = {
     "separator in brackets": ["ant (, b)", "ant (b,)"],
     "space before a comma": ["ant , b", "ant ;b"],
     "space before a stop": ["an ant . And", "an ant ."],
+    "empty quotes": ['ant "" b', "ant “” b", "ant « » b", "蟻「」b"],
+    "dangling dash": ["ant (– b)", "ant (b –)", "ant —, b", "ant – "],
     "doubled separators": ["ant,, b", "ant, ; b"],
     "doubled spaces": ["ant  b", "ant \u00a0b"],
     "missing words": ["it lies between and Riga", "the height is, all in all", "consists of. And"],
@@ -91,6 +93,11 @@ def test_markup_that_is_to_be_read_is_told_apart(wikitext: str) -> None:
     page = found("the tag <b> is", wikitext)
     assert (page.wanted, page.leftovers.total()) == (1, 0)
     assert found("the tag <b> is <b>", wikitext).leftovers["tags"] == 1
+
+
+def test_a_link_to_a_category_is_to_be_read_and_a_category_is_not() -> None:
+    assert found("see Kategoreja:Ants", "see [[:Kategoreja:Ants]]").wanted == 1
+    assert found("see Kategoreja:Ants", "see [[Kategoreja:Ants]]").leftovers["files and categories"] == 1
 
 
 SENTENCE = (

@@ -19,6 +19,7 @@ PIECES = [
     "[[", "]]", "[", "]", "|", "[[a|b]]", "[[a]]", "[[a|", "[[A_b]]", "[[#x]]", "[[:fr:x]]", "File:",
     "Kategoreja:", "Image:é.jpg]]", "é.jpg|", "de:", "zh:", ":", "//", "http://e.example",
     "[http://e.example", " label]", "https://x", "mailto:", "news:", "ftp://",
+    "[[es:b]]", "[[#", "%20", "//[::1]/", "“", "”", "«", "「", "」", "–", " — ",
     # templates, tables, variants
     "{", "}", "{{", "}}", "{{{", "}}}", "{{x}}", "{{x|", "lang", "convert|", "{{lang|de|", "{{nbsp}}",
     "{|", "\n{|", "\n|}", "|-", "\n|", "-{", "}-", "-{zh-hans:a; zh-hant:b}-",

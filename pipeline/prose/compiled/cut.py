@@ -17,6 +17,7 @@ KIND, START, END, FROM = range(4)  # columns of `tokens`, see tokens.py
 # Columns of `stack`, as `prose.cut._Frame`; kinds of frames have the numbers of the tokens that open them.
 FRAME_KIND, PLACE, FRAME_START, OPEN, DROP, FRAME_COLUMNS = range(6)
 HOLE, PLAIN, NOWIKI, BRACES, END_BRACES, LINK, END_LINK, VARIANT, END_VARIANT, TABLE, END_TABLE = range(11)
+KEPT, DROPPED, PARTS = range(3)  # values of DROP, see prose/cut.py
 PLACEHOLDER = 0xFFFFFFFF  # of brackets, which are written once their link is closed
 ASIDE_OPEN, ASIDE_CLOSE, CUT = 1, 2, 3  # see prose/signs.py
 LINE_FEED, SPACE, HYPHEN, ZERO = map(ord, "\n -0")
@@ -137,6 +138,8 @@ def _close_link(out, state, stack):
     frame = stack[state[DEPTH]]
     if frame[DROP]:
         _replace(out, state, frame)
+        if frame[DROP] == PARTS:
+            _put(out, state, SPACE)
         return
     start = frame[FRAME_START]
     out[start] = out[start + 1] = OPEN_BRACKET

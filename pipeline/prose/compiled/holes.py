@@ -16,6 +16,8 @@ TAB, LINE_FEED, SPACE, NO_BREAK_SPACE, OPEN_BRACKET, CLOSE_BRACKET = map(ord, "\
 _OPENING, _CLOSING = tuple(map(ord, "(（")), tuple(map(ord, ")）"))
 _STOPS = tuple(map(ord, ".。"))
 MARKS = tuple(map(ord, "[]{}'"))
+DASHES = tuple(map(ord, "-–—‒―"))
+QUOTES = tuple(map(ord, '"«»‘’‚“”„‹›〈〉《》「」『』〝〞〟｢｣'))
 
 _inner = njit(boundscheck=True)
 _compiled = njit(cache=True, nogil=True, boundscheck=True)  # kept between runs, inner functions and all
@@ -98,9 +100,18 @@ def _hole(line, start, end, size, out, length, classes):
 
 
 @_inner
+def _may_dangle(before, after):
+    """Return whether a cut between these may leave empty quotes, or a dash with nothing on one side."""
+    starts = before in _OPENING or before == OPEN_BRACKET
+    return (before in QUOTES and after in QUOTES) or before in DASHES or (starts and after in DASHES)
+
+
+@_inner
 def _close_holes(line, size, out, classes):
     """Append a line with cuts to `out`; returns its length there, or GIVE_UP."""
     at, length = _start(line, size, classes), 0
+    if 0 < at < size and line[at] in DASHES:
+        return GIVE_UP
     while at < size:
         char = line[at]
         lone = at + 1 < size and char != CUT and not _is(line[at + 1], IS_FILL, classes)
@@ -116,6 +127,8 @@ def _close_holes(line, size, out, classes):
                 length = _put(out, length, line[kept])
         elif before == after and before in MARKS:
             return GIVE_UP  # what a cut keeps apart, and may be markup if joined
+        elif _may_dangle(before, after):
+            return GIVE_UP
         elif not (before in _OPENING or before == OPEN_BRACKET or after in _CLOSING or after == CLOSE_BRACKET):
             length = _hole(line, at, end, size, out, length, classes)
         at = end

@@ -17,7 +17,7 @@ GIVE_UP = -1
 LEVEL, START, END = range(3)  # columns of `lines`, see marks.py
 ASCII = 128  # code points below
 LOWER_CASE = 32  # the bit that makes an ASCII letter small
-SPACE, QUOTE, HASH, AMPERSAND, APOSTROPHE, ASTERISK, HYPHEN, SLASH = map(ord, " \"#&'*-/")
+SPACE, QUOTE, HASH, PERCENT, AMPERSAND, APOSTROPHE, ASTERISK, HYPHEN, SLASH = map(ord, " \"#%&'*-/")
 COLON, SEMICOLON, LESS, EQUALS, GREATER, UNDERSCORE = map(ord, ":;<=>_")
 OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, BAR, CLOSE_BRACE = map(ord, "[]{|}")
 ZERO, NINE, UPPER_A, UPPER_Z, LOWER_A, LOWER_Z = map(ord, "09AZaz")
@@ -147,7 +147,7 @@ def _link(source, size, out, state, classes):
         if char in _NOT_IN_TITLE:
             return False
         blank = blank and _is_space(char, classes)
-        plain = plain and char != COLON and char != AMPERSAND
+        plain = plain and char not in (COLON, AMPERSAND, PERCENT)
         end += 1
     if end == size or blank or state[IN_LINK] or state[IN_LABEL] or _may_be_address(source, start, end):
         return False
@@ -166,15 +166,13 @@ def _link(source, size, out, state, classes):
         start += 1
     while _is_space(source[end - 1], classes):
         end -= 1
-    while start < end and source[start] == HASH:
-        start += 1
     for at in range(start, end):
         _put(out, state, SPACE if source[at] == UNDERSCORE else source[at])
     return True
 
 
 @_inner
-def _address(source, size, out, state):
+def _address(source, size, out, state, classes):
     """Take a bracket: text, or an address up to its label, or all of one without a label."""
     at = state[AT]
     end, scheme = _name(source, at + 1, size)
@@ -189,7 +187,7 @@ def _address(source, size, out, state):
         return False
     start = end = end + 3
     while end < size and source[end] != SPACE and source[end] != CLOSE_BRACKET:
-        if source[end] in _URI_END or source[end] == OPEN_BRACE:
+        if source[end] in _URI_END or source[end] == OPEN_BRACE or _is_space(source[end], classes):
             return False
         end += 1
     if end in (size, start):
@@ -288,7 +286,7 @@ def _show(source, size, out, state, opened, classes, entities, inline):
             if at + 1 < size and source[at + 1] == OPEN_BRACKET:
                 known = _link(source, size, out, state, classes)
             else:
-                known = not state[IN_LINK] and not state[IN_LABEL] and _address(source, size, out, state)
+                known = not state[IN_LINK] and not state[IN_LABEL] and _address(source, size, out, state, classes)
         elif char == CLOSE_BRACKET:
             known = _closing_bracket(source, size, out, state, opened, classes)
         elif char == LESS:

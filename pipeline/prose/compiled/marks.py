@@ -12,9 +12,9 @@ CLASSED = 1 << 16  # code points below have a class
 IS_SPACE = 1  # a bit of `classes`, see page.py
 CUT = 3  # see prose/signs.py
 GIVE_UP = -1
-TAB, LINE_FEED, SPACE, HASH, APOSTROPHE, ASTERISK, HYPHEN = map(ord, "\t\n #'*-")
-COLON, SEMICOLON, EQUALS, BAR = map(ord, ":;=|")
-_LIST_MARKS = (ASTERISK, HASH, COLON, SEMICOLON)
+TAB, LINE_FEED, SPACE, HASH, APOSTROPHE, ASTERISK, HYPHEN, SLASH = map(ord, "\t\n #'*-/")
+COLON, SEMICOLON, EQUALS, BAR, OPEN_BRACKET, CLOSE_BRACKET = map(ord, ":;=|[]")
+LIST_MARKS = (ASTERISK, HASH, COLON, SEMICOLON)
 LEVEL, START, END, NUMBER, LINE_COLUMNS = range(5)  # columns of `lines`; NUMBER: of the line in the text
 MAX_RUNS = 400
 
@@ -81,12 +81,34 @@ def _words(text, start, end, classes):
         start, end = _after(text, first, last, (HYPHEN,)), last
         if start == end:
             return GIVE_UP, start, end
-    if text[start] in _LIST_MARKS:
-        start = _after(text, start, end, _LIST_MARKS)
+    mark = _after(text, start, end, (CUT,))
+    if text[mark] in LIST_MARKS:
+        while mark < end and text[mark] in LIST_MARKS:  # after a comment, too
+            start = _after(text, mark, end, LIST_MARKS)
+            mark = _after(text, start, end, (CUT,))
         first, last = _stripped(text, start, end)
         if first == last:
             return GIVE_UP, start, end
     return 0, start, end
+
+
+@_inner
+def _is_in_address(text, start, at, classes):
+    """Return whether the quotes at a place may be in the target of a link or an address, where they mean other things.
+
+    `start` is that of the line, or where the quotes before these end.
+    """
+    slash = space = False
+    while at > start:
+        at -= 1
+        char = text[at]
+        if char == OPEN_BRACKET:
+            return (slash and not space) or (at > 0 and text[at - 1] == OPEN_BRACKET)
+        if char in (BAR, CLOSE_BRACKET):
+            return False
+        slash = slash or char == SLASH
+        space = space or _is_space(char, classes)
+    return False
 
 
 @_inner
@@ -99,7 +121,7 @@ def _quotes(text, start, end, runs, classes):
             at += 1
             continue
         after = _after(text, at, end, (APOSTROPHE,))
-        if count == MAX_RUNS:
+        if count == MAX_RUNS or _is_in_address(text, runs[count - 1, 1] if count else start, at, classes):
             return GIVE_UP
         mark = 3 if after - at == 4 else min(after - at, 5)
         runs[count, 0], runs[count, 1], runs[count, 2] = at, after, min(after - at - mark, 1)

@@ -142,7 +142,7 @@ def _cut(codes: Codes, rows: Numbers, site: Site) -> str | None:
         out[length : length + len(answered)] = answered
         state[cut.LENGTH] += len(answered)
     opened = stack[: state[cut.DEPTH]]
-    if len(opened) and np.any((opened[:, cut.FRAME_KIND] == cut.TABLE) | (opened[:, cut.DROP] == 1)):
+    if len(opened) and np.any((opened[:, cut.FRAME_KIND] == cut.TABLE) | (opened[:, cut.DROP] != cut.KEPT)):
         return None  # never closed, and not to be shown
     return _without_placeholders(out[: state[cut.LENGTH]])
 

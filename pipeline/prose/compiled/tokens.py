@@ -240,8 +240,10 @@ def tokenize(text, tokens, asks, finds, names, classes):
         found = line_start and _table_mark(text, at, token)
         if not found and starts:
             found = _tag(text, at, token, finds, names, classes) if char == LESS else _pair(text, at, token)
+        after_comment = False
         if found:
             token[START] = at
+            after_comment = line_start and char == LESS and text[at + 1] == EXCLAMATION
             at = token[END]
             if token[KIND] == NOWIKI or (token[KIND] == LINK and token[FROM]):
                 asks[asked] = count
@@ -249,5 +251,5 @@ def tokenize(text, tokens, asks, finds, names, classes):
             count += 1
         else:
             at += 1
-        line_start = text[at - 1] == LINE_FEED
+        line_start = after_comment or text[at - 1] == LINE_FEED
     return count, asked

@@ -6,11 +6,12 @@ import pytest
 
 from pipeline.prose import cut as reference_cut
 from pipeline.prose import holes as reference_holes
+from pipeline.prose import lines as reference_lines
 from pipeline.prose import signs, templates
 from pipeline.prose.compiled import cut, holes, lines, marks, page, tokens
 
 MODULES = (tokens, cut, marks, lines, holes)
-REFERENCE = (signs, templates, reference_cut, reference_holes)
+REFERENCE = (signs, templates, reference_cut, reference_holes, reference_lines)
 
 
 def constants(module: object) -> dict[str, int | tuple[int, ...]]:
@@ -40,6 +41,9 @@ def test_the_names_that_matter_are_compared() -> None:
     assert {"LEVEL", "START", "END", "GIVE_UP", "CUT"} <= constants(marks).keys() & constants(lines).keys()
     assert {"LEVEL", "START", "END", "GIVE_UP", "CUT"} <= constants(marks).keys() & constants(holes).keys()
     assert "MAX_CHARS" in constants(templates).keys() & constants(cut).keys()
+    assert {"DASHES", "QUOTES"} <= constants(reference_holes).keys() & constants(holes).keys()
+    assert "LIST_MARKS" in constants(reference_lines).keys() & constants(marks).keys()
+    assert {"KEPT", "DROPPED", "PARTS"} <= constants(reference_cut).keys() & constants(cut).keys()
     assert "MARKS" in constants(reference_holes).keys() & constants(lines).keys() & constants(holes).keys()
     assert "MAX_LINK_PIECES" in constants(reference_cut).keys() & constants(cut).keys()
 

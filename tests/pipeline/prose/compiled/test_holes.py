@@ -11,8 +11,12 @@ from pipeline.prose.signs import CUT, HEADING
 from tests.helpers.wikitext import few_examples
 
 TORN = st.lists(
-    st.sampled_from(["a", "é", "1", "漢", "😀", " ", "  ", "\t", "\xa0", "\u2028", ".", "。", "!", "»", "-"])
-    | st.sampled_from([CUT, CUT, ",", ";", "،", "，", "(", ")", "（", "）", "[", "]", "{", "}", "'"])
+    st.sampled_from(
+        ["a", "é", "1", "漢", "😀", " ", "  ", "\t", "\xa0", "\u2028", ".", "。", "!", "»", "-", "–", "—", '"', "“"]
+    )
+    | st.sampled_from(
+        [CUT, CUT, ",", ";", "،", "，", "(", ")", "（", "）", "[", "]", "{", "}", "'", "«", "”", "「", "」"]
+    )
 ).map("".join)
 LINES = st.lists(st.tuples(st.sampled_from([0, 0, 1, 2, 6]), TORN), max_size=6)
 
@@ -50,6 +54,7 @@ def test_holes_are_closed_as_the_reference_closes_them(lines: list[tuple[int, st
         (f"a, {CUT}, c; {CUT}. e {CUT} f", "a, c. e f"),
         (f"（{CUT}）漢、{CUT}、字", "漢、字"),
         (f"{CUT}, b", "b"),
+        (f'"a"{CUT} – "b"{CUT}, (c - d{CUT}) — e', '"a" – "b", (c - d) — e'),
         ("a \t b ", "a b"),
     ],
 )
@@ -58,6 +63,19 @@ def test_what_is_common_is_not_left_to_the_reference(line: str, text: str) -> No
     assert tidied_by_reference(0, line) == [(0, text)]
 
 
-@pytest.mark.parametrize("line", [f"[{CUT}[", f"'{CUT}'", f"😀{CUT}", "a \x010\x02"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"[{CUT}[",
+        f"'{CUT}'",
+        f"😀{CUT}",
+        "a \x010\x02",
+        f'"{CUT}"',
+        f"「{CUT}」",
+        f"a — {CUT}, b",
+        f"({CUT} – b)",
+        f"{CUT} – b",
+    ],
+)
 def test_what_is_rare_is_left_to_the_reference(line: str) -> None:
     assert tidied([(0, "a"), (2, line), (0, "b")]) == [(0, 0, "a"), (1, holes.GIVE_UP, ""), (2, 0, "b")]

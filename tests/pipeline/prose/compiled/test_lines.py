@@ -33,7 +33,7 @@ def test_lines_show_what_the_reference_shows(text: str) -> None:
     ("line", "show"),
     [
         ("no markup: (a) 'b' 5 > 4", "no markup: (a) 'b' 5 > 4"),
-        ("[[dog]]s, [[Cat|cats]], [[A_b]] and [[#Part]]", "dogs, cats, A b and Part"),
+        ("[[dog]]s, [[Cat|cats]], [[A_b]] and [[#Part]]", "dogs, cats, A b and #Part"),
         ("[http://x.example a label] and [https://x.example]", f"a label and {CUT}"),
         ("<b>a</b> <i><sub>b</sub></i> c", "a b c"),
         ("[[a|<b>b</b>]]<b>[http://x.example c]</b>", "bc"),
@@ -49,6 +49,7 @@ def test_what_is_common_is_not_left_to_the_reference(line: str, show: str) -> No
 @pytest.mark.parametrize(
     "line",
     ["<li>a</li>", "[[a", "]] b", "{{", "<b>a", "<b><i>a</b></i>", "&#65;", "&zzz;", "[[a|[[b]]]]", "[mailto:a@b c]",
+     "[[a%20b]]", "[http://a.example/\u3000b]", "[http://[::1]/ a]", "[[Media:a.ogg|b]]",
      "\x010\x02", "<b>" * (lines.MAX_DEPTH + 1) + "a" + "</b>" * (lines.MAX_DEPTH + 1)],
 )  # fmt: skip
 def test_what_is_rare_is_left_to_the_reference(line: str) -> None:

@@ -1,5 +1,6 @@
 """The compiled step takes off each line the marks that the reference takes off, and leaves out the same lines."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +29,20 @@ def marked_by_reference(text: str) -> dict[int, tuple[int, str]]:
 @few_examples
 @given(MARKED.map("".join) | PAGES.map(lambda text: CONTROL.sub(CUT, text)))
 def test_lines_lose_the_marks_that_the_reference_takes_off(text: str) -> None:
-    assert marked(text) == marked_by_reference(text)
+    found, expected = marked(text), marked_by_reference(text)
+    assert found.keys() == expected.keys()
+    for number, (level, line) in found.items():
+        assert level == marks.GIVE_UP or (level, line) == expected[number]
+
+
+@pytest.mark.parametrize("line", ["[[d''o]]", "[[d''o ''p|q]] ''r''", "[http://a.example''b'' c]"])
+def test_quotes_in_targets_and_addresses_are_left_to_the_reference(line: str) -> None:
+    assert [level for level, _ in marked(line).values()] == [marks.GIVE_UP]
+
+
+@pytest.mark.parametrize("line", ["[[d|''o'']] ''p''", "[http://a.example ''b''] ''c''", "''[[d]]'' [''e'']"])
+def test_quotes_beside_them_are_not(line: str) -> None:
+    assert marked(line) == marked_by_reference(line)
 
 
 def test_more_quotes_than_there_is_room_for_make_it_give_up_on_that_line_alone() -> None:
