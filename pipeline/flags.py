@@ -56,6 +56,18 @@ def add_source(parser: Parser) -> None:
         help="pages of these are articles: 0 on Wikipedia; Wikisource keeps its prose in 104, too",
     )
     group.add_argument(
+        "--templates",
+        type=pair,
+        action="append",
+        metavar="NAME=KNOWN",
+        help="a template of this wiki, and the known one, or pattern, that it is; again for more: docs/clean-text.md",
+    )
+    group.add_argument(
+        "--template-redirects",
+        action=argparse.BooleanOptionalAction,
+        help="first look through the whole dump for redirects to known templates",
+    )
+    group.add_argument(
         "--contact",
         metavar="ADDRESS",
         help="mail or web address for the User-Agent; http(s) sources need one",
@@ -80,6 +92,9 @@ def add_split(parser: Parser) -> None:
 def source_settings(args: argparse.Namespace) -> SourceSettings:
     """Return section `source` with the flags of `add_source` applied."""
     overrides = from_flags(args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces")
+    overrides |= from_flags(args, "template_redirects")
+    if args.templates is not None:
+        overrides["templates"] = dict(args.templates)
     if args.source is not None:
         overrides |= {"path": args.source, "address": None}
     return section(args.params, "source", SourceSettings, overrides)
@@ -121,6 +136,18 @@ def numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be whole numbers such as 0,104, not {text!r}") from None
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Parse a name and what it stands for, such as Kilometer=convert.
+
+    Raises:
+        argparse.ArgumentTypeError: it is anything else.
+    """
+    name, sign, known = text.partition("=")
+    if not (sign and name.strip() and known.strip()):
+        raise argparse.ArgumentTypeError(f"must be NAME=KNOWN such as Kilometer=convert, not {text!r}")
+    return name.strip(), known.strip()
 
 
 def two_counts(text: str) -> tuple[int, int]:

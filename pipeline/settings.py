@@ -38,6 +38,14 @@ class SourceSettings(Section):
     namespaces: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = Field(
         default=(0,), description="pages of these are articles: 0 on Wikipedia; Wikisource keeps its prose in 104, too"
     )
+    templates: dict[str, str] | None = Field(
+        default=None,
+        description="names of templates in this wiki -> the known template, or pattern, that each is",
+    )
+    template_redirects: bool = Field(
+        default=False,
+        description="first look through the whole dump for redirects to known templates",
+    )
 
     @model_validator(mode="before")
     @classmethod

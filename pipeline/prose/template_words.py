@@ -27,7 +27,7 @@ _RANGES = {
 class Arguments(NamedTuple):
     """What stands between the bars of a template."""
 
-    positional: list[str]  # the first is the name of the template
+    positional: list[str]  # the first is the known name of the template, in lower case
     named: dict[str, str]
 
     def at(self, number: int) -> str:
@@ -215,7 +215,7 @@ def _sic(given: Arguments) -> str:
 
 def _ship(given: Arguments) -> str:
     """`USS|Hornet|CV-12`: prefix and name."""
-    return f"{given.positional[0].strip()} {given.at(1)}" if given.at(1) else ""
+    return f"{given.positional[0].upper()} {given.at(1)}" if given.at(1) else ""
 
 
 def _any_ship(given: Arguments) -> str:
@@ -230,7 +230,43 @@ def _ship_class(given: Arguments) -> str:
 
 def _amount(given: Arguments) -> str:
     """`CAD|5.30`: the code of the currency, and how much."""
-    return f"{given.positional[0].strip().upper()} {given.at(1)}" if given.at(1) else ""
+    return f"{given.positional[0].upper()} {given.at(1)}" if given.at(1) else ""
+
+
+def _measure(given: Arguments) -> str:
+    """`unité|10000|J||kg|-1`: a number, then units, each with its power."""
+    words, rest = given.at(1), [_shown(part) for part in given.positional[2:]]
+    if words and (power := given.text("e")):
+        words += f" × 10^{power}"
+    units = [_raised_unit(unit, power) for unit, power in zip(rest[::2], [*rest[1::2], ""], strict=False) if unit]
+    return f"{words} {'⋅'.join(units)}".strip() if words else ""
+
+
+def _raised_unit(unit: str, power: str) -> str:
+    return unit + power.translate(_RAISED) if re.fullmatch(r"[-−]?\d{1,2}", power) else unit
+
+
+def _prefixed_measure(given: Arguments) -> str:
+    """`M|10|k|m` and `M|5|0,2|m`: a number, the prefix of its unit or how far off it may be, its unit."""
+    words, second, unit = given.at(1), given.at(2), given.text("u", "ul") or given.at(3)
+    if re.fullmatch(r"[\d.,]+", second):
+        words, second = f"{words} ± {second}", ""
+    return f"{words} {second}{unit}".strip() if given.at(1) else ""
+
+
+def _day_month_year(given: Arguments) -> str:
+    """`date|14|mars|1879`; with the month as a number, the form of ISO 8601."""
+    day, month, year = (given.at(number) for number in (1, 2, 3))
+    if re.fullmatch(r"\d{1,2}", day) and re.fullmatch(r"\d{1,2}", month) and re.fullmatch(r"\d{4}", year):
+        return f"{year}-{month:0>2}-{day:0>2}"
+    return " ".join(part for part in (day, month, year) if part)
+
+
+def _siglo(given: Arguments) -> str:
+    """`siglo|V|a|s`: a century, its era (a: before Christ, d: after), and whether the word is shown."""
+    number, era, word = (given.at(place) for place in (1, 2, 3))
+    before, after = {"s": "siglo ", "S": "Siglo "}.get(word, ""), {"a": " a. C.", "d": " d. C."}.get(era, "")
+    return f"{before}{number}{after}" if number else ""
 
 
 # The name of a template, in lower case -> its words. docs/clean-text.md lists the same names.
@@ -293,4 +329,11 @@ WORDS: dict[str, Callable[[Arguments], str]] = {
 SHAPES: dict[str, Callable[[Arguments], str]] = {
     "lang-[a-z0-9-]{2,20}": _first,
     "script/[a-z0-9 -]{1,30}": _first,
+}
+# Ways to show arguments that no template is named after: what names of single editions stand for.
+FORMS: dict[str, Callable[[Arguments], str]] = {
+    "#measure": _measure,
+    "#prefixed measure": _prefixed_measure,
+    "#day month year": _day_month_year,
+    "#siglo": _siglo,
 }
