@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from pipeline.prose.template_words import Arguments
+from pipeline.prose.template_arguments import Arguments
 
 MAX_CHARS = 200
 _PIECES = re.compile(r"\{(?P<names>[^{}\[\]]{1,100})\}|(?P<bracket>[\[\]])|(?P<text>[^{}\[\]]+)")

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from pipeline.articles import TEMPLATE, Site
 from pipeline.prose.patterns import is_pattern, pattern
+from pipeline.prose.template_arguments import Arguments
 from pipeline.prose.template_names import edition_names, normal
-from pipeline.prose.template_words import FORMS, SHAPES, WORDS, Arguments
+from pipeline.prose.template_words import FORMS, SHAPES, WORDS
 from wikilm.errors import RunError, UsageError
 
 MAX_CHARS = 1000  # longer templates are no words in a sentence
