@@ -9,6 +9,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.flow import redirect_graph
 from pipeline.output import REDIRECTS, numbered
 from pipeline.run.beam import run_graph
+from pipeline.run.progress import Progress
 from pipeline.source import Source
 from pipeline.unit import Reading, read_redirects
 
@@ -27,6 +28,8 @@ def with_redirects(recipe: R, source: Source, options: PipelineOptions) -> R:
     if not source.limits.template_redirects or not source.is_wikitext:
         return recipe
     done = frozenset(numbered(recipe.work, REDIRECTS))
-    run_graph(functools.partial(redirect_graph, units=source.units, recipe=recipe, done=done), options)
+    if len(done) < len(source.units):
+        with Progress(recipe.work, [unit.bytes for unit in source.units], label="redirects", looks_in=REDIRECTS):
+            run_graph(functools.partial(redirect_graph, units=source.units, recipe=recipe, done=done), options)
     found = functools.partial(read_redirects, recipe.work, len(source.units))
     return replace(recipe, cleaner=recipe.cleaner.with_redirects(found))

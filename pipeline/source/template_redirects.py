@@ -11,6 +11,10 @@ from xml.sax.saxutils import unescape
 from pipeline.articles import TEMPLATE, Site
 from pipeline.source.dump_index import ENTITIES
 
+_HEAD = (
+    rb"<NS:title>([^<>]{1,1600})</NS:title>\s{0,20}<NS:ns>%d</NS:ns>\s{0,20}(?:<NS:id>[0-9]{1,19}</NS:id>\s{0,20})?"
+    rb"<NS:redirect title=(?:\"([^<>\"]{1,1600})\"|'([^<>']{1,1600})')" % TEMPLATE
+)
 _LONGEST = 5000  # bytes of a match, about: titles have at most 255, which entities make six times as long
 
 
@@ -22,18 +26,14 @@ def template_redirects(pieces: Iterable[bytes], site: Site, prefix: bytes) -> It
         site: whose namespace of templates it is.
         prefix: of the XML's tags, with its colon.
     """
-    tag = re.escape(prefix)
-    head = re.compile(
-        rb"<%btitle>([^<>]{1,1600})</%btitle>\s{0,20}<%bns>%d</%bns>\s{0,20}(?:<%bid>[0-9]{1,19}</%bid>\s{0,20})?"
-        rb'<%bredirect title="([^<>"]{1,1600})"' % (tag, tag, tag, TEMPLATE, tag, tag, tag, tag)
-    )
+    head = re.compile(_HEAD.replace(b"NS:", re.escape(prefix)))
     text = b""
     for piece in pieces:
         text += piece
         done = 0
         for match in head.finditer(text):
             done = match.end()
-            (_, name), (namespace, leads_to) = map(_parts, match.groups())
+            (_, name), (namespace, leads_to) = _parts(match[1]), _parts(match[2] or match[3])
             if name and leads_to and site.namespace_of(namespace) == TEMPLATE:
                 yield name, leads_to
         text = text[max(done, len(text) - _LONGEST) :]

@@ -112,7 +112,7 @@ def find_redirects(unit: WorkUnit, recipe: Reading) -> int:
 def read_redirects(work: Place, units: int) -> Iterator[tuple[str, str]]:
     """Yield what `find_redirects` has found in all units, in the order of the source."""
     for number in range(units):
-        for line in work.read(unit_file(REDIRECTS, number)).splitlines():
+        for line in work.lines(unit_file(REDIRECTS, number)):
             name, leads_to = json.loads(line)
             yield name, leads_to
 
