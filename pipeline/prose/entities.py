@@ -21,10 +21,11 @@ def meaning(match: re.Match[str]) -> str:
 
 
 def _is_character(number: int) -> bool:
-    """Return whether a code point may stand in XML. Source: MediaWiki's `Sanitizer::validateCodepoint`."""
+    """Return whether a code point may stand in XML and in HTML. Source: MediaWiki's `Sanitizer::validateCodepoint`."""
     return (
-        number in (0x9, 0xA, 0xD)
-        or 0x20 <= number <= 0xD7FF
+        number in (0x9, 0xA)
+        or 0x20 <= number <= 0x7E
+        or 0xA0 <= number <= 0xD7FF
         or 0xE000 <= number <= 0xFFFD
         or 0x10000 <= number <= 0x10FFFF
     )

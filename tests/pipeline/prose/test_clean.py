@@ -18,11 +18,15 @@ CASES = {
     "L'''Arc''' de l''''Etoile'''": "LArc de l'Etoile",
     "the dog's ''bone''s": "the dog's bones",
     "l'''amour'' et x": "l'amour et x",  # one bold was an apostrophe and italic
+    "'''the ''ox'''s tail'''": "'the oxs tail",  # so is one at the start of a line
+    "a '''b ''c''\u00a0'''d": "a b c\u00a0d",
     # links
-    "[[dog]]s, [[Cat|cats]] and [[:Category:Ants]] of [[A_b]]": "dogs, cats and Category:Ants of A b",
+    "[[dog]]s, [[Cat|cats]] and [[:Category:Ants]] of [[A_b]]": "dogs, cats and Category:Ants of A_b",
+    "[[a| ]]b [[a|<nowiki/>]]c [[::fr:x]] [[: fr:x]]": "b c ::fr:x fr:x",  # a label that is blank
     "[[:File:x.png]] and [[#History]] of [[:Category:Ants|ants]], [[:#x]]": "File:x.png and #History of ants, #x",
     "[[Media:song.ogg|the song]] and [[media:song.ogg]], [[Help:x.png|help]]": "the song and media:song.ogg, help",
     "[[New%20York]] [[100% proof]] [[C%C3%A9]] [[%5B%5B]] [[%ff]]": "New York 100% proof Cé %5B%5B %ff",
+    "[[5%2525 b]] [[x%23%3Ey]] [[%3Ey%23x]] [[%23a%0Ab]]": "5%2525 b x#>y %3Ey%23x %23a%0Ab",
     "[[d''o]] and ''[[d''o|x ''y'' z]]''": "d''o and x y z",
     "[[Paris, Texas|]]": "Paris, Texas",
     "[[Help:Contents|]]": "Contents",
@@ -31,6 +35,10 @@ CASES = {
     "[http://a.example/\u3000題名] [http://a.example''Title'' of] [//a.example/<b>b</b>]": "題名 Title of b",
     "[http://[2001:db8::1]/x home] [http://[2001:db8::1]/x] http://[2001:db8::1]/x": "home http://[2001:db8::1]/x",
     "[http://x.example unclosed": "http://x.example unclosed",
+    "[http://x.example [1] [http://x.example/a[b] [//x.example<x>c]": "[1 [b <x>c",
+    "[http://x.example [[a]] (b) [[c|d]]] [note: e [mailto:f@g h] i": "a (b) d [note: e h i",
+    "[http://x.example a [http://y.example b": "http://x.example a http://y.example b",
+    "[// c] and [//] and [//": "[// c] and [//] and [//",
     "array[1][2] and [sic]": "array[1][2] and [sic]",
     "a [[unclosed link and more": "a unclosed link and more",
     # files and categories, by the names of the wiki and by the canonical ones
@@ -74,14 +82,20 @@ CASES = {
     "-{zh-hans:汉; zh-hant:漢}- x -{{{b}}} y": "-{zh-hans:汉; zh-hant:漢}- x - y",  # no language with variants
     "2-{4-[phenyl]butyl}-1H-indole, 1-{2-[[a]]}-b": "2-{4-[phenyl]butyl}-1H-indole, 1-{2-a}-b",
     # HTML and entities
+    "a<br>\n<br>b\n<br clear=all>\n*<br>\nc<hr>* d": "a\nb\nc\n* d",
+    "'''a<br>b''' [[c|d<br>e]] [http://x.example f<br/>g]\n|<br>": "a\nb d\ne f\ng",
+    "== A<br>B ==\nc\n== <div>D</div> ==\ne": "A B\nc\nD\ne",
     "a<br/>b<br>c <span style='x'>d</span> H<sub>2</sub>O <b>e": "a\nb\nc d H2O e",
     "a <span style=\"display:none\">b</span> c": "a c",
     "&lt;b&gt; &amp;nbsp; &eacute;&#233;&#xe9; &apos; &zzz; AT&T": "<b> &nbsp; ééé ' &zzz; AT&T",
-    "a&#0;&#1;&#xFEFF;&#x110000;&#x85;0&#x3;": "a&#0;&#1;&#x110000;0&#x3;",
+    "a&#0;&#1;&#xFEFF;&#x110000;&#x85;0&#x3;": "a&#0;&#1;&#x110000;&#x85;0&#x3;",
+    "&#128;&#13;&#127; &#160;&#9;&#x7E;&#xA1;": "&#128;&#13;&#127; \u00a0 ~¡",  # not €
     "a&#xD83D;&#55357; &#xFFFF;&#XE9;&#x1F600; &amp &#65": "a&#xD83D;&#55357; &#xFFFF;é😀 &amp &#65",
     "<nowiki>&#xD83D;&#x27; &amp &lt;</nowiki>": "&#xD83D;' &amp <",
     "see http://a.example/?b&amp;c=2 and [http://a.example/?b&amp;c d&amp;e]": "see http://a.example/?b&c=2 and d&e",
     "1 < 2, a <- b, <n> and <foo@example.org>": "1 < 2, a <- b, <n> and <foo@example.org>",
+    "<b_c>d</b_c> <i:x> <p|>e<sub→>f</sub→> <sup\n/>g</sub\n>": "<b_c>d</b_c> <i:x> <p|>e<sub→>f</sub→> g",
+    "<noinclude><!-- x --></noinclude>== A ==\n<span <noinclude>id=b</noinclude>>c</span>": "A\nc",
     "<blockquote>a</blockquote>b": "a\nb",
     # lines
     "* a\n** b\n# c\n:: d\n; e": "a\nb\nc\nd\ne",
@@ -92,6 +106,7 @@ CASES = {
     "a\n== Empty ==\n== B ==\nb\n=== Empty ===\n==== Empty ====\n== References ==\n{{reflist}}\n": "a\nB\nb",
     "== A ==\n=== B ===\nb": "A\nB\nb",
     "= a = b": "= a = b",
+    "= a = [[b]]\n== c == <s></s>d": "= a = b\n== c == d",
     # holes
     "Ant ({{IPA-de|x}}; born 1950) b": "Ant (born 1950) b",
     "Ant ({{x}}) b, ( ) c (, ) d ({{a}}, {{b}}; {{c}}). e": "Ant b, c d. e",
