@@ -56,6 +56,11 @@ def add_source(parser: Parser) -> None:
         help="pages of these are articles: 0 on Wikipedia; Wikisource keeps its prose in 104, too",
     )
     group.add_argument(
+        "--formulas",
+        choices=("drop", "tex"),
+        help="drop formulas, or keep them as their TeX source, as $x^2$",
+    )
+    group.add_argument(
         "--contact",
         metavar="ADDRESS",
         help="mail or web address for the User-Agent; http(s) sources need one",
@@ -80,6 +85,7 @@ def add_split(parser: Parser) -> None:
 def source_settings(args: argparse.Namespace) -> SourceSettings:
     """Return section `source` with the flags of `add_source` applied."""
     overrides = from_flags(args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces")
+    overrides |= from_flags(args, "formulas")
     if args.source is not None:
         overrides |= {"path": args.source, "address": None}
     return section(args.params, "source", SourceSettings, overrides)

@@ -38,6 +38,9 @@ class SourceSettings(Section):
     namespaces: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = Field(
         default=(0,), description="pages of these are articles: 0 on Wikipedia; Wikisource keeps its prose in 104, too"
     )
+    formulas: Literal["drop", "tex"] = Field(
+        default="drop", description="drop: formulas leave no trace; tex: they stay as their TeX source, as $x^2$"
+    )
 
     @model_validator(mode="before")
     @classmethod

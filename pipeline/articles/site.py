@@ -26,6 +26,7 @@ class Site:
     namespaces: tuple[tuple[int, str], ...] = ()  # (id, localized name)
     base: str = ""  # address of one of its pages (siteinfo: the main page), as `page_base` lets it through
     content: tuple[int, ...] = (0,)  # namespaces whose pages are articles; siteinfo does not say: `source.namespaces`
+    formulas: str = "drop"  # or "tex", how to show them; siteinfo does not say: `source.formulas`
 
     @cached_property
     def _ids(self) -> dict[str, int]:

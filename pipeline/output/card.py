@@ -161,6 +161,7 @@ def _command(manifest: Manifest) -> str:
         "--max-page-bytes": limits.max_page_bytes,
         "--max-page-seconds": limits.max_page_seconds,
         **({"--namespaces": ",".join(map(str, limits.namespaces))} if limits.namespaces is not None else {}),
+        **({"--formulas": limits.formulas} if limits.formulas is not None else {}),
         "--seed": split.seed,
         "--validation-fraction": split.validation_fraction,
         **({"--take": ",".join(map(str, split.take))} if split.take is not None else {}),

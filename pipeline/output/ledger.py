@@ -20,6 +20,8 @@ def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:
     cut += f" --max-page-seconds {limits.max_page_seconds}"
     if limits.namespaces is not None:
         cut += f" --namespaces {','.join(map(str, limits.namespaces))}"
+    if limits.formulas is not None:
+        cut += f" --formulas {limits.formulas}"
     return f"python -m pipeline.show --source {shlex.quote(source)} {cut} {which}"
 
 

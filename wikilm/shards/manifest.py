@@ -85,6 +85,7 @@ class LimitsEntry(_Record):
     max_page_bytes: int
     max_page_seconds: float
     namespaces: list[int] | None = Field(default=None, description="of the articles; left out where it is [0]")
+    formulas: str | None = Field(default=None, description='"tex" where they stay as TeX; left out where they go')
 
 
 class TokenizerEntry(_Record):
@@ -199,8 +200,7 @@ def _refuse_other_formats(path: str, data: bytes) -> None:
 def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the manifest as it is stored, its own sha256 last: the same bytes for the same content."""
     content = manifest.model_dump()
-    if manifest.limits.namespaces is None:
-        del content["limits"]["namespaces"]
+    content["limits"] = {name: value for name, value in content["limits"].items() if value is not None}
     return _json(content | {"sha256": hashlib.sha256(_json(content)).hexdigest()})
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.articles.site import Site
 from pipeline.prose.clean import clean_by_reference
 from pipeline.prose.clean import clean_compiled as clean
-from tests.helpers.wikitext import CHINESE, SITE
+from tests.helpers.wikitext import CHINESE, SITE, TEX
 
 CASES = {
     # bold and italic, as MediaWiki pairs the quotes
@@ -145,6 +145,24 @@ def test_variants_of_a_language_are_read_where_the_wiki_has_them(wikitext: str, 
     assert clean(wikitext, CHINESE) == clean_by_reference(wikitext, CHINESE) == text
 
 
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        (
+            "a <math>x^2\n + y</math>, (<ce>H2O</ce>) or <CHEM display=block>H+</chem>.",
+            "a $x^2 + y$, ($\\ce{H2O}$) or $\\ce{H+}$.",
+        ),
+        (":<math>1 &lt; 2</math>\n* {{nowrap|a <math>{b}|c</math>}} [[d|<math>e</math>]]", "$1 < 2$\na ${b}|c$ $e$"),
+        ("a<ref><math>x</math></ref> <math/>b <math></math>(<math>never", "a b (never"),
+        ("<nowiki>''<math>x</math></nowiki> <!--<math>y</math>--> <score>z</score>", "''<math>x</math>"),
+        ("== <math>x</math> ==\n<math>y</math>\n{|\n|<math>z</math>\n|}", "$x$\n$y$"),
+    ],
+)
+def test_formulas_stay_as_tex_where_they_are_asked_for(wikitext: str, text: str) -> None:
+    assert clean(wikitext, TEX) == clean_by_reference(wikitext, TEX) == text
+    assert "$" not in clean(wikitext, CHINESE)
+
+
 def test_names_of_namespaces_are_those_of_the_wiki_alone() -> None:
     assert clean("[[Fails:x]]a [[Kategoreja:y]]", SITE) == "a"
     assert clean("[[Fails:x]]a [[Kategoreja:y|z]]", Site()) == "Fails:xa z"
@@ -164,7 +182,7 @@ WORDS = st.sampled_from(
 
 
 @settings(max_examples=400)
-@given(st.lists(WORDS, max_size=40).map("".join), st.sampled_from([SITE, CHINESE]))
+@given(st.lists(WORDS, max_size=40).map("".join), st.sampled_from([SITE, CHINESE, TEX]))
 def test_whatever_comes_in_what_comes_out_is_tidy(wikitext: str, site: Site) -> None:
     text = clean(wikitext, site)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]", text)
