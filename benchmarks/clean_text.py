@@ -58,7 +58,7 @@ LEFTOVERS = {
 }
 MISSING, DOUBLED = "missing words", "doubled spaces"
 HOLES = {
-    "empty brackets": r"(?<!\w)[(（]\)|[(（][\s,;:،、，；：]+[)）]",
+    "empty brackets": r"(?<!\w)[(（]\)|[(（][\s,;:،、，；：・/–—-]+[)）]|(?<!\w)\[\]|【】|〔〕",
     "space in brackets": r"[(（][^\S\n]|[^\S\n][)）]",
     "separator in brackets": r"[(（][,;:]|[,;][)）]",
     "space before a comma": r"(?<=\S)[^\S\n][,;]",

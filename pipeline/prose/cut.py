@@ -14,7 +14,7 @@ from pipeline.articles import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.entities import unescaped
 from pipeline.prose.languages import EDITIONS, has_variants, variant
-from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CONTROL, CUT
+from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, BREAK, CONTROL, CUT
 from pipeline.prose.templates import MAX_CHARS, expand
 
 MAX_LINK_PIECES = 40
@@ -187,7 +187,7 @@ class _Cutter:
         return position
 
     def _close_braces(self, run: int) -> None:
-        """Match a run of closing braces as MediaWiki does: three, a parameter, before two, a template."""
+        """Match a run of closing braces as MediaWiki does: three, a parameter, before two, a template; one is text."""
         while run >= 2 and self.open_braces:
             while self.stack[-1].kind is not _Kind.BRACES:  # opened inside the template, not closed there
                 self.stack.pop()
@@ -199,8 +199,11 @@ class _Cutter:
             run -= taken
             frame.braces -= taken
             if frame.braces < 2:
+                self.out[frame.place] = "{" * frame.braces
                 self.stack.pop()
                 self.open_braces -= 1
+        if run == 1:
+            self.out.append("}")
 
     def _close_link(self) -> None:
         while self.stack and self.stack[-1].kind is _Kind.VARIANT:
@@ -231,7 +234,7 @@ class _Cutter:
         while self.stack and self.stack[-1].kind in (_Kind.LINK, _Kind.VARIANT):
             self.stack.pop()
         if self.stack and self.stack[-1].kind is _Kind.TABLE:
-            self._replace(self.stack.pop().place, CUT)
+            self._replace(self.stack.pop().place, BREAK + CUT)  # `<table>` may stand in the middle of a line
 
     def _unwind(self) -> None:
         """End what was never closed: a table with its section, a file with its line; the rest is text."""

@@ -3,7 +3,9 @@
 import html.entities
 import re
 
-ENTITY = re.compile(r"&(?:#([0-9]{1,12})|#[xX]([0-9a-fA-F]{1,12})|([A-Za-z][A-Za-z0-9]{1,31}));")
+ENTITY = re.compile(r"&(?:#([0-9]{1,12})|#[xX]([0-9a-fA-F]{1,12})|([A-Za-z][A-Za-z0-9]{1,31}|רלמ|رلم));")
+_ALIASES = {"רלמ": "rlm", "رلم": "rlm"}  # which only MediaWiki knows. Source: its `Sanitizer`
+_SPACES = str.maketrans("\t\n", "  ")  # in HTML a space like any other
 
 
 def unescaped(text: str) -> str:
@@ -15,9 +17,9 @@ def meaning(match: re.Match[str]) -> str:
     """Return the character that a match of ENTITY means, or the match as it is typed."""
     decimal, hexadecimal, name = match.groups()
     if name:
-        return html.entities.html5.get(f"{name};", match[0])
+        return html.entities.html5.get(f"{_ALIASES.get(name, name)};", match[0]).translate(_SPACES)
     number = int(decimal) if decimal else int(hexadecimal, 16)
-    return chr(number) if _is_character(number) else match[0]
+    return chr(number).translate(_SPACES) if _is_character(number) else match[0]
 
 
 def _is_character(number: int) -> bool:

@@ -13,13 +13,14 @@ from pipeline.articles import Site
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.entities import ENTITY, meaning
 from pipeline.prose.holes import MARKS, tidy_lines, without_pairs
-from pipeline.prose.signs import BREAK, CONTROL, CUT, HEADING
-from pipeline.prose.tags import BLOCKS, balanced
+from pipeline.prose.signs import BREAK, CONTROL, CUT, HEADING, ITEM
+from pipeline.prose.tags import PARTS, balanced
 
 LIST_MARKS = "*#:;"
 _BLANK = " \t" + CUT + BREAK
 _LIST_START = re.compile(rf"(?:{CUT}*+[{LIST_MARKS}]++)++")  # after a comment, too
 _MARKUP = re.compile(r"[\[<&]")
+_ITEMS = re.compile(rf"{ITEM}[ \t{ITEM}]*+")
 # What the title of a page cannot hold, and what its section cannot, either. Source: MediaWiki's `TitleParser`.
 _NOT_IN_TITLE = re.compile(r"\A[^#]*?(?:[\[\]{}|<>]|%[0-9a-fA-F]{2})|[\x00-\x1f\x7f-\x9f\ufeff]")
 _QUOTES = re.compile("'{2,}")
@@ -65,7 +66,7 @@ def take_marks(line: str) -> str | None:
     if bare[0] == "=" and bare[-1] == "=" and len(bare) > 2:
         level = min(len(bare) - len(bare.lstrip("=")), len(bare) - len(bare.rstrip("=")), 6, (len(bare) - 1) // 2)
         return f"{HEADING}{level}{_without_quotes(bare[level:-level].strip())}"
-    if bare[0] == "|":  # a row of a broken table
+    if bare[0] == "|" or bare.startswith("{|"):  # a row of a broken table
         return None
     if bare.startswith("----"):
         line = bare.lstrip("-")
@@ -116,6 +117,8 @@ def show_line(line: str, site: Site) -> str:
         shown = without_pairs("".join(pieces)).translate(_AS_MEANT)
     else:
         shown = without_pairs(line)
+    if ITEM in shown:
+        shown = _ITEMS.sub("\n", shown.strip(" \t" + ITEM))
     if BREAK in shown:
         shown = shown.strip().removeprefix(BREAK).removesuffix(BREAK).replace(BREAK, "\n")
     return shown.replace("\n", " ") if shown.startswith(HEADING) else shown
@@ -176,9 +179,8 @@ def _tag(node: Any, site: Site, out: list[str]) -> None:
     if node.attributes:  # `plain_tags` leaves the one that hides
         out.append(CUT)
         return
-    if name in BLOCKS:
-        out.append("\n")
+    parts = PARTS.get(name, "")
+    out.append(parts)
     if node.contents is not None:
         _render(node.contents, site, out)
-    if name in BLOCKS:
-        out.append("\n")
+    out.append(parts)

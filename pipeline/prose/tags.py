@@ -8,15 +8,17 @@ import re
 
 from mwparserfromhell.definitions import URI_SCHEMES
 
-from pipeline.prose.signs import BREAK
+from pipeline.prose.signs import BREAK, ITEM
 
 MAX_DEPTH = 16
 HIDDEN = ' style="display:none"'
 BREAKS = frozenset(["br", "hr"])
-BLOCKS = frozenset([
-    "blockquote", "center", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "li", "ol", "p", "poem",
-    "section", "td", "th", "tr", "ul", "br", "hr",
-])  # fmt: skip
+# What starts and ends a line: a paragraph, after which a line is blank, an item of a list or a table, or a break.
+PARTS = (
+    dict.fromkeys(["blockquote", "center", "div", "h1", "h2", "h3", "h4", "h5", "h6", "p", "poem", "section"], "\n")
+    | dict.fromkeys(["dd", "dl", "dt", "li", "ol", "td", "th", "tr", "ul"], ITEM)
+    | dict.fromkeys(BREAKS, BREAK)
+)
 INLINE = frozenset([
     "abbr", "b", "bdi", "bdo", "big", "caption", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
     "kbd", "mark", "noinclude", "onlyinclude", "q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "small", "span",
@@ -57,7 +59,7 @@ def _plain_tag(match: re.Match[str], extensions: frozenset[str]) -> str:
     name = (match[2] or "").lower()
     if name in extensions or name in ("table", "nowiki"):
         return ""
-    if name not in BLOCKS and name not in INLINE:
+    if name not in PARTS and name not in INLINE:
         return "&lt;" + match[0][1:]
     if name in BREAKS:
         return BREAK
@@ -78,8 +80,7 @@ def balanced(line: str) -> str:
         pieces.append(line[position : tag.start()])
         position = tag.end()
         name = tag[2]
-        stray = "\n" if name in BLOCKS else ""
-        pieces.append(stray)
+        pieces.append(PARTS.get(name, ""))
         if not tag[1]:
             opened.append((name, tag[0], len(pieces) - 1))
         elif any(name == other for other, _, _ in opened[-MAX_DEPTH:]):

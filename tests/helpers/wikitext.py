@@ -22,6 +22,7 @@ PIECES = [
     "Kategoreja:", "Image:é.jpg]]", "é.jpg|", "de:", "zh:", ":", "//", "http://e.example",
     "[http://e.example", " label]", "https://x", "mailto:", "news:", "ftp://",
     "[[es:b]]", "[[#", "%20", "//[::1]/", "“", "”", "«", "「", "」", "–", " — ",
+    "【", "】", "・", "...", "।", "&#10;", "{{!}}", "&רלמ;",
     # templates, tables, variants
     "{", "}", "{{", "}}", "{{{", "}}}", "{{x}}", "{{x|", "lang", "convert|", "{{lang|de|", "{{nbsp}}",
     "{|", "\n{|", "\n|}", "|-", "\n|", "-{", "}-", "-{zh-hans:a; zh-hant:b}-",

@@ -91,6 +91,8 @@ def _entity(source, size, out, state, entities):
     if at + 1 < size and source[at + 1] == HASH:
         return False
     end, key = _name(source, at + 1, size)
+    if end == at + 1 and end < size and source[end] >= ASCII:
+        return False  # a name in letters of another script
     if end == at + 1 or end == size or source[end] != SEMICOLON:
         _put(out, state, AMPERSAND)
         state[AT] += 1

@@ -13,7 +13,7 @@ IS_SPACE = 1  # a bit of `classes`, see page.py
 CUT, BREAK = 3, 15  # see prose/signs.py
 GIVE_UP = -1
 TAB, LINE_FEED, SPACE, HASH, APOSTROPHE, ASTERISK, HYPHEN, SLASH = map(ord, "\t\n #'*-/")
-COLON, SEMICOLON, EQUALS, BAR, OPEN_BRACKET, CLOSE_BRACKET = map(ord, ":;=|[]")
+COLON, SEMICOLON, EQUALS, BAR, OPEN_BRACE, OPEN_BRACKET, CLOSE_BRACKET = map(ord, ":;=|{[]")
 LIST_MARKS = (ASTERISK, HASH, COLON, SEMICOLON)
 LEVEL, START, END, NUMBER, LINE_COLUMNS = range(5)  # columns of `lines`; NUMBER: of the line in the text
 MAX_RUNS = 400
@@ -83,7 +83,7 @@ def _words(text, start, end, classes):
         return 0, start, start
     if text[first] == EQUALS and text[last - 1] == EQUALS and last - first > 2:
         return _heading(text, first, last, classes)
-    if text[first] == BAR:
+    if text[first] == BAR or (text[first] == OPEN_BRACE and last - first > 1 and text[first + 1] == BAR):
         return GIVE_UP, start, end
     if last - first > 3 and text[first] == text[first + 1] == text[first + 2] == text[first + 3] == HYPHEN:
         start, end = _after(text, first, last, (HYPHEN,)), last

@@ -56,6 +56,7 @@ CASES = {
     "a {{b|c={{d|[[e]]}}\n|f}} g": "a g",
     "a {{{1|b}}} c {{#if:x|y|z}} d": "a c d",
     "{{{{a}}}} b": "b",
+    "{{{nowrap|a}}, {{nowrap|{b}}} {{{c}}, {{d}}} e{{{1}}}}, {{{2}} f": "{a, {b} e}, { f",  # one brace is text
     "a }} b {{ c": "a b c",
     "{{lang|de|[[Hund]]}} {{lang-fr|chien}} {{langx|es|perro}}": "Hund chien perro",
     "{{convert|100|km|mi}}, {{convert|6|ft|2|in|m|abbr=on}}, {{cvt|5|to|10|C|F}}": "100 km, 6 ft 2 in, 5 to 10 °C",
@@ -64,7 +65,8 @@ CASES = {
     # tables, references and other extensions
     "a\n{| class=x\n|-\n! b\n| c\n{|\n| d\n|}\n|}\ne": "a\ne",
     "a\n:{|\n| c\n|}\ne": "a\ne",
-    "a <table><tr><td>b<table>c</table></td></tr></table> d": "a d",
+    "a <table><tr><td>b<table>c</table></td></tr></table> d": "a\nd",
+    "ab<table></table>cd\n(e <table>f</table>\n{{{!}} class=g\n|}\n{{x}} | h": "ab\ncd\n(e",
     "a\n{|\n| never closed\n\n== B ==\nc": "a\n\nB\nc",
     "a<ref>b</ref>.<ref name=\"c\" /> <REF group='d'>{{e}} [[f]]</REF> g": "a. g",
     "a<ref name=x>never closed": "anever closed",
@@ -89,6 +91,7 @@ CASES = {
     "a <span style=\"display:none\">b</span> c": "a c",
     "&lt;b&gt; &amp;nbsp; &eacute;&#233;&#xe9; &apos; &zzz; AT&T": "<b> &nbsp; ééé ' &zzz; AT&T",
     "a&#0;&#1;&#xFEFF;&#x110000;&#x85;0&#x3;": "a&#0;&#1;&#x110000;&#x85;0&#x3;",
+    "&lrm;a &#10;b&#9;c &NewLine;d &רלמ;e &רל;": "\u200ea b c d \u200fe &רל;",  # a line feed is a space
     "&#128;&#13;&#127; &#160;&#9;&#x7E;&#xA1;": "&#128;&#13;&#127; \u00a0 ~¡",  # not €
     "a&#xD83D;&#55357; &#xFFFF;&#XE9;&#x1F600; &amp &#65": "a&#xD83D;&#55357; &#xFFFF;é😀 &amp &#65",
     "<nowiki>&#xD83D;&#x27; &amp &lt;</nowiki>": "&#xD83D;' &amp <",
@@ -97,6 +100,8 @@ CASES = {
     "<b_c>d</b_c> <i:x> <p|>e<sub→>f</sub→> <sup\n/>g</sub\n>": "<b_c>d</b_c> <i:x> <p|>e<sub→>f</sub→> g",
     "<noinclude><!-- x --></noinclude>== A ==\n<span <noinclude>id=b</noinclude>>c</span>": "A\nc",
     "<blockquote>a</blockquote>b": "a\nb",
+    "<ul><li>a</li> <li>b<br>c</li></ul>d\n<ol>\n<li>e\n<li> {{x}}\n<li> f </li>\n</ol>\ng": "a\nb\nc\nd\n\ne\nf\n\ng",
+    "== <li>a</li> ==\n<dl><dt>b<dd>c</dl>": "a\nb\nc",
     # lines
     "* a\n** b\n# c\n:: d\n; e": "a\nb\nc\nd\ne",
     " a \n\n\n\nb\n----\nc": "a\n\nb\nc",
@@ -115,6 +120,11 @@ CASES = {
     "（{{a}}）漢、{{b}}、字": "漢、字",
     "{{a}}, b": "b",
     'a "{{x}}" b «{{x}}» c „{{x}}“, 「{{x}}」d『{{x}}』《{{x}}、{{y}}》 ("{{x}}") e': "a b c, d e",
+    "a [{{x}}] 【{{x}}】b〔{{x}}、{{y}}〕 [] {{{x}}} c": "a b [] c",  # brackets, too
+    "a ({{x}}/{{y}}), ({{x}}-{{y}}) ({{x}}/b) (b/{{x}}) ( - ) /c/ {{x}} /d/": "a, (b) (b) ( - ) /c/ /d/",
+    "'{{x}}' a '{{x}}' b'{{x}}'s (it '{{x}}'.)": "a b's (it.)",
+    "हिन्दी {{x}}। अ {{x}}؟ b {{x}} … c、{{x}}・{{y}}・d": "हिन्दी। अ؟ b … c、d",
+    "<!-- x -->...a\n{{x}}... b\n<!-- x -->.5 kg\n{{x}}. c\n{{x}} .\n{{x}}。d": "...a\n... b\n.5 kg\nc\nd",
     '"a"{{x}}"b" and "c" {{x}} "d", 5" {{x}} "e", «f» {{x}} «g», "" k':
         '"a""b" and "c" "d", 5" "e", «f» «g», "" k',
     "»{{x}}« a »b«{{x}}»c«": "a »b«»c«",
