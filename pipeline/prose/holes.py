@@ -85,16 +85,16 @@ def joined(lines: Sequence[tuple[int, str]]) -> str:
 
 
 def _tidy_line(line: str, aside: Sequence[str]) -> str:
-    closed = _close_holes(line)
+    closed = close_holes(line)
     if CUT in line and ASIDE_OPEN not in closed and not any(char.isalnum() for char in closed):
         return ""  # a lone full stop after a formula, say
     closed = _ASIDE.sub(lambda match: aside[int(match[1])].replace("\n", " "), closed)
     return _SPACES.sub(" ", closed).strip()
 
 
-def _close_holes(line: str) -> str:
-    """Take out what makes no sense without what was cut: empty brackets and quotes, dashes with nothing on one side,
-    doubled separators and spaces.
+def close_holes(line: str) -> str:
+    """Take out of a line its cuts, and what makes no sense without what was cut: empty brackets and quotes, dashes with
+    nothing on one side, doubled separators and spaces.
     """
     for _ in range(4):  # brackets in brackets
         emptied = _without_empty_quotes(_EMPTY_BRACKETS.sub(_brackets, line))
