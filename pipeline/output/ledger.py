@@ -29,7 +29,8 @@ def flags_of(limits: LimitsEntry) -> list[str]:
     if limits.namespaces is not None:
         flags.append(f"--namespaces {','.join(map(str, limits.namespaces))}")
     flags += [f"--templates {shlex.quote(f'{name}={known}')}" for name, known in (limits.templates or {}).items()]
-    return flags + (["--template-redirects"] if limits.template_redirects else [])
+    flags += ["--template-redirects"] if limits.template_redirects else []
+    return flags + ([f"--formulas {limits.formulas}"] if limits.formulas is not None else [])
 
 
 def total(parts: Iterable[Counts]) -> Counts:

@@ -98,6 +98,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
         namespaces=list(settings.namespaces) if settings.namespaces != (0,) else None,
         templates=settings.templates or None,
         template_redirects=settings.template_redirects or None,
+        formulas=settings.formulas if settings.formulas != "drop" else None,
     )
     units = tuple(
         WorkUnit(number, some, sum(part.stored_bytes for part in some), limits.max_page_bytes)
@@ -127,7 +128,7 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
                 f"{one.file.url}: is of {site.database!r}, but {first.name} of {sites[0].database!r}; "
                 "a source is one wiki: name its files alone"
             )
-    return replace(sites[0], content=settings.namespaces), units
+    return replace(sites[0], content=settings.namespaces, formulas=settings.formulas), units
 
 
 def plan_dump(one: SourceFile, kind: str, unit_bytes: int) -> tuple[Site, Sequence[dump.Streams | dump.WholeFile]]:
