@@ -37,30 +37,39 @@ class ArrowFile:
             columns: the schema of all that will be appended.
         """
         self.rows = 0
-        self._path, self._rest, self._any = path, columns.empty_table(), False
+        self._path, self._columns = path, columns
+        self._waiting: list[pa.RecordBatch] = []  # rows that fill no batch yet
+        self._any = False
         self._bytes = _Hashed(file)
         self._writer = pa.ipc.new_stream(pa.PythonFile(self._bytes, mode="w"), columns)
 
     def append(self, columns: Sequence[Any]) -> None:
         """Write whole batches of `ROWS_PER_BATCH`, and keep the rows that fill none until more come."""
-        table = pa.concat_tables([self._rest, pa.table(list(columns), schema=self._rest.schema)]).combine_chunks()
-        self.rows += table.num_rows - self._rest.num_rows
-        whole = table.num_rows // ROWS_PER_BATCH * ROWS_PER_BATCH
-        self._write(table.slice(0, whole))
-        self._rest = table.slice(whole)
+        rows = pa.record_batch(list(columns), schema=self._columns)
+        waiting = sum(map(len, self._waiting))
+        self.rows += len(rows)
+        start = 0
+        if waiting and waiting + len(rows) >= ROWS_PER_BATCH:
+            start = ROWS_PER_BATCH - waiting
+            self._write([*self._waiting, rows.slice(0, start)])
+            self._waiting = []
+        while start + ROWS_PER_BATCH <= len(rows):
+            self._write([rows.slice(start, ROWS_PER_BATCH)])
+            start += ROWS_PER_BATCH
+        if start < len(rows):
+            self._waiting.append(rows.slice(start))
 
     def close(self) -> FileEntry:
         """End the stream, and make the manifest's entry for it."""
-        self._write(self._rest)
-        if not self._any:  # at least one batch: `datasets` cannot cast a column without any
-            self._writer.write_batch(pa.RecordBatch.from_pylist([], schema=self._rest.schema))
+        if self._waiting or not self._any:  # at least one batch: `datasets` cannot cast a column without any
+            self._write(self._waiting)
         self._writer.close()
         return FileEntry(path=self._path, bytes=self._bytes.size, sha256=self._bytes.digest.hexdigest())
 
-    def _write(self, table: pa.Table) -> None:
-        for batch in table.to_batches(ROWS_PER_BATCH):
-            self._writer.write_batch(batch)
-            self._any = True
+    def _write(self, parts: Sequence[pa.RecordBatch]) -> None:
+        batch = pa.concat_batches(parts) if parts else pa.RecordBatch.from_pylist([], schema=self._columns)
+        self._writer.write_batch(batch)
+        self._any = True
 
 
 class ShardFile(ArrowFile):
