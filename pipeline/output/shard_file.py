@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from pipeline.tokens import Rows
-from wikilm.errors import RunError
 from wikilm.shards.format import DATASET_DICT, SPLITS, id_type, schema
 from wikilm.shards.manifest import FileEntry, ShardEntry
 
@@ -79,21 +78,12 @@ class ShardFile(ArrowFile):
         """Begin the shard; arguments as in `wikilm.shards.schema` and `ArrowFile`."""
         columns = schema(chunk_tokens, vocab_size)
         super().__init__(name, file, columns)
-        self._vocab_size, self._type = vocab_size, columns.field("input_ids").type
+        self._type = columns.field("input_ids").type
 
     def append_rows(self, rows: Rows) -> None:
-        """Append rows.
-
-        Raises:
-            RunError: an id is not below `vocab_size`, so the tokenizer is not the one that it claims to be.
-        """
-        if rows.input_ids.size and int(rows.input_ids.max()) >= self._vocab_size:
-            raise RunError(
-                f"the tokenizer gave id {int(rows.input_ids.max())}, but has {self._vocab_size} entries: "
-                "make it again with python -m pipeline.tokenizer"
-            )
-        flat = rows.input_ids.reshape(-1).astype(id_type(self._vocab_size).to_pandas_dtype())
-        self.append([pa.FixedSizeListArray.from_arrays(pa.array(flat), type=self._type), pa.array(rows.page_ids)])
+        """Append rows, the ids of which fit the vocabulary."""
+        ids = pa.array(rows.input_ids.reshape(-1), self._type.value_type)
+        self.append([pa.FixedSizeListArray.from_arrays(ids, type=self._type), pa.array(rows.page_ids)])
 
     def close_shard(self, split: str, unit: int) -> ShardEntry:
         """End the shard, and make the manifest's entry for it."""

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from pipeline.tokens.rows import TokenIds, token_ids
 from pipeline.tokens.special_tokens import content_of, hide, special_tokens
 from wikilm.errors import RunError, reason
+from wikilm.shards.format import id_type
 from wikilm.shards.manifest import TokenizerEntry
 
 GIGATOKEN, TOKENIZERS = "gigatoken", "tokenizers"
@@ -95,14 +96,18 @@ class Encoder:
         )
 
     def encode_batch(self, texts: Texts) -> TokenIds:
-        """Encode each text as ids, without special tokens at either end."""
+        """Encode each text as ids of the type that shards have, without special tokens at either end.
+
+        Raises:
+            RunError: an id is not below `vocab_size`, so the tokenizer is not the one that it claims to be.
+        """
         if not len(texts):
-            return token_ids([])
+            return self._narrowed(token_ids([]))
         if self._fast is None:
-            return _by_tokenizers(self._reference, texts)
+            return self._narrowed(_by_tokenizers(self._reference, texts))
         if self._remembered > FORGET_AFTER_IDS:
             self._load_gigatoken()
-        found = _by_gigatoken(self._fast, texts)
+        found = self._narrowed(_by_gigatoken(self._fast, texts))
         self._remembered += len(found.ids)
         return found
 
@@ -156,6 +161,16 @@ class Encoder:
         except Exception as error:  # a young library: whatever it refuses, the reference can do
             self._fast = None
             self.note = f"gigatoken refuses this tokenizer ({reason(error)[:120]}); going on with tokenizers"
+
+    def _narrowed(self, found: TokenIds) -> TokenIds:
+        """Give ids the type that they have in shards, and do so early: half the bytes are copied in half the time."""
+        largest = int(found.ids.max(initial=0))
+        if largest >= self.vocab_size:
+            raise RunError(
+                f"the tokenizer gave id {largest}, but has {self.vocab_size} entries: "
+                "make it again with python -m pipeline.tokenizer"
+            )
+        return TokenIds(found.ids.astype(id_type(self.vocab_size).to_pandas_dtype(), copy=False), found.offsets)
 
     def _load_gigatoken(self) -> None:
         self._fast, self._remembered = gigatoken.Tokenizer.from_json(self._reference.to_str()), 0

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-Ids = NDArray[np.uint32]
+Ids = NDArray[np.uint16] | NDArray[np.uint32]  # the former where all ids of a vocabulary fit, as in shards
 _NONE: Ids = np.empty(0, np.uint32)
 
 
@@ -17,7 +17,7 @@ class TokenIds:
     """The token ids of some articles, in one array: to take them apart would cost more than to encode them.
 
     Attributes:
-        ids: uint32 [tokens], article after article.
+        ids: uint16 or uint32 [tokens], article after article.
         offsets: int64 [articles + 1], where each article begins in `ids`, and where the last one ends.
     """
 
@@ -41,7 +41,7 @@ class TokenIds:
             return self
         edges = self.offsets[np.flatnonzero(np.diff(kept, prepend=False, append=False))].tolist()
         runs = [self.ids[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
-        return TokenIds(np.concatenate([_NONE, *runs]), _offsets(self.lengths[kept]))
+        return TokenIds(np.concatenate([self.ids[:0], *runs]), _offsets(self.lengths[kept]))
 
 
 def token_ids(articles: Sequence[Ids]) -> TokenIds:
@@ -70,7 +70,7 @@ class Rows:
     """What some articles of one split of one work unit became.
 
     Attributes:
-        input_ids: uint32 [rows, chunk_tokens].
+        input_ids: uint16 or uint32 [rows, chunk_tokens].
         page_ids: int64 [rows], the article in which each row's first token lies.
         article_tokens: int64 [articles], ids that each article put in, its end-of-text included.
         left_out: ids that are in no row for good.
@@ -110,7 +110,7 @@ def pack(
     """
     ends = len(before.ids) + articles.offsets + np.arange(len(articles) + 1)
     # Few operations on long arrays: many on short ones would make two threads wait for each other's turn.
-    stream = np.empty(int(ends[-1]), np.uint32)
+    stream = np.empty(int(ends[-1]), articles.ids.dtype)
     is_text = np.ones(len(stream), np.bool_)
     is_text[: len(before.ids)] = is_text[ends[1:] - 1] = False
     stream[: len(before.ids)] = before.ids
@@ -144,7 +144,7 @@ def document(page_ids: NDArray[np.int64], articles: TokenIds, chunk_tokens: int)
     first, before = np.repeat([articles.offsets[:-1], np.cumsum(counts) - counts], counts, axis=1)
     starts = first + (np.arange(len(first)) - before) * chunk_tokens
     fits = len(articles.ids) >= chunk_tokens
-    windows = sliding_window_view(articles.ids, chunk_tokens) if fits else _NONE.reshape(0, chunk_tokens)
+    windows = sliding_window_view(articles.ids, chunk_tokens) if fits else articles.ids[:0].reshape(0, chunk_tokens)
     input_ids = windows[starts]
     return Rows(input_ids, np.repeat(page_ids, counts), lengths, left_out=len(articles.ids) - input_ids.size)
 

@@ -28,8 +28,22 @@ def test_both_engines_give_the_same_ids(tiny_tokenizer):
     texts = [HARD_TEXT, "", *SENTENCES]
     found, expected = fast.encode_batch(texts), reference.encode_batch(texts)
     assert len(found) == len(expected) == len(texts)
-    assert (found.ids.dtype, found.offsets.dtype) == (expected.ids.dtype, expected.offsets.dtype) == ("uint32", "int64")
+    assert (found.ids.dtype, found.offsets.dtype) == (expected.ids.dtype, expected.offsets.dtype) == ("uint16", "int64")
     assert [ids.tolist() for ids in found] == [ids.tolist() for ids in expected]
+
+
+@pytest.mark.parametrize("engine", [GIGATOKEN, TOKENIZERS])
+def test_ids_have_the_type_of_shards_and_one_beyond_the_vocabulary_is_refused_rather_than_cut(tiny_tokenizer, engine):
+    encoder = Encoder(tiny_tokenizer, engine)
+    ids = encoder.encode_batch(SENTENCES).ids
+    for vocab_size, dtype in ((2**16, "uint16"), (2**16 + 1, "uint32")):
+        encoder.vocab_size = vocab_size
+        found = encoder.encode_batch(SENTENCES).ids
+        assert (found.dtype, found.tolist()) == (dtype, ids.tolist())
+        assert encoder.encode_batch([]).ids.dtype == dtype
+    encoder.vocab_size = largest = int(ids.max())
+    with pytest.raises(RunError, match=f"gave id {largest}, but has {largest} entries"):
+        encoder.encode_batch(SENTENCES)
 
 
 def test_what_gigatoken_remembers_is_dropped_now_and_then_and_changes_no_id(tiny_tokenizer, monkeypatch):
