@@ -32,9 +32,9 @@ def add_source(parser: Parser) -> None:
         "--source",
         action=Once,
         metavar="PATH",
-        help="a Wikipedia dump (*-multistream.xml.bz2 with its index beside it, .xml, .xml.bz2, .xml.gz, .xml.xz), a "
-        "Parquet file, or a folder of them; here, or at https://, s3://, gs://, hf://datasets/…; or a dump by name, "
-        "such as wikimedia:ltgwiki/latest; see docs/sources.md",
+        help="a Wikipedia dump (*-multistream.xml.bz2 with its index beside it, .xml, or .xml.bz2, .gz, .xz, .zst), a "
+        "Parquet or .jsonl file (.gz, .zst, ...), or a folder of them; here, or at https://, s3://, gs://, "
+        "hf://datasets/…; or a dump by name, such as wikimedia:ltgwiki/latest; see docs/sources.md",
     )
     group.add_argument(
         "--unit-bytes",
@@ -54,6 +54,12 @@ def add_source(parser: Parser) -> None:
         type=numbers,
         metavar="N,...",
         help="pages of these are articles: 0 on Wikipedia; Wikisource keeps its prose in 104, too",
+    )
+    group.add_argument(
+        "--columns",
+        type=names,
+        metavar="text=NAME,...",
+        help="columns of Parquet and jsonl that are called otherwise: of id, title, text, url, revision, timestamp",
     )
     group.add_argument(
         "--contact",
@@ -79,7 +85,9 @@ def add_split(parser: Parser) -> None:
 
 def source_settings(args: argparse.Namespace) -> SourceSettings:
     """Return section `source` with the flags of `add_source` applied."""
-    overrides = from_flags(args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces")
+    overrides = from_flags(
+        args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces", "columns"
+    )
     if args.source is not None:
         overrides |= {"path": args.source, "address": None}
     return section(args.params, "source", SourceSettings, overrides)
@@ -121,6 +129,19 @@ def numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be whole numbers such as 0,104, not {text!r}") from None
+
+
+def names(text: str) -> dict[str, str]:
+    """Parse names by what they name, such as text=content,id=page.
+
+    Raises:
+        argparse.ArgumentTypeError: it is anything else.
+    """
+    pairs = [part.partition("=") for part in text.split(",")]
+    found = {what: name for what, _, name in pairs}
+    if len(found) < len(pairs) or not all(what and equals and name for what, equals, name in pairs):
+        raise argparse.ArgumentTypeError(f"must be names such as text=content,id=page, not {text!r}")
+    return found
 
 
 def two_counts(text: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipeline.output.ledger import named
 from wikilm.markdown import plain, table
 from wikilm.origin import date_of, language_fields, language_of, text_license
 from wikilm.shards.format import DEAD_LETTERS, SPLITS
@@ -161,6 +162,7 @@ def _command(manifest: Manifest) -> str:
         "--max-page-bytes": limits.max_page_bytes,
         "--max-page-seconds": limits.max_page_seconds,
         **({"--namespaces": ",".join(map(str, limits.namespaces))} if limits.namespaces is not None else {}),
+        **({"--columns": shlex.quote(named(limits.columns))} if limits.columns is not None else {}),
         "--seed": split.seed,
         "--validation-fraction": split.validation_fraction,
         **({"--take": ",".join(map(str, split.take))} if split.take is not None else {}),

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline.output.reports import DeadLetterRecord, UnitReport
 from wikilm.errors import RunError
@@ -20,7 +20,14 @@ def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:
     cut += f" --max-page-seconds {limits.max_page_seconds}"
     if limits.namespaces is not None:
         cut += f" --namespaces {','.join(map(str, limits.namespaces))}"
+    if limits.columns is not None:
+        cut += f" --columns {shlex.quote(named(limits.columns))}"
     return f"python -m pipeline.show --source {shlex.quote(source)} {cut} {which}"
+
+
+def named(columns: Mapping[str, str]) -> str:
+    """Return names of columns as `--columns` takes them."""
+    return ",".join(f"{what}={name}" for what, name in columns.items())
 
 
 def total(parts: Iterable[Counts]) -> Counts:

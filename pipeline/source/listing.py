@@ -16,7 +16,10 @@ from pipeline.storage import File, check_address, fetch_text, file_at, files_bel
 from wikilm.errors import RunError, UsageError
 
 PARQUET = "parquet"
-DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xz": "xml.xz", ".xml": "xml"}
+PACKED = ("bz2", "gz", "xz", "zst")
+DUMPS = {".xml": "xml", **{f".{codec}": f"xml.{codec}" for codec in PACKED}}
+JSON_LINES = {".jsonl": "jsonl", ".ndjson": "jsonl"}
+JSON_LINES |= {f"{name}.{codec}": f"jsonl.{codec}" for name in (*JSON_LINES, ".json") for codec in PACKED}
 # The wiki, the date and the job of a dump: files that differ in these hold pages of one wiki twice.
 _DUMP = re.compile(r"[a-z][a-z0-9_]*-(?:[0-9]{8}|latest)-(?:pages|stub)-(?:articles|meta-current|meta-history)")
 _PART = re.compile(r"p([0-9]{1,19})p([0-9]{1,19})(?=\.)")  # the page ids that a part of a dump is named by
@@ -42,8 +45,13 @@ class SourceFiles:
 
     @property
     def is_wikitext(self) -> bool:
-        """Whether its texts need cleaning: those of dumps do, those of Parquet are plain."""
-        return self.kind != PARQUET
+        """Whether its texts need cleaning: those of dumps do, those of Parquet and jsonl are plain."""
+        return self.kind in ("multistream", *DUMPS.values())
+
+    @property
+    def is_jsonl(self) -> bool:
+        """Whether its lines are articles."""
+        return self.kind in JSON_LINES.values()
 
 
 def find_files(settings: SourceSettings) -> SourceFiles:
@@ -78,6 +86,9 @@ def kind_of(name: str) -> str | None:
     name = os.path.basename(name).lower()
     if name.endswith(".parquet"):
         return PARQUET
+    ends = [kind for end, kind in JSON_LINES.items() if name.endswith(end)]
+    if ends:
+        return ends[0]
     # Dumps in several files are called *.xml-p1p41242.bz2.
     return DUMPS.get(os.path.splitext(name)[1]) if ".xml" in name else None
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pipeline.articles import Page, Pages, Site
 from pipeline.settings import SourceSettings
-from pipeline.source import dump, parquet
+from pipeline.source import dump, jsonl, parquet
 from pipeline.source.listing import SourceFile, SourceFiles, find_files
 from pipeline.storage import File, checksums
 from wikilm.errors import RunError
@@ -80,7 +80,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
 
     Raises:
         UsageError: nothing is there, or its name is of no kind that can be read (see `listing.find_files`).
-        RunError: it is damaged, as far as the plan can see (see `dump.plan_multistream`, `parquet.plan`).
+        RunError: it is damaged, as far as the plan can see (see `dump.plan_multistream`, `parquet.plan`, `jsonl.plan`).
     """
     found = find_files(settings)
     site, parts = plan(found, settings)
@@ -89,6 +89,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
         max_page_bytes=settings.max_page_bytes,
         max_page_seconds=settings.max_page_seconds,
         namespaces=list(settings.namespaces) if settings.namespaces != (0,) else None,
+        columns={str(what): name for what, name in settings.columns.items()} or None,
     )
     units = tuple(
         WorkUnit(number, some, sum(part.stored_bytes for part in some), limits.max_page_bytes)
@@ -103,9 +104,13 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
     Raises:
         RunError: a file is damaged, or they are of several wikis.
     """
+    columns = {str(what): name for what, name in settings.columns.items()}
+    if found.is_jsonl:
+        return jsonl.plan([(one.file, found.kind) for one in found.files], settings.unit_bytes, columns)
     if not found.is_wikitext:
         files = [one.file for one in found.files]
-        return parquet.site(files), parquet.plan(files, settings.unit_bytes)
+        site = parquet.site(files, columns)
+        return site, parquet.plan(files, settings.unit_bytes, columns)
     units: list[tuple[Part, ...]] = []
     sites: list[Site] = []
     for one in found.files:

@@ -62,7 +62,10 @@ class SourceEntry(_Record):
     """What was read: enough to know it again."""
 
     name: str = Field(description="of the file or folder, without its path, which differs between machines")
-    kind: Literal["multistream", "xml", "xml.bz2", "xml.gz", "xml.xz", "parquet"]
+    kind: Literal[
+        "multistream", "xml", "xml.bz2", "xml.gz", "xml.xz", "xml.zst",
+        "jsonl", "jsonl.bz2", "jsonl.gz", "jsonl.xz", "jsonl.zst", "parquet",
+    ]  # fmt: skip
     bytes: int = Field(ge=0, description="size of all its files, as stored")
     checksum: str = Field(description="of its file or commit; of several files the sha256 of what `sha256sum` prints")
     units: int = Field(ge=0)
@@ -85,6 +88,9 @@ class LimitsEntry(_Record):
     max_page_bytes: int
     max_page_seconds: float
     namespaces: list[int] | None = Field(default=None, description="of the articles; left out where it is [0]")
+    columns: dict[str, str] | None = Field(
+        default=None, description="columns of a table that are not called as usual; left out where there are none"
+    )
 
 
 class TokenizerEntry(_Record):
@@ -199,8 +205,7 @@ def _refuse_other_formats(path: str, data: bytes) -> None:
 def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the manifest as it is stored, its own sha256 last: the same bytes for the same content."""
     content = manifest.model_dump()
-    if manifest.limits.namespaces is None:
-        del content["limits"]["namespaces"]
+    content["limits"] = {name: value for name, value in content["limits"].items() if value is not None}
     return _json(content | {"sha256": hashlib.sha256(_json(content)).hexdigest()})
 
 
