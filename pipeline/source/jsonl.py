@@ -1,6 +1,8 @@
 """Plan and read files of JSON lines, plain or compressed: each line is an object, and that an article."""
 
 import itertools
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ from pipeline.source.dump_streams import READ_BYTES, check_kind, misnamed, piece
 from pipeline.source.rows import BY_DEFAULT, ColumnNames, article, find_columns, one_site
 from pipeline.storage import AGAIN, File, open_file
 from wikilm.errors import RunError
+from wikilm.terminal import visible
 
 PLAIN = "jsonl"  # the kind of a file that can be read from any line on
 HEAD_BYTES = 1 << 20  # of a file's text, looked at for its columns
@@ -19,6 +22,11 @@ KEPT_BYTES = 2000  # of a line that is too large
 # Three times the text: an escape such as \u0416 takes six bytes for two.
 LINE_FACTOR, OTHER_BYTES = 3, 1 << 20
 _BOM = b"\xef\xbb\xbf"
+_JSON_NAMES = {list: "an array", str: "text", int: "a number", float: "a number", bool: "true or false"}
+
+
+class NotWholeError(ValueError):
+    """The last line of a file is no JSON, and no line feed ends it: most likely the rest is missing."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +76,20 @@ class Lines:
             if line.data.isspace() or not line.data:
                 continue
             where = f"{self.file.name}, line at byte {line.offset}" + (" of its text" if self.kind != PLAIN else "")
-            if line.size > limit:
-                error = f"the line has {line.size} bytes, far more than source.max_page_bytes = {max_page_bytes}"
-                yield DeadLetter(None, "", where, error), line.data
-                continue
             try:
+                if line.size > limit:
+                    raise ValueError(
+                        f"the line has {line.size} bytes, far more than source.max_page_bytes = {max_page_bytes}"
+                    )
                 row = parse(line)
+                check_names(line.data, self.columns.of_articles)
+                yield article(_values(row), self.columns, where, max_page_bytes), line.data
+            except NotWholeError as error:
+                raise RunError(
+                    f"{self.file.url}: is cut: its last line, at byte {line.offset}, is not whole: {error}; {AGAIN}"
+                ) from None
             except ValueError as error:
-                if not line.is_ended:
-                    raise RunError(f"{self.file.url}: is cut: its last line is not whole ({error}); {AGAIN}") from None
-                yield DeadLetter(None, "", where, f"the line is no JSON object: {error}"), line.data
-                continue
-            yield article(_values(row), self.columns, where, max_page_bytes), line.data
+                yield DeadLetter(None, "", where, str(error)), line.data
 
     def batches(self, site: Site, max_page_bytes: int) -> Iterator[Pages]:
         """Yield the same pages, some at a time, articles column by column."""
@@ -176,15 +186,39 @@ def split_lines(
 
 
 def parse(line: Line) -> dict[str, object]:
-    """Parse a line; of a name that stands in it twice, the last value counts.
+    """Parse a line.
 
     Raises:
+        NotWholeError: it is no JSON, and nothing ends it.
         ValueError: it is no JSON object of RFC 8259 in UTF-8; says why.
     """
-    row = orjson.loads(line.data.removeprefix(_BOM) if line.offset == 0 else line.data)
+    data = line.data.removeprefix(_BOM) if line.offset == 0 else line.data
+    try:
+        row = orjson.loads(data)
+    except orjson.JSONDecodeError as error:  # which counts lines, too, and this is one
+        kind = ValueError if line.is_ended else NotWholeError
+        raise kind(f"the line is no JSON: {error.msg} at character {error.colno}") from None
     if not isinstance(row, dict):
-        raise ValueError(f"it is {type(row).__name__}")
+        raise ValueError(f"the line is no JSON object but {_JSON_NAMES.get(type(row), 'null')}")
     return row
+
+
+def check_names(data: bytes, names: Sequence[str]) -> None:
+    """Refuse a line, sound JSON, in which one of these names has two values: parsers take the last and say nothing.
+
+    Raises:
+        ValueError: names it.
+    """
+    if all(data.count(b'"%b"' % name.encode()) < 2 for name in names):  # nearly all lines end here, which costs little
+        return
+    pairs: list[list[tuple[str, object]]] = []  # of each object, the outermost last
+    try:
+        json.loads(data.decode("utf-8-sig"), object_pairs_hook=pairs.append)
+    except RecursionError:
+        raise ValueError("the line has a name twice, or is nested too deeply to tell") from None
+    counts = Counter(name for name, _ in pairs[-1])
+    if twice := [name for name in names if counts[name] > 1]:
+        raise ValueError(f"the line has {visible(twice[0])!r} twice")
 
 
 def _values(row: Mapping[str, object]) -> Callable[[str, str], object]:
@@ -218,7 +252,7 @@ def _head(file: File, kind: str) -> list[dict[str, object]]:
             continue
     if not rows:
         raise RunError(
-            f"{file.url}: none of its first lines is a JSON object, as each line should be; "
+            f"{file.url}: none of its first lines is a JSON object in UTF-8, as each line should be; "
             "jq -c . FILE > FILE.jsonl puts each object on a line, jq -c '.[]' those of an array"
         )
     return rows

@@ -22,6 +22,7 @@ from pipeline.articles import (
 )
 from pipeline.source.dump_streams import misnamed
 from pipeline.source.rows import (
+    MAX_WHOLE_FLOAT,
     ColumnNames,
     article,
     check_size,
@@ -192,6 +193,8 @@ def _ordinary(batch: Any, columns: ColumnNames, group: str, first: int, max_page
         titles, texts = (_utf8(column) for column in (titles, texts))
         if pa.types.is_integer(ids.type) or pa.types.is_floating(ids.type):  # a float that is no whole number fails
             digits = pc.cast(ids, pa.int64())
+            if pa.types.is_floating(ids.type) and pc.max(digits).as_py() > MAX_WHOLE_FLOAT:
+                return None
         elif pc.all(pc.match_substring_regex(_utf8(ids), "^[0-9]{1,19}$")).as_py():
             digits = pc.cast(_utf8(ids), pa.int64())
         else:

@@ -11,6 +11,7 @@ from wikilm.errors import RunError
 from wikilm.origin import language_of
 from wikilm.terminal import visible
 
+MAX_WHOLE_FLOAT = 2**53  # beyond, a float stands for several whole numbers
 NEEDED, BY_DEFAULT = ("id", "text"), ("id", "text", "title", "url")
 ValueOf = Callable[[str, str], object]
 SHOWN_COLUMNS, SHOWN_CHARACTERS = 20, 40  # of a table with very many, or with long names
@@ -104,7 +105,11 @@ def article(value_of: ValueOf, columns: ColumnNames, where: str, max_page_bytes:
 
 def page_id_of(value: object, what: str = "id") -> int:
     """Parse an id, which is a string on the hub, a number elsewhere."""
-    digits = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if value is None:
+        raise ValueError(f"the row has no {what}")
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_WHOLE_FLOAT:
+        value = int(value)
+    digits = str(value)
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 19 and int(digits) <= MAX_ID):
         raise ValueError(f"the {what} is {digits[:40]!r}, not a whole number of 63 bits, from 0 up")
     return int(digits)
@@ -136,6 +141,8 @@ def timestamp_of(value: object) -> int:
 
 def text_of(value: object, what: str, max_page_bytes: int) -> str:
     """Return a text that is not too large."""
+    if value is None:
+        raise ValueError(f"the row has no {what}")
     if not isinstance(value, str):
         raise ValueError(f"the {what} is {type(value).__name__}, not text")
     check_size(len(value.encode()) if len(value) * 4 > max_page_bytes else 0, what, max_page_bytes)

@@ -223,7 +223,7 @@ def test_a_damaged_row_group_is_refused_while_reading(tmp_path: Path) -> None:
 
 def test_a_folder_without_parquet_is_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / ".hidden.parquet").write_bytes(b"x")
-    with pytest.raises(UsageError, match=r"no \.parquet file"):
+    with pytest.raises(UsageError, match=r"no dump, \.parquet or \.jsonl file"):
         opened(tmp_path)
 
 
