@@ -11,7 +11,7 @@ from pipeline.settings import SourceSettings
 from pipeline.source import dump, jsonl, parquet
 from pipeline.source.listing import SourceFile, SourceFiles, find_files
 from pipeline.storage import File, checksums
-from wikilm.errors import RunError
+from wikilm.errors import RunError, UsageError
 from wikilm.shards.manifest import LimitsEntry, SourceEntry
 
 
@@ -89,7 +89,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
         max_page_bytes=settings.max_page_bytes,
         max_page_seconds=settings.max_page_seconds,
         namespaces=list(settings.namespaces) if settings.namespaces != (0,) else None,
-        columns={str(what): name for what, name in settings.columns.items()} or None,
+        columns=_columns(settings) or None,
     )
     units = tuple(
         WorkUnit(number, some, sum(part.stored_bytes for part in some), limits.max_page_bytes)
@@ -103,14 +103,17 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
 
     Raises:
         RunError: a file is damaged, or they are of several wikis.
+        UsageError: a dump is given columns.
     """
-    columns = {str(what): name for what, name in settings.columns.items()}
+    columns = _columns(settings)
     if found.is_jsonl:
         return jsonl.plan([(one.file, found.kind) for one in found.files], settings.unit_bytes, columns)
     if not found.is_wikitext:
         files = [one.file for one in found.files]
         site = parquet.site(files, columns)
         return site, parquet.plan(files, settings.unit_bytes, columns)
+    if columns:
+        raise UsageError(f"source.columns: {found.name} is a dump, which has no columns; leave them out")
     units: list[tuple[Part, ...]] = []
     sites: list[Site] = []
     for one in found.files:
@@ -124,6 +127,11 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
                 "a source is one wiki: name its files alone"
             )
     return replace(sites[0], content=settings.namespaces), units
+
+
+def _columns(settings: SourceSettings) -> dict[str, str]:
+    """Return `source.columns` in one order, whatever order they were given in: the manifest has it."""
+    return {str(what): name for what, name in sorted(settings.columns.items())}
 
 
 def plan_dump(one: SourceFile, kind: str, unit_bytes: int) -> tuple[Site, Sequence[dump.Streams | dump.WholeFile]]:

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.articles import Article, DeadLetter
+from tests.helpers.dumps import Page, make_dump
 from tests.helpers.sources import opened, pages_of
-from wikilm.errors import RunError
+from wikilm.errors import RunError, UsageError
 
 BOTH = pytest.mark.parametrize("name", ["a.parquet", "a.jsonl"])
 
@@ -124,3 +125,18 @@ def test_a_time_that_is_none_costs_its_row(tmp_path: Path, name: str) -> None:
     assert isinstance(dead, DeadLetter)
     assert dead.error.startswith("the timestamp is 'yesterday', no date and time")
     assert isinstance(alive, Article)
+
+
+def test_a_dump_has_no_columns_to_name(tmp_path: Path) -> None:
+    path = make_dump(tmp_path / "a.xml", [Page(1, "A", "a")])
+    with pytest.raises(UsageError, match=r"source\.columns: a\.xml is a dump, which has no columns; leave them out"):
+        opened(path, columns={"text": "content"})
+
+
+def test_the_order_in_which_columns_are_named_is_not_kept(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [{"a": 1, "b": "b"}])
+    one, other = (
+        opened(path, columns=columns).limits for columns in ({"id": "a", "text": "b"}, {"text": "b", "id": "a"})
+    )
+    assert one.model_dump_json() == other.model_dump_json()
+    assert opened(write(path, [{"id": 1, "text": "b"}])).limits.columns is None
