@@ -32,9 +32,9 @@ def add_source(parser: Parser) -> None:
         "--source",
         action=Once,
         metavar="PATH",
-        help="a Wikipedia dump (*-multistream.xml.bz2 with its index beside it, .xml, .xml.bz2, .xml.gz, .xml.xz), a "
-        "Parquet file, or a folder of them; here, or at https://, s3://, gs://, hf://datasets/…; or a dump by name, "
-        "such as wikimedia:ltgwiki/latest; see docs/sources.md",
+        help="a Wikipedia dump (*-multistream.xml.bz2 with its index beside it, .xml, or .xml.bz2, .gz, .xz, .zst), a "
+        "Parquet or .jsonl file (.gz, .zst, ...), or a folder of them; here, or at https://, s3://, gs://, "
+        "hf://datasets/…; or a dump by name, such as wikimedia:ltgwiki/latest; see docs/sources.md",
     )
     group.add_argument(
         "--unit-bytes",
@@ -73,6 +73,12 @@ def add_source(parser: Parser) -> None:
         help="drop formulas, or keep them as their TeX source, as $x^2$",
     )
     group.add_argument(
+        "--columns",
+        type=names,
+        metavar="text=NAME,...",
+        help="columns of Parquet and jsonl that are called otherwise: of id, title, text, url, revision, timestamp",
+    )
+    group.add_argument(
         "--contact",
         metavar="ADDRESS",
         help="mail or web address for the User-Agent; http(s) sources need one",
@@ -96,7 +102,9 @@ def add_split(parser: Parser) -> None:
 
 def source_settings(args: argparse.Namespace) -> SourceSettings:
     """Return section `source` with the flags of `add_source` applied."""
-    overrides = from_flags(args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces")
+    overrides = from_flags(
+        args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces", "columns"
+    )
     overrides |= from_flags(args, "template_redirects", "formulas")
     if args.templates is not None:
         overrides["templates"] = dict(args.templates)
@@ -153,6 +161,19 @@ def pair(text: str) -> tuple[str, str]:
     if not (sign and name.strip() and known.strip()):
         raise argparse.ArgumentTypeError(f"must be NAME=KNOWN such as Kilometer=convert, not {text!r}")
     return name.strip(), known.strip()
+
+
+def names(text: str) -> dict[str, str]:
+    """Parse names by what they name, such as text=content,id=page.
+
+    Raises:
+        argparse.ArgumentTypeError: it is anything else.
+    """
+    pairs = [part.partition("=") for part in text.split(",")]
+    found = {what: name for what, _, name in pairs}
+    if len(found) < len(pairs) or not all(what and equals and name for what, equals, name in pairs):
+        raise argparse.ArgumentTypeError(f"must be names such as text=content,id=page, not {text!r}")
+    return found
 
 
 def two_counts(text: str) -> tuple[int, int]:

@@ -7,12 +7,15 @@ from pydantic import Field, model_validator
 
 from wikilm.params import Section
 
+ColumnName = Literal["id", "title", "text", "url", "revision", "timestamp"]
+
 
 class SourceSettings(Section):
     """Where articles come from (section `source`)."""
 
     path: str = Field(
-        min_length=1, description="a dump or Parquet: a file, a folder, an address, or wikimedia:WIKI/DATE (see docs)"
+        min_length=1,
+        description="a dump, Parquet or jsonl: a file, a folder, an address or wikimedia:WIKI/DATE",
     )
     address: str | None = Field(
         default=None, min_length=1, description="a source elsewhere, taken instead of path, which DVC hashes"
@@ -29,7 +32,7 @@ class SourceSettings(Section):
     max_page_bytes: int = Field(
         default=10_000_000,
         ge=4096,
-        description="a larger page is a dead letter: its XML in a dump, its text in Parquet",
+        description="a larger page is a dead letter: its XML in a dump, its text in Parquet and jsonl",
     )
     max_page_seconds: float = Field(
         default=60.0, gt=0, description="a page that takes more CPU time to clean is a dead letter"
@@ -48,6 +51,11 @@ class SourceSettings(Section):
     )
     formulas: Literal["drop", "tex"] = Field(
         default="drop", description="drop: formulas leave no trace; tex: they stay as their TeX source, as $x^2$"
+    )
+    columns: dict[ColumnName, Annotated[str, Field(pattern=r"^[^,\x00-\x1f]+$")]] = Field(
+        default={},
+        description="columns of Parquet and jsonl that are called otherwise, such as text: content; id, title, text "
+        "and url by default, revision and timestamp where they are named here",
     )
 
     @model_validator(mode="before")

@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_params()
     args = parser.parse_args(argv)
     source = source_settings(args)
+    from pipeline.inspection.origins import NO_TITLE
     from pipeline.inspection.page import Dead, columns_of, dead_page, find
     from pipeline.source import Wanted
     from pipeline.tokens import Encoder
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     encoder = Encoder(folder) if folder is not None else None
     shards = section(args.params, "shards", ShardsSettings) if encoder is not None else None
     article = found.article
-    print(f"{visible(article.title)} (page {article.page_id}, revision {article.revision_id})\n")
+    print(f"{visible(article.title) or NO_TITLE} (page {article.page_id}, revision {article.revision_id})\n")
     for line in side_by_side(columns_of(found, encoder, shards), shutil.get_terminal_size((120, 24)).columns):
         print(line)
     if encoder is None:

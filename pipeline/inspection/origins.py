@@ -18,6 +18,8 @@ from wikilm.shards.manifest import Manifest, ShardEntry
 from wikilm.shards.reading import open_shard
 from wikilm.terminal import visible
 
+NO_TITLE = "no title"  # what people are shown of an article of a source that has none
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -140,7 +142,7 @@ def lines(origins: Sequence[Origin]) -> Iterator[str]:
     for origin in origins:
         spans = [f"{start}-{stop - 1}" for start, stop in (origin.row_tokens, origin.article_tokens)]
         ids = [str(origin.page_id), str(origin.revision_id or "unknown")]
-        table.append((spans[0], spans[1], ids[0], ids[1], visible(origin.title), origin.url or "unknown"))
+        table.append((spans[0], spans[1], ids[0], ids[1], visible(origin.title) or NO_TITLE, origin.url or "unknown"))
     widths = [max(display_width(line[column]) for line in table) for column in range(5)]
     for *numbers, title, url in table:
         yield "  ".join([*map(rjust, numbers, widths), ljust(title, widths[4]), url])

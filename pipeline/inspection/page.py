@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.articles import Article, DeadLetter, Dropped
+from pipeline.inspection.origins import NO_TITLE
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.template_names import normal
 from pipeline.prose.templates import MAX_CHAIN, is_known
@@ -122,7 +123,7 @@ def _chunks(page_id: int, encoded: TokenIds, encoder: Encoder, shards: ShardsSet
 def dead_page(dead: Dead) -> Iterator[str]:
     """Lay out a dead letter: where it lies, why it is one, and what there is of it."""
     letter, size = dead.letter, len(dead.raw.encode())
-    yield f"{visible(letter.title) or 'no title'} (page {'without id' if letter.page_id is None else letter.page_id})"
+    yield f"{visible(letter.title) or NO_TITLE} (page {'without id' if letter.page_id is None else letter.page_id})"
     yield f"where: {visible(letter.where)}"
     yield f"error: {visible(letter.error)}"
     if dead.raw:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline.output.reports import DeadLetterRecord, UnitReport
 from wikilm.errors import RunError
@@ -30,7 +30,13 @@ def flags_of(limits: LimitsEntry) -> list[str]:
         flags.append(f"--namespaces {','.join(map(str, limits.namespaces))}")
     flags += [f"--templates {shlex.quote(f'{name}={known}')}" for name, known in (limits.templates or {}).items()]
     flags += ["--template-redirects"] if limits.template_redirects else []
-    return flags + ([f"--formulas {limits.formulas}"] if limits.formulas is not None else [])
+    flags += [f"--formulas {limits.formulas}"] if limits.formulas is not None else []
+    return flags + ([f"--columns {shlex.quote(named(limits.columns))}"] if limits.columns is not None else [])
+
+
+def named(columns: Mapping[str, str]) -> str:
+    """Return names of columns as `--columns` takes them."""
+    return ",".join(f"{what}={name}" for what, name in columns.items())
 
 
 def total(parts: Iterable[Counts]) -> Counts:

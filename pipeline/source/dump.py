@@ -12,7 +12,7 @@ from typing import BinaryIO
 from pipeline.articles import Page, Pages, Site, gather
 from pipeline.source.dump_index import BOTH_AGAIN, Run, check_run, plan_runs
 from pipeline.source.dump_pages import PREFIX, PageSplitter, RawPage, Whereabouts
-from pipeline.source.dump_streams import READ_BYTES, misnamed, pieces
+from pipeline.source.dump_streams import READ_BYTES, check_kind, pieces
 from pipeline.source.page_xml import dead_letter, parse_header, read_page
 from pipeline.source.template_redirects import template_redirects
 from pipeline.storage import AGAIN, File, open_file, open_ranges
@@ -136,7 +136,7 @@ def plan_multistream(file: File, index: File, unit_bytes: int) -> tuple[Site, li
     Raises:
         RunError: the index does not fit, or the dump is empty, cut, damaged, or no dump.
     """
-    _check_kind(file, "multistream")
+    check_kind(file, "multistream")
     runs = plan_runs(index, file, unit_bytes)
     with open_ranges(file) as stored:
         if not _stream_starts(stored, 0):
@@ -182,7 +182,7 @@ def _template_redirects(
 
 def _read_header(file: File, kind: str, end: int) -> bytes:
     """Return the text up to `end`, or up to a little after the first page starts."""
-    _check_kind(file, kind)
+    check_kind(file, kind)
     text = b""
     with open_file(file, end, READ_BYTES) as stored:
         for _, piece in pieces(stored, file.url, kind, 0, end):
@@ -194,15 +194,6 @@ def _read_header(file: File, kind: str, end: int) -> bytes:
     if len(text) > MAX_HEADER_BYTES:
         raise RunError(f"{file.url}: is no MediaWiki dump: no <page> in its first {MAX_HEADER_BYTES >> 20} MiB of text")
     return text
-
-
-def _check_kind(file: File, kind: str) -> None:
-    """Refuse a file that is not what its name says."""
-    with open_ranges(file) as stored:
-        found = misnamed(stored.read(min(200, file.bytes)), kind)
-    if found is not None:
-        remedy = "download it again" if "HTML" in found else f"give it the name of what it is, or {AGAIN}"
-        raise RunError(f"{file.url}: is {found}, not what its name says; {remedy}")
 
 
 def _site(file: File, header: bytes) -> Site:

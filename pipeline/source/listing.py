@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,12 @@ from pipeline.storage import File, check_address, fetch_text, file_at, files_bel
 from wikilm.errors import RunError, UsageError
 
 PARQUET = "parquet"
-DUMPS = {".bz2": "xml.bz2", ".gz": "xml.gz", ".xz": "xml.xz", ".xml": "xml"}
+PACKED = ("bz2", "gz", "xz", "zst")
+DUMPS = {".xml": "xml", **{f".{codec}": f"xml.{codec}" for codec in PACKED}}
+JSON_LINES = {".jsonl": "jsonl", ".ndjson": "jsonl"}
+JSON_LINES |= {f"{name}.{codec}": f"jsonl.{codec}" for name in (*JSON_LINES, ".json") for codec in PACKED}
+# What no library reads as a stream that is kept as well as those above, and what does.
+UNREAD = {"7z": "7z x -so", "zip": "unzip -p", "lz4": "lz4 -dc", "br": "brotli -dc", "lzma": "xz -dc", "z": "zcat"}
 # The wiki, the date and the job of a dump: files that differ in these hold pages of one wiki twice.
 _DUMP = re.compile(r"[a-z][a-z0-9_]*-(?:[0-9]{8}|latest)-(?:pages|stub)-(?:articles|meta-current|meta-history)")
 _PART = re.compile(r"p([0-9]{1,19})p([0-9]{1,19})(?=\.)")  # the page ids that a part of a dump is named by
@@ -42,8 +48,13 @@ class SourceFiles:
 
     @property
     def is_wikitext(self) -> bool:
-        """Whether its texts need cleaning: those of dumps do, those of Parquet are plain."""
-        return self.kind != PARQUET
+        """Whether its texts need cleaning: those of dumps do, those of Parquet and jsonl are plain."""
+        return self.kind in ("multistream", *DUMPS.values())
+
+    @property
+    def is_jsonl(self) -> bool:
+        """Whether its lines are articles."""
+        return self.kind in JSON_LINES.values()
 
 
 def find_files(settings: SourceSettings) -> SourceFiles:
@@ -78,6 +89,9 @@ def kind_of(name: str) -> str | None:
     name = os.path.basename(name).lower()
     if name.endswith(".parquet"):
         return PARQUET
+    ends = [kind for end, kind in JSON_LINES.items() if name.endswith(end)]
+    if ends:
+        return ends[0]
     # Dumps in several files are called *.xml-p1p41242.bz2.
     return DUMPS.get(os.path.splitext(name)[1]) if ".xml" in name else None
 
@@ -90,6 +104,7 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 def _local(path: str) -> list[Listed]:
     if not os.path.isdir(path):
+        _check_packer(path)
         return [Listed(os.path.basename(path), path)]
     root = Path(path)
     names = (file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
@@ -97,23 +112,28 @@ def _local(path: str) -> list[Listed]:
 
 
 def _remote(url: str, contact: str | None) -> list[Listed]:
+    _check_packer(url)
     if kind_of(url) is not None:
         return [Listed(os.path.basename(url), url)]
     if not is_web(url):
         return _readable(url, files_below(url))
     if not url.endswith("/"):
         raise UsageError(f"source.path: {url}: {_unknown(url)}; the address of a folder ends with /")
-    names = wikimedia.links(fetch_text(url, contact or ""))
-    return _readable(url, ((name, url + name) for name in names))
+    listing = fetch_text(url, contact or "")
+    if odd := [name for name in wikimedia.odd_links(listing) if kind_of(name) is not None]:
+        raise UsageError(f"source.path: {url}: lists {odd[0]!a}; rename it there, in letters, digits and . _ - alone")
+    return _readable(url, ((name, url + name) for name in wikimedia.links(listing)))
 
 
 def _readable(folder: str, found: Iterable[tuple[str, str]]) -> list[Listed]:
     """Keep those files of a folder that have pages in them, and are not hidden."""
     shown = [(name, url) for name, url in found if not any(part.startswith(".") for part in name.split("/"))]
+    for _, url in shown:
+        _check_packer(url)
     listed = [Listed(name, url) for name, url in shown if kind_of(name) is not None]
     if not listed:
         raise UsageError(
-            f"source.path: {folder}: no .parquet file and no dump in this folder; name a file or another folder"
+            f"source.path: {folder}: no dump, .parquet or .jsonl file in this folder; name a file or another folder"
         )
     for one in listed:
         if one.name != one.name.encode(errors="replace").decode():  # names travel into manifests, which are UTF-8
@@ -181,4 +201,18 @@ def _described(url: str, contact: str | None) -> File:
 
 
 def _unknown(path: str) -> str:
-    return f"cannot tell its kind from its name; known are {', '.join(sorted(DUMPS.values()))} and parquet"
+    known = f".parquet, .xml and .jsonl, and the latter two with {', '.join(f'.{codec}' for codec in PACKED)}"
+    return f"cannot tell its kind from its name; known are {known}"
+
+
+def _check_packer(path: str) -> None:
+    """Refuse a dump or a table packed in a way that is not read, whose pages a folder should not lose silently."""
+    name = os.path.basename(path)
+    stem, _, packer = name.lower().rpartition(".")
+    command = UNREAD.get(packer)
+    kind = re.search(r"\.(?:xml|jsonl|ndjson|json)(?=[.-]|$)", stem)
+    if command is not None and kind is not None:
+        raise UsageError(
+            f"source.path: {path}: .{packer} is not read; pack it anew: {command} {shlex.quote(name)} | zstd > "
+            f"{shlex.quote(name[: -len(packer)] + 'zst')}"
+        )

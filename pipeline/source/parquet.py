@@ -1,9 +1,8 @@
-"""Plan and read Parquet files with the columns id, title and text, as the hub's `wikimedia/wikipedia` has them."""
+"""Plan and read Parquet files, such as those of the hub's `wikimedia/wikipedia`: a row is an article."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +11,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.articles import (
-    MAX_ID,
     Article,
     Articles,
-    DeadLetter,
     Identities,
     Page,
     Pages,
@@ -23,11 +20,20 @@ from pipeline.articles import (
     in_columns,
     page_base,
 )
-from pipeline.storage import File, open_ranges
+from pipeline.source.dump_streams import misnamed
+from pipeline.source.rows import (
+    MAX_WHOLE_FLOAT,
+    ColumnNames,
+    article,
+    check_size,
+    find_columns,
+    one_site,
+    revision_of,
+    timestamp_of,
+)
+from pipeline.storage import AGAIN, File, open_ranges
 from wikilm.errors import RunError
-from wikilm.origin import language_of
 
-COLUMNS = ("id", "title", "text")
 BATCH_BYTES, MAX_BATCH_ROWS = 4 << 20, 2048  # fewer, and the overhead of each call shows; more, and memory does
 
 BUFFER_BYTES = 4 << 20  # read at once of a column: without, pyarrow holds all of a row group's, which may be gigabytes
@@ -41,6 +47,7 @@ class RowGroups:
     first: int
     last: int
     stored_bytes: int  # of all columns
+    columns: ColumnNames
 
     def pages_with_xml(self, site: Site, max_page_bytes: int) -> Iterator[tuple[Page, bytes]]:
         """Yield the rows one by one, each with an empty text, since there is no XML."""
@@ -67,9 +74,19 @@ class RowGroups:
 
 @dataclass(frozen=True)
 class Columns:
-    """Rows of one row group, all of them articles: page ids int64 [rows], titles and texts string [rows]."""
+    """Rows of one row group, all of them articles.
+
+    Attributes:
+        page_ids: int64 [rows].
+        revision_ids: int64 [rows]; 0 where the file does not say.
+        timestamps: int64 [rows], as of an article; 0 where the file does not say.
+        titles: pyarrow string array [rows].
+        texts: pyarrow string array [rows].
+    """
 
     page_ids: NDArray[np.int64]
+    revision_ids: NDArray[np.int64]
+    timestamps: NDArray[np.int64]
     titles: Any
     texts: Any
     group: str  # file name and row group
@@ -77,19 +94,25 @@ class Columns:
 
     def articles(self) -> Iterator[Article]:
         """Yield the rows one by one."""
-        texts = zip(self.page_ids.tolist(), self.titles.to_pylist(), self.texts.to_pylist(), strict=True)
-        for row, (page_id, title, text) in enumerate(texts, self.first):
-            yield Article(page_id, 0, title, text, f"{self.group}, row {row}")
+        numbers = zip(self.page_ids.tolist(), self.revision_ids.tolist(), self.timestamps.tolist(), strict=True)
+        texts = zip(numbers, self.titles.to_pylist(), self.texts.to_pylist(), strict=True)
+        for row, ((page_id, revision_id, timestamp), title, text) in enumerate(texts, self.first):
+            yield Article(page_id, revision_id, title, text, f"{self.group}, row {row}", timestamp)
 
     def as_pages(self) -> Pages:
         """Return the rows as one batch."""
-        unknown, positions = np.zeros_like(self.page_ids), np.arange(len(self.page_ids))
-        articles = Articles(self.page_ids, unknown, self.titles, positions)
-        return Pages(articles, self.texts, len(articles), Identities(self.page_ids, unknown, positions))
+        positions = np.arange(len(self.page_ids))
+        articles = Articles(self.page_ids, self.revision_ids, self.titles, positions)
+        return Pages(articles, self.texts, len(articles), Identities(self.page_ids, self.timestamps, positions))
 
 
-def plan(files: Sequence[File], unit_bytes: int) -> list[tuple[RowGroups, ...]]:
+def plan(files: Sequence[File], unit_bytes: int, wanted: Mapping[str, str]) -> list[tuple[RowGroups, ...]]:
     """Plan runs of row groups of about `unit_bytes` stored bytes, at least one group each; they may span small files.
+
+    Args:
+        files: of the source, in order.
+        unit_bytes: see above.
+        wanted: `source.columns`.
 
     Raises:
         RunError: a file is no Parquet, is cut, or lacks a column.
@@ -98,44 +121,38 @@ def plan(files: Sequence[File], unit_bytes: int) -> list[tuple[RowGroups, ...]]:
     run: list[RowGroups] = []
     for file in files:
         with open_ranges(file) as stored:
-            metadata = _open(stored, file.url).metadata
+            table = _open(stored, file.url)
+            metadata, columns = table.metadata, find_columns(table.schema_arrow.names, wanted, file.url)
             sizes = [_stored(metadata.row_group(group)) for group in range(metadata.num_row_groups)]
         for group, size in enumerate(sizes):
             if run and sum(part.stored_bytes for part in run) + size > unit_bytes:
                 units.append(tuple(run))
                 run = []
             if run and run[-1].file == file:
-                run[-1] = RowGroups(file, run[-1].first, group + 1, run[-1].stored_bytes + size)
+                run[-1] = RowGroups(file, run[-1].first, group + 1, run[-1].stored_bytes + size, columns)
             else:
-                run.append(RowGroups(file, group, group + 1, size))
+                run.append(RowGroups(file, group, group + 1, size, columns))
     return [*units, tuple(run)] if run else units
 
 
-def site(files: Sequence[File]) -> Site:
+def site(files: Sequence[File], wanted: Mapping[str, str]) -> Site:
     """Tell whose articles they are, as far as the `url` of each file's first row says (`wikimedia/wikipedia` has it).
 
     Raises:
         RunError: a file is no Parquet, is damaged, or is of another wiki than the first.
     """
-    bases = {file: base for file in files if (base := _base(file))}
-    hosts = {urlsplit(base).hostname: file for file, base in reversed(bases.items())}
-    if len(hosts) > 1:
-        (host, file), (other, first) = list(hosts.items())[:2]
-        raise RunError(
-            f"{file.url}: is of {host}, but {first.name} of {other}; a source is one wiki: name its files alone"
-        )
-    base = next(iter(bases.values()), "")
-    return Site(language=language_of(base), base=base)
+    return one_site({file: _base(file, wanted) for file in files})
 
 
-def _base(file: File) -> str:
+def _base(file: File, wanted: Mapping[str, str]) -> str:
     """Return the address of the first article of a file, or an empty text."""
     with open_ranges(file) as stored:
         table = _open(stored, file.url)
-        if "url" not in table.schema_arrow.names or not table.metadata.num_rows:
+        column = find_columns(table.schema_arrow.names, wanted, file.url).url
+        if column is None or not table.metadata.num_rows:
             return ""
         try:
-            url = next(table.iter_batches(1, columns=["url"])).column(0)[0].as_py()
+            url = next(table.iter_batches(1, columns=[column])).column(0)[0].as_py()
         except (pa.ArrowException, OSError, ValueError) as error:
             raise RunError(f"{file.url}: damaged: {_line(error)}; download or make it again") from None
     return page_base(url) if isinstance(url, str) else ""
@@ -154,10 +171,10 @@ def read_columns(part: RowGroups, max_page_bytes: int) -> Iterator[Columns | lis
             for group in range(part.first, part.last):
                 where, row = f"{name}, row group {group}", 0
                 rows = _rows_of(table.metadata.row_group(group))
-                for batch in table.iter_batches(rows, row_groups=[group], columns=list(COLUMNS), use_threads=False):
-                    columns = [batch.column(column) for column in COLUMNS]
-                    found = _ordinary(columns, where, row, max_page_bytes)
-                    yield found if found is not None else _one_by_one(columns, where, row, max_page_bytes)
+                names = part.columns.of_articles
+                for batch in table.iter_batches(rows, row_groups=[group], columns=names, use_threads=False):
+                    found = _ordinary(batch, part.columns, where, row, max_page_bytes)
+                    yield found if found is not None else _one_by_one(batch, part.columns, where, row, max_page_bytes)
                     row += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise RunError(f"{part.file.url}: damaged, or changed since the run began: {_line(error)}") from None
@@ -170,28 +187,49 @@ def _rows_of(group: Any) -> int:
     return max(1, -(-group.num_rows // batches))
 
 
-def _ordinary(columns: Sequence[Any], group: str, first: int, max_page_bytes: int) -> Columns | None:
-    """Return the rows as columns if all of them are what `_article` would take as it is; else None."""
-    ids, titles, texts = columns
-    if any(column.null_count for column in columns):
+def _ordinary(batch: Any, columns: ColumnNames, group: str, first: int, max_page_bytes: int) -> Columns | None:
+    """Return the rows as columns if all of them are what `rows.article` would take as it is; else None."""
+    ids, texts = batch.column(columns.id), batch.column(columns.text)
+    titles = batch.column(columns.title) if columns.title is not None else pa.array([""] * batch.num_rows, pa.string())
+    if any(column.null_count for column in (ids, titles, texts)):
         return None
     try:
         titles, texts = (_utf8(column) for column in (titles, texts))
         if pa.types.is_integer(ids.type) or pa.types.is_floating(ids.type):  # a float that is no whole number fails
             digits = pc.cast(ids, pa.int64())
+            if pa.types.is_floating(ids.type) and pc.max(digits).as_py() > MAX_WHOLE_FLOAT:
+                return None
         elif pc.all(pc.match_substring_regex(_utf8(ids), "^[0-9]{1,19}$")).as_py():
             digits = pc.cast(_utf8(ids), pa.int64())
         else:
             return None
-    except (pa.ArrowInvalid, TypeError):  # not UTF-8, or more than 63 bits; not text
+        revisions = [revision_of(value) for value in _values(batch, columns.revision)]
+        timestamps = [timestamp_of(value) for value in _values(batch, columns.timestamp)]
+    except (pa.ArrowInvalid, TypeError, ValueError):  # not UTF-8, or more than 63 bits; not text; no date
         return None
     page_ids = np.asarray(digits)
     if any((pc.max(pc.binary_length(column)).as_py() or 0) > max_page_bytes for column in (titles, texts)):
         return None
     stripped = pc.all(pc.equal(pc.utf8_trim_whitespace(titles), titles)).as_py()
-    if not (stripped and (page_ids >= 0).all() and pc.all(pc.greater(pc.binary_length(titles), 0)).as_py()):
+    has_titles = columns.title is None or pc.all(pc.greater(pc.binary_length(titles), 0)).as_py()
+    if not (stripped and has_titles and (page_ids >= 0).all()):
         return None
-    return Columns(page_ids, titles, texts, group, first)
+    revision_ids, moments = (
+        np.array(values, np.int64) if values else np.zeros_like(page_ids) for values in (revisions, timestamps)
+    )
+    return Columns(page_ids, revision_ids, moments, titles, texts, group, first)
+
+
+def _values(batch: Any, column: str | None) -> list[object]:
+    """Return the values of a column of small ones, none where there is no such column."""
+    return _in_microseconds(batch.column(column)).to_pylist() if column is not None else []
+
+
+def _in_microseconds(column: Any) -> Any:
+    """Return a column with its dates and times such that Python has them too."""
+    if not pa.types.is_timestamp(column.type):
+        return column
+    return pc.cast(column, pa.timestamp("us", column.type.tz), safe=False)
 
 
 def _utf8(column: Any) -> Any:
@@ -209,37 +247,19 @@ def _utf8(column: Any) -> Any:
     return column
 
 
-def _one_by_one(columns: Sequence[Any], group: str, first: int, max_page_bytes: int) -> list[Page]:
-    rows = enumerate(zip(*columns, strict=True), first)
-    return [_article(values, f"{group}, row {row}", max_page_bytes) for row, values in rows]
+def _one_by_one(batch: Any, columns: ColumnNames, group: str, first: int, max_page_bytes: int) -> list[Page]:
+    stored = {name: _in_microseconds(batch.column(name)) for name in columns.of_articles}
+    pages: list[Page] = []
+    for row in range(batch.num_rows):
 
+        def value_of(name: str, what: str, row: int = row) -> object:
+            value = stored[name][row]
+            if what in ("title", "text"):
+                check_size(_bytes(value), what, max_page_bytes)
+            return value.as_py()
 
-def _article(values: tuple[Any, ...], where: str, max_page_bytes: int) -> Article | DeadLetter:
-    page_id: int | None = None
-    title = ""
-    try:
-        page_id = _page_id(values[0].as_py())
-        _check_size(values[1], "title", max_page_bytes)
-        title = _string(values[1].as_py(), "title").strip()
-        if not title:
-            raise ValueError("the row has no title")
-        _check_size(values[2], "text", max_page_bytes)
-        return Article(page_id, 0, title, _string(values[2].as_py(), "text"), where)
-    except ValueError as error:  # UnicodeDecodeError is one
-        return DeadLetter(page_id, title, where, _line(error))
-
-
-def _check_size(value: Any, what: str, max_page_bytes: int) -> None:
-    if (size := _bytes(value)) > max_page_bytes:
-        raise ValueError(f"the {what} has {size} bytes, more than source.max_page_bytes = {max_page_bytes}")
-
-
-def _page_id(value: object) -> int:
-    """Parse an id, which is a string on the hub, a number elsewhere."""
-    digits = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 19 and int(digits) <= MAX_ID):
-        raise ValueError(f"the id is {digits[:40]!r}, not a whole number of 63 bits, from 0 up")
-    return int(digits)
+        pages.append(article(value_of, columns, f"{group}, row {first + row}", max_page_bytes))
+    return pages
 
 
 def _bytes(value: Any) -> int:
@@ -249,21 +269,14 @@ def _bytes(value: Any) -> int:
     return value.as_buffer().size if isinstance(value, pa.BinaryScalar) else len(str(value.as_py()).encode())
 
 
-def _string(value: object, what: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"the {what} is {type(value).__name__}, not text")
-    return value
-
-
 def _open(file: Any, path: str) -> Any:
     try:
         table = pq.ParquetFile(file, buffer_size=BUFFER_BYTES, page_checksum_verification=True)  # where it has some
     except (pa.ArrowException, OSError) as error:
-        raise RunError(f"{path}: not a whole Parquet file: {_line(error)}; download or make it again") from None
-    names = table.schema_arrow.names
-    for column in COLUMNS:
-        if names.count(column) != 1:
-            raise RunError(f"{path}: needs one column '{column}'; its columns are {', '.join(names) or 'none'}")
+        file.seek(0)
+        found = misnamed(file.read(200), "parquet")
+        problem = f"is {found}, not what its name says" if found else f"not a whole Parquet file: {_line(error)}"
+        raise RunError(f"{path}: {problem}; {AGAIN}") from None
     return table
 
 

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from pipeline.articles import Page, Pages, Site
 from pipeline.settings import SourceSettings
-from pipeline.source import dump, parquet
+from pipeline.source import dump, jsonl, parquet
 from pipeline.source.listing import SourceFile, SourceFiles, find_files
 from pipeline.storage import File, checksums
-from wikilm.errors import RunError
+from wikilm.errors import RunError, UsageError
 from wikilm.shards.manifest import LimitsEntry, SourceEntry
 
 
@@ -87,7 +87,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
 
     Raises:
         UsageError: nothing is there, or its name is of no kind that can be read (see `listing.find_files`).
-        RunError: it is damaged, as far as the plan can see (see `dump.plan_multistream`, `parquet.plan`).
+        RunError: it is damaged, as far as the plan can see (see `dump.plan_multistream`, `parquet.plan`, `jsonl.plan`).
     """
     found = find_files(settings)
     site, parts = plan(found, settings)
@@ -99,6 +99,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
         templates=settings.templates or None,
         template_redirects=settings.template_redirects or None,
         formulas=settings.formulas if settings.formulas != "drop" else None,
+        columns=_columns(settings) or None,
     )
     units = tuple(
         WorkUnit(number, some, sum(part.stored_bytes for part in some), limits.max_page_bytes)
@@ -112,10 +113,17 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
 
     Raises:
         RunError: a file is damaged, or they are of several wikis.
+        UsageError: a dump is given columns.
     """
+    columns = _columns(settings)
+    if found.is_jsonl:
+        return jsonl.plan([(one.file, found.kind) for one in found.files], settings.unit_bytes, columns)
     if not found.is_wikitext:
         files = [one.file for one in found.files]
-        return parquet.site(files), parquet.plan(files, settings.unit_bytes)
+        site = parquet.site(files, columns)
+        return site, parquet.plan(files, settings.unit_bytes, columns)
+    if columns:
+        raise UsageError(f"source.columns: {found.name} is a dump, which has no columns; leave them out")
     units: list[tuple[Part, ...]] = []
     sites: list[Site] = []
     for one in found.files:
@@ -129,6 +137,11 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
                 "a source is one wiki: name its files alone"
             )
     return replace(sites[0], content=settings.namespaces, formulas=settings.formulas), units
+
+
+def _columns(settings: SourceSettings) -> dict[str, str]:
+    """Return `source.columns` in one order, whatever order they were given in: the manifest has it."""
+    return {str(what): name for what, name in sorted(settings.columns.items())}
 
 
 def plan_dump(one: SourceFile, kind: str, unit_bytes: int) -> tuple[Site, Sequence[dump.Streams | dump.WholeFile]]:

@@ -76,9 +76,19 @@ def find(path: str, mirror: str, contact: str) -> tuple[str, list[Listed]]:
 
 def links(html: str) -> list[str]:
     """Return the names in the listing of a folder: links to what lies right in it, and nothing else, each once."""
+    return [name for name in _names(html) if _FILE.fullmatch(name.removesuffix("/"))]
+
+
+def odd_links(html: str) -> list[str]:
+    """Return the names in it that `links` does not take, since they cannot stand in an address as they are."""
+    names = (name for name in _names(html) if "/" not in name.removesuffix("/"))
+    return [name for name in names if not _FILE.fullmatch(name.removesuffix("/"))]
+
+
+def _names(html: str) -> list[str]:
     parser = _Links()
     parser.feed(html)
-    return list(dict.fromkeys(name for name in parser.found if _FILE.fullmatch(name.removesuffix("/"))))
+    return list(dict.fromkeys(parser.found))
 
 
 class _Links(HTMLParser):

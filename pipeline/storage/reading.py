@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tqdm import tqdm
 
@@ -20,6 +20,8 @@ from wikilm.errors import RunError, UsageError
 # `web` is imported by the functions that need it: urllib3 is not there where only shards are read, for training.
 READ_BYTES = 1 << 20
 _WEB = ("http://", "https://")
+# What RFC 3986 lets stand in no address as it is; characters of other scripts are encoded by the client.
+_UNQUOTED = re.compile(r"""[\x00-\x20\x7f"<>\\^`{|}#]|%(?![0-9A-Fa-f]{2})""")
 
 
 class ChangedError(RunError):
@@ -103,7 +105,11 @@ def check_address(url: str, key: str, contact: str | None = None) -> None:
         UsageError: names the key, and not the address where that is the secret.
     """
     scheme = url.partition("://")[0]
-    if not re.fullmatch("[a-z][a-z0-9+.-]{0,19}", scheme) or "::" in url:
+    if is_web(url.strip().lower()) and not is_web(url):
+        raise UsageError(
+            f"{key}: {scheme[:20].strip()}://…: must start with {scheme.strip().lower()}://, as it is here"
+        )
+    if not re.fullmatch("[a-z][a-z0-9+.-]{0,19}", scheme) or "::" in re.sub(r"\[[0-9A-Fa-f:.]+\]", "", url):
         raise UsageError(f"{key}: {scheme[:20]}://…: no such kind of address")
     try:
         parts = urlsplit(url)
@@ -116,17 +122,27 @@ def check_address(url: str, key: str, contact: str | None = None) -> None:
             f"{key}: {parts.scheme}://…@{host}: holds credentials; leave them out: http(s) takes them from ~/.netrc, "
             "s3:// from AWS_* variables, others from the settings of their store"
         )
-    if is_web(url) and (parts.query or parts.fragment or "?" in url):
+    if is_web(url) and "?" in url:
         raise UsageError(
             f"{key}: {parts.scheme}://{host}{parts.path}?…: a signed or searching address cannot be a source, since it "
             "would be kept in logs and manifests; make the file readable, or use the store's own address (s3://, gs://)"
         )
     if is_web(url):
+        _check_characters(url, key)
         from pipeline.storage.web_client import user_agent
 
         user_agent(contact or "")
         if not host:
             raise UsageError(f"{key}: {url}: names no host")
+
+
+def _check_characters(url: str, key: str) -> None:
+    """Refuse a web address with a character that must be encoded in one; what follows a '#' may be a secret."""
+    shown = _UNQUOTED.sub(lambda found: quote(found[0], safe=""), url.partition("#")[0])
+    if "#" in url:
+        raise UsageError(f"{key}: {shown}#…: holds a '#', after which nothing is asked of a server; write it as %23")
+    if found := _UNQUOTED.search(url):
+        raise UsageError(f"{key}: {shown}: was given with {found[0]!r}, which no address can hold; write it as here")
 
 
 def checksums(files: Sequence[File]) -> dict[File, str]:

@@ -2,10 +2,17 @@
 
 import bz2
 import gzip
+import lzma
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 NAMESPACES: dict[int, str] = {
     -2: "Media", -1: "Special", 0: "", 1: "Talk", 2: "User", 3: "User talk", 4: "Miniwiki", 5: "Miniwiki talk",
@@ -69,7 +76,12 @@ def make_dump(
     head = header(namespaces, language, database)
     if not path.name.endswith("-multistream.xml.bz2"):
         data = head + "".join(page.xml() for page in pages).encode() + FOOTER
-        pack = {".bz2": bz2.compress, ".gz": lambda data: gzip.compress(data, mtime=0)}
+        pack = {
+            ".bz2": bz2.compress,
+            ".gz": lambda data: gzip.compress(data, mtime=0),
+            ".xz": lzma.compress,
+            ".zst": zstd.compress,
+        }
         path.write_bytes(pack.get(path.suffix, bytes)(data))
         return path
     stored, index = bz2.compress(head), []

@@ -1,6 +1,7 @@
 """Open sources that lie in files, read all their pages, and see how they are refused."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,15 +21,15 @@ PAGES = [
     Page(13, "Empty", ""),
     Page(20, "Data", "{}", model="json"),
 ]
-STORED_AS = ["a-multistream.xml.bz2", "a.xml", "a.xml.bz2", "a.xml.gz"]
+STORED_AS = ["a-multistream.xml.bz2", "a.xml", "a.xml.bz2", "a.xml.gz", "a.xml.xz", "a.xml.zst"]
 
 
-def opened(path: Path, unit_bytes: int = 1, **settings: int) -> Source:
+def opened(path: Path, unit_bytes: int = 1, **settings: Any) -> Source:
     """The source at `path`, planned."""
     return open_source(SourceSettings(path=str(path), unit_bytes=unit_bytes, **settings))
 
 
-def pages_of(path: Path, unit_bytes: int = 1, **settings: int) -> list[Article | Dropped | DeadLetter]:
+def pages_of(path: Path, unit_bytes: int = 1, **settings: Any) -> list[Article | Dropped | DeadLetter]:
     """All its pages, in the order of the units."""
     source = opened(path, unit_bytes, **settings)
     return [page for unit in source.units for page in unit.pages(source.site)]

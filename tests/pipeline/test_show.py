@@ -165,7 +165,7 @@ def test_a_row_that_cannot_be_read_is_shown_with_its_place_and_reason(tmp_path, 
     pq.write_table(pa.table({"id": [1, 2], "title": ["A", "B"], "text": ["a", None]}), tmp_path / "x.parquet")
     status, out, _ = shown(tmp_path, capsys, monkeypatch, "--page-id", "2")
     assert status == 1
-    assert out == "B (page 2)\nwhere: x.parquet, row group 0, row 1\nerror: the text is NoneType, not text\n"
+    assert out == "B (page 2)\nwhere: x.parquet, row group 0, row 1\nerror: the row has no text\n"
 
 
 @pytest.mark.parametrize("where", ["nowhere", "x.xml, byte 5 of the text of the stream at byte 99999999999", "\x1b"])

@@ -23,6 +23,7 @@ SOURCE_FLAGS = (
     "templates",
     "template_redirects",
     "formulas",
+    "columns",
 )
 SHARDS = "shards: {chunk_tokens: 128, chunking: pack, max_dead_fraction: 0.5}\n"
 

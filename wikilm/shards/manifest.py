@@ -62,7 +62,10 @@ class SourceEntry(_Record):
     """What was read: enough to know it again."""
 
     name: str = Field(description="of the file or folder, without its path, which differs between machines")
-    kind: Literal["multistream", "xml", "xml.bz2", "xml.gz", "xml.xz", "parquet"]
+    kind: Literal[
+        "multistream", "xml", "xml.bz2", "xml.gz", "xml.xz", "xml.zst",
+        "jsonl", "jsonl.bz2", "jsonl.gz", "jsonl.xz", "jsonl.zst", "parquet",
+    ]  # fmt: skip
     bytes: int = Field(ge=0, description="size of all its files, as stored")
     checksum: str = Field(description="of its file or commit; of several files the sha256 of what `sha256sum` prints")
     units: int = Field(ge=0)
@@ -88,6 +91,9 @@ class LimitsEntry(_Record):
     templates: dict[str, str] | None = Field(default=None, description="name -> known template; left out without any")
     template_redirects: bool | None = Field(default=None, description="whether they count; left out where they do not")
     formulas: str | None = Field(default=None, description='"tex" where they stay as TeX; left out where they go')
+    columns: dict[str, str] | None = Field(
+        default=None, description="columns of a table that are not called as usual; left out where there are none"
+    )
 
 
 class TokenizerEntry(_Record):

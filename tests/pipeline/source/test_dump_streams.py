@@ -4,6 +4,7 @@ import bz2
 import dataclasses
 import gzip
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from pipeline.articles.article import Dropped
 from pipeline.articles.article import Page as FoundPage
 from pipeline.source import dump_streams
-from tests.helpers.dumps import Page, make_dump, read_index
+from tests.helpers.dumps import Page, make_dump, read_index, zstd
 from tests.helpers.sources import PAGES, pages_of, refusal
 from wikilm.errors import RunError
 
@@ -25,7 +26,7 @@ def test_a_damaged_byte_is_refused_with_the_place_of_its_stream(tmp_path: Path) 
     assert f"stream at byte {start}" in refusal(path)
 
 
-@pytest.mark.parametrize("name", ["a.xml.bz2", "a.xml.gz", "a-multistream.xml.bz2"])
+@pytest.mark.parametrize("name", ["a.xml.bz2", "a.xml.gz", "a.xml.xz", "a.xml.zst", "a-multistream.xml.bz2"])
 @pytest.mark.parametrize("inside", ["a page", "no page"])
 def test_a_decompression_bomb_is_refused_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, inside: str
@@ -61,12 +62,39 @@ def test_zeros_after_a_gzip_member_are_padding(tmp_path: Path) -> None:
         assert pages_of(path) == expected
 
 
-def test_an_xz_dump_is_the_same_source_as_a_plain_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "pack"), [("xz", lzma.compress), ("zst", zstd.compress)])
+def test_a_dump_of_several_streams_is_the_same_source_as_a_plain_one(
+    tmp_path: Path, kind: str, pack: Callable[[bytes], bytes]
+) -> None:
     pages = [Page(number, f"T{number}", "text " * 100) for number in range(1, 50)]
     plain = make_dump(tmp_path / "a.xml", pages)
-    packed = tmp_path / "b.xml.xz"
-    packed.write_bytes(lzma.compress(plain.read_bytes()[:5000]) + lzma.compress(plain.read_bytes()[5000:]))
+    data, packed = plain.read_bytes(), tmp_path / f"b.xml.{kind}"
+    packed.write_bytes(pack(data[:5000]) + pack(b"") + pack(data[5000:]))
     assert [without_place(page) for page in pages_of(packed)] == [without_place(page) for page in pages_of(plain)]
     packed.write_bytes(packed.read_bytes()[:-20])
-    with pytest.raises(RunError, match="is cut: the xz stream"):
+    with pytest.raises(RunError, match=rf"b\.xml\.{kind}: is cut: the \w+ stream"):
         pages_of(packed)
+    packed.write_bytes(pack(data[:5000]))
+    with pytest.raises(RunError, match="is cut in the middle of a page"):
+        pages_of(packed)
+    packed.write_bytes(pack(data) + b"garbage")
+    with pytest.raises(RunError, match=r"damaged in the \w+ stream"):
+        pages_of(packed)
+
+
+def test_zeros_after_an_xz_stream_and_a_skippable_frame_of_zstd_are_no_text(tmp_path: Path) -> None:
+    data = make_dump(tmp_path / "a.xml", PAGES).read_bytes()
+    skippable = b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd"  # RFC 8878, 3.1.2
+    (tmp_path / "a.xml.xz").write_bytes(lzma.compress(data[:500]) + b"\0" * 8 + lzma.compress(data[500:]) + b"\0" * 4)
+    (tmp_path / "a.xml.zst").write_bytes(skippable + zstd.compress(data) + skippable)
+    expected = [page.page_id for page in pages_of(tmp_path / "a.xml")]
+    for name in ("a.xml.xz", "a.xml.zst"):
+        assert [page.page_id for page in pages_of(tmp_path / name)] == expected
+
+
+def test_a_stream_that_wants_much_memory_is_refused_as_such(tmp_path: Path) -> None:
+    data = make_dump(tmp_path / "a.xml", PAGES).read_bytes()
+    # A frame's header says its window (RFC 8878, 3.1.1.1.2): one of 2 GiB.
+    (tmp_path / "a.xml.zst").write_bytes(b"\x28\xb5\x2f\xfd\x00\xa8" + zstd.compress(data)[6:])
+    with pytest.raises(RunError, match=r"the zstd stream at byte 0 wants more memory than is given .* without --long"):
+        pages_of(tmp_path / "a.xml.zst")

@@ -82,7 +82,14 @@ def test_a_local_file_that_grows_after_the_plan_is_refused(tmp_path: Path) -> No
         ("a.xml-p1p9.bz2", "xml.bz2"),
         ("a.xml.gz", "xml.gz"),
         ("A.XML", "xml"),
+        ("a.xml.zst", "xml.zst"),
+        ("a.xml-p1p9.xz", "xml.xz"),
         ("a.parquet", "parquet"),
+        ("a.jsonl", "jsonl"),
+        ("a.NDJSON", "jsonl"),
+        ("a.jsonl.gz", "jsonl.gz"),
+        ("a.ndjson.zst", "jsonl.zst"),
+        ("c4-train.00000.json.gz", "jsonl.gz"),
     ],
 )
 def test_the_kind_of_a_source_is_in_its_name(name: str, kind: str) -> None:

@@ -13,6 +13,7 @@ from pipeline.articles.article import Article, DeadLetter
 from pipeline.articles.site import Site
 from pipeline.prose.cleaner import Cleaner
 from pipeline.source.parquet import _one_by_one, read_columns
+from pipeline.source.rows import ColumnNames
 from tests.helpers.sources import opened, pages_of
 from wikilm.errors import RunError, UsageError
 
@@ -145,12 +146,9 @@ def test_rows_read_as_columns_are_those_read_one_by_one(
     table = pa.table({"id": columns["id"], **{n: pa.array(columns[n]).cast(kind) for n in ("title", "text")}})
     pq.write_table(table, tmp_path / "a.parquet")
     found = pages_of(tmp_path / "a.parquet")
-    assert found == _one_by_one(
-        [column.combine_chunks() for column in pq.read_table(tmp_path / "a.parquet").columns],
-        "a.parquet, row group 0",
-        0,
-        10_000_000,
-    )
+    [batch] = pq.read_table(tmp_path / "a.parquet").combine_chunks().to_batches()
+    names = ColumnNames("id", "text", "title")
+    assert found == _one_by_one(batch, names, "a.parquet, row group 0", 0, 10_000_000)
 
 
 @pytest.mark.parametrize("kind", [pa.int8(), pa.uint64(), pa.int64(), pa.float64(), pa.bool_()])
@@ -225,7 +223,7 @@ def test_a_damaged_row_group_is_refused_while_reading(tmp_path: Path) -> None:
 
 def test_a_folder_without_parquet_is_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / ".hidden.parquet").write_bytes(b"x")
-    with pytest.raises(UsageError, match=r"no \.parquet file"):
+    with pytest.raises(UsageError, match=r"no dump, \.parquet or \.jsonl file"):
         opened(tmp_path)
 
 

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -188,6 +189,14 @@ def test_links_lead_to_what_lies_right_in_the_folder_and_nowhere_else(names: lis
         assert inner
         assert not set(inner) & set("/\\:?#%\"'<>&@ ")
         assert not inner.startswith(".")
+
+
+def test_a_page_file_that_an_address_cannot_hold_as_it_is_named_is_refused_and_not_passed_over(mirror: Server) -> None:
+    for name in ("a.jsonl", "b%20c.jsonl"):
+        (mirror.folder / "rows" / unquote(name)).parent.mkdir(exist_ok=True)
+        (mirror.folder / "rows" / unquote(name)).write_text('{"id": 1, "text": "a"}')
+    line = refusal(mirror, f"{mirror.url}/rows/")
+    assert "lists 'b c.jsonl'; rename it there" in line
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True, max_size=20))

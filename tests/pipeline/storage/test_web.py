@@ -346,3 +346,30 @@ def test_an_address_with_a_secret_is_refused_without_being_told(address: str) ->
     with pytest.raises(UsageError, match=r"^source\.path: ") as caught:
         check_address(address, "source.path", CONTACT)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("https://example.org/a b.xml", "https://example.org/a%20b.xml: was given with ' '"),
+        ("https://example.org/a.xml ", "https://example.org/a.xml%20: was given with ' '"),
+        ("https://example.org/a\tb.xml", r"https://example.org/a%09b.xml: was given with '\t'"),
+        ("https://example.org/a%b.xml", "https://example.org/a%25b.xml: was given with '%'"),
+        ('https://example.org/"a".xml', "https://example.org/%22a%22.xml: was given with '\"'"),
+        ("https://example.org/a[{b}].xml", "https://example.org/a[%7Bb%7D].xml: was given with '{'"),
+        ("https://example.org/a b#1.xml", "https://example.org/a%20b#…: holds a '#', after which"),
+        ("https://example.org/a#1.xml", "nothing is asked of a server; write it as %23"),
+        ("HTTPS://example.org/a.xml", "HTTPS://…: must start with https://"),
+        (" https://example.org/a.xml", "https://…: must start with https://"),
+    ],
+)  # fmt: skip
+def test_an_address_that_is_spelt_as_none_can_be_is_told_the_right_spelling(address: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_address(address, "source.path", CONTACT)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_letters_of_other_scripts_and_encoded_characters_may_stand_in_an_address() -> None:
+    for address in ("https://example.org/ü/題.xml", "https://example.org/a%20b%23.xml", "https://[::1]:80/a.xml"):
+        check_address(address, "source.path", CONTACT)
