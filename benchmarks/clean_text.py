@@ -24,7 +24,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from typing import Any
 
@@ -76,6 +76,9 @@ _FILE_NAME = re.compile(r"\.(?:jpe?g|png|svg|gif|tiff?|webm|og[agv]|pdf)\s*$", r
 _NOWIKI = re.compile(r"<nowiki\s*/?>|</nowiki\s*>", re.IGNORECASE)
 _PROTECTED = re.compile(r"<nowiki\s*>.*?</nowiki\s*>|<nowiki\s*/>|\{\{code\s*\|[^{}]*\}\}", re.IGNORECASE | re.DOTALL)
 _MARKS = re.compile(r"''+|\[\[(?:[^\[\]|\n]*\|)?|\]\]|</?(?!ref\b)[a-zA-Z][^<>\n]*>")
+_NO_SPACES = "\u2e80-\u9fff\u3040-\u30ff"  # scripts without spaces between words
+_BEFORE_GAP = re.compile(rf"(?:[\w'\])] |[{_NO_SPACES}])\Z")
+_AFTER_GAP = re.compile(rf" ?[\w'\[(]|[.,;:](?!\s*<)|[{_NO_SPACES}]")
 _BLANKS = re.compile(r"[^\S\n]+")
 
 
@@ -176,17 +179,17 @@ def _without_asides(code: Wikicode, site: Site) -> Wikicode:
     return Wikicode(kept)
 
 
-def gaps(wikitext: str) -> Iterator[str]:
+def gaps(wikitext: str, site: Site) -> Iterator[str]:
     """The names of templates and formulas that stand between words of one line and put no words there."""
     nodes = list(mwparserfromhell.parse(_REFERENCE.sub("", wikitext), skip_style_tags=True).nodes)
     for before, node, after in zip(nodes, nodes[1:], nodes[2:], strict=False):
         if isinstance(node, Template):
             name = str(node.name).strip().lower()
-            lost = expand(str(node)[2:-2]) is None
+            lost = expand(str(node)[2:-2], site) is None
         else:
             name = f"<{node.tag}>" if isinstance(node, Tag) else ""
             lost = name in ("<math>", "<chem>", "<ce>", "<hiero>", "<score>")
-        if lost and re.search(r"[\w'\])] $", str(before)) and re.match(r" ?[\w'\[(]|[.,;:](?!\s*<)", str(after)):
+        if lost and _BEFORE_GAP.search(str(before)) and _AFTER_GAP.match(str(after)):
             yield name
 
 
@@ -200,6 +203,8 @@ class Total:
     failed: list[str] = field(default_factory=list)
     worst: list[Page] = field(default_factory=list)
     gaps: Counter[str] = field(default_factory=Counter)
+    gaps_before: int = 0  # without the edition's own names of templates
+    gained: Counter[str] = field(default_factory=Counter)  # words and letters that these names give
 
     def add(self, page: Page, worst: int) -> None:
         """Count one more page in, and keep it if it is among the worst."""
@@ -230,6 +235,7 @@ def measure_dump(path: str, every: int, worst: int, with_gaps: bool) -> Total:
     """Measure every n-th article of a dump."""
     source = open_source(SourceSettings(path=path, unit_bytes=1_000_000))
     cleaner = cleaner_of(source)
+    nameless = replace(cleaner, site=replace(cleaner.site, database="", base="", templates=()))
     total = Total(source.entry.name, Page("all"))
     articles = (page for unit in source.units for page in unit.pages(source.site) if isinstance(page, Article))
     for article in islice(articles, 0, None, every):
@@ -239,7 +245,11 @@ def measure_dump(path: str, every: int, worst: int, with_gaps: bool) -> Total:
             continue
         total.add(measure(article, text, source.site), worst)
         if with_gaps:
-            total.gaps.update(gaps(article.text))
+            total.gaps.update(gaps(article.text, cleaner.site))
+            total.gaps_before += sum(1 for _ in gaps(article.text, nameless.site))
+            without = str(nameless.prose(article))
+            total.gained["letters"] += len(text) - len(without)
+            total.gained["words"] += len(re.findall(r"\w+", text)) - len(re.findall(r"\w+", without))
     return total
 
 
@@ -251,6 +261,13 @@ def show(total: Total) -> None:
             print(visible(page.title + lost), *(f"    {visible(some)}" for some in page.excerpts[:EXCERPTS]), sep="\n")
     for failed in total.failed:
         print(f"failed: {visible(failed)}")
+    if total.gained:
+        megabytes = max(total.page.size / 1e6, 1e-9)
+        words, letters = (total.gained[kind] / megabytes for kind in ("words", "letters"))
+        print(
+            f"the edition's own names of templates give {words:.1f} words ({letters:.0f} letters) per MB; gaps per MB: "
+            f"{total.gaps_before / megabytes:.1f} without these names, {total.gaps.total() / megabytes:.1f} with them"
+        )
     if total.gaps:
         print("templates that stand in a sentence and put no words there:")
         print("    " + ", ".join(f"{visible(name)} {count}" for name, count in total.gaps.most_common(50)))
@@ -277,7 +294,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="look at every n-th article only")
     parser.add_argument("--worst", type=int, default=5, metavar="N", help="pages to show")
-    parser.add_argument("--gaps", action="store_true", help="list the templates whose loss tears sentences open")
+    parser.add_argument(
+        "--gaps",
+        action="store_true",
+        help="list the templates whose loss tears sentences open, and what the edition's own names of others give",
+    )
     parser.add_argument("--max-leftovers", type=float, default=5, metavar="N", help="per MB of clean text")
     parser.add_argument("--max-holes", type=float, default=20, metavar="N", help="per MB of clean text")
     parser.add_argument("--min-words", type=float, default=0.99, metavar="F", help="share of the words of prose")

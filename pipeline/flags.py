@@ -62,6 +62,18 @@ def add_source(parser: Parser) -> None:
         help="columns of Parquet and jsonl that are called otherwise: of id, title, text, url, revision, timestamp",
     )
     group.add_argument(
+        "--templates",
+        type=pair,
+        action="append",
+        metavar="NAME=KNOWN",
+        help="a template of this wiki, and the known one, or pattern, that it is; again for more: docs/clean-text.md",
+    )
+    group.add_argument(
+        "--template-redirects",
+        action=argparse.BooleanOptionalAction,
+        help="first look through the whole dump for redirects to known templates",
+    )
+    group.add_argument(
         "--contact",
         metavar="ADDRESS",
         help="mail or web address for the User-Agent; http(s) sources need one",
@@ -85,9 +97,10 @@ def add_split(parser: Parser) -> None:
 
 def source_settings(args: argparse.Namespace) -> SourceSettings:
     """Return section `source` with the flags of `add_source` applied."""
-    overrides = from_flags(
-        args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces", "columns"
-    )
+    overrides = from_flags(args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces")
+    overrides |= from_flags(args, "columns", "template_redirects")
+    if args.templates is not None:
+        overrides["templates"] = dict(args.templates)
     if args.source is not None:
         overrides |= {"path": args.source, "address": None}
     return section(args.params, "source", SourceSettings, overrides)
@@ -142,6 +155,18 @@ def names(text: str) -> dict[str, str]:
     if len(found) < len(pairs) or not all(what and equals and name for what, equals, name in pairs):
         raise argparse.ArgumentTypeError(f"must be names such as text=content,id=page, not {text!r}")
     return found
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Parse a name and what it stands for, such as Kilometer=convert.
+
+    Raises:
+        argparse.ArgumentTypeError: it is anything else.
+    """
+    name, sign, known = text.partition("=")
+    if not (sign and name.strip() and known.strip()):
+        raise argparse.ArgumentTypeError(f"must be NAME=KNOWN such as Kilometer=convert, not {text!r}")
+    return name.strip(), known.strip()
 
 
 def two_counts(text: str) -> tuple[int, int]:

@@ -32,6 +32,19 @@ def word_graph(pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Readi
     return texts(pipeline, units, recipe) | "count the words of those for training" >> beam.Map(steps.count, recipe)
 
 
+def redirect_graph(
+    pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Reading, done: frozenset[int] = frozenset()
+) -> beam.PCollection[int]:
+    """Find the redirects between templates in units, those aside that an earlier run has `done`."""
+    return (
+        pipeline
+        | "the work units of the source" >> beam.Create(units, reshuffle=False)
+        | "that are not looked through yet" >> beam.Filter(is_missing, done)
+        | "spread them over the workers" >> beam.Reshuffle()
+        | "find the redirects between templates" >> beam.Map(steps.find_redirects, recipe)
+    )
+
+
 def texts(
     pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Reading, done: frozenset[int] = frozenset()
 ) -> beam.PCollection[Stream]:

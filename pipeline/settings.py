@@ -46,6 +46,14 @@ class SourceSettings(Section):
         description="columns of Parquet and jsonl that are called otherwise, such as text: content; id, title, text "
         "and url by default, revision and timestamp where they are named here",
     )
+    templates: dict[str, str] | None = Field(
+        default=None,
+        description="names of templates in this wiki -> the known template, or pattern, that each is",
+    )
+    template_redirects: bool = Field(
+        default=False,
+        description="first look through the whole dump for redirects to known templates",
+    )
 
     @model_validator(mode="before")
     @classmethod

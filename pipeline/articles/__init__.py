@@ -5,7 +5,7 @@ Pages of a source go in, one by one; batches of them come out. Pure: this wing r
 
 from pipeline.articles.article import MAX_ID, REDIRECT, Article, DeadLetter, Dropped, Page
 from pipeline.articles.columns import NO_ARTICLES, NO_IDENTITIES, Articles, Identities, Pages, Texts, gather, in_columns
-from pipeline.articles.site import CATEGORY, FILE, Site, page_base, page_url
+from pipeline.articles.site import CATEGORY, FILE, TEMPLATE, Site, page_base, page_url
 from pipeline.articles.split import NO_SPLIT, TRAIN, Selection, Smallest, merge, selection, smallest
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "NO_IDENTITIES",
     "NO_SPLIT",
     "REDIRECT",
+    "TEMPLATE",
     "TRAIN",
     "Article",
     "Articles",

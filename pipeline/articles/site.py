@@ -1,12 +1,13 @@
 """Know whose wiki a source is of: what its namespaces are called, and the addresses of its pages."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
 
 from wikilm.origin import PAGE_ADDRESS
 
-MEDIA, FILE, CATEGORY = -2, 6, 14
+MEDIA, FILE, TEMPLATE, CATEGORY = -2, 6, 10, 14
 # MediaWiki accepts these English names on every wiki, beside the localized ones that siteinfo lists.
 # Source: includes/title/NamespaceInfo.php, and $wgNamespaceAliases for Image.
 CANONICAL: dict[str, int] = {
@@ -26,6 +27,8 @@ class Site:
     namespaces: tuple[tuple[int, str], ...] = ()  # (id, localized name)
     base: str = ""  # address of one of its pages (siteinfo: the main page), as `page_base` lets it through
     content: tuple[int, ...] = (0,)  # namespaces whose pages are articles; siteinfo does not say: `source.namespaces`
+    # (name, what it stands for) of its templates; siteinfo does not say: `source.templates`, and the dump's redirects
+    templates: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -34,6 +37,21 @@ class Site:
     def namespace_of(self, prefix: str) -> int | None:
         """Return the id of the namespace that `prefix` names (localized or canonical, any case), or None."""
         return self._ids.get(_key(prefix))
+
+    @cached_property
+    def edition(self) -> str | None:
+        """The code of an edition of Wikipedia, such as "ja" or "simple"; None: it is another wiki, or not known."""
+        if self.database:
+            found = re.fullmatch(r"([a-z_]{2,20})wiki", self.database)
+            return found[1].replace("_", "-") if found else None
+        page = PAGE_ADDRESS.fullmatch(self.base)
+        host = re.fullmatch(r"([a-z-]{2,20})\.(?:m\.)?wikipedia\.org", page["host"]) if page else None
+        return host[1] if host else None
+
+    @cached_property
+    def own_templates(self) -> dict[str, str]:
+        """The names of `templates`, each with what it stands for."""
+        return dict(self.templates)
 
 
 def page_base(address: str) -> str:

@@ -1,18 +1,22 @@
 """Follow one page of a source through the pipeline, and lay out for people what it becomes."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline.articles import Article, DeadLetter, Dropped
 from pipeline.inspection.origins import NO_TITLE
 from pipeline.prose.cleaner import Cleaner
+from pipeline.prose.template_names import normal
+from pipeline.prose.templates import MAX_CHAIN, is_known
 from pipeline.settings import ShardsSettings, SourceSettings
-from pipeline.source import Wanted, candidates
+from pipeline.source import Candidates, Wanted, candidates, template_redirects
 from pipeline.tokens import Encoder, Ids, cut_rows
 from wikilm.errors import RunError
 from wikilm.terminal import visible
 
+_TEMPLATE = re.compile(r"\{\{\s*(?:[^{}|<>\[\]\n:]{1,60}:)?([^{}|<>\[\]:]{1,255})")
 MANY_TITLES = 100_000  # after so many, only those that begin alike are kept to look for near ones
 
 
@@ -39,7 +43,7 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
         RunError: the source has no such page (near titles are named), or the page is no article.
     """
     found = candidates(source, wanted)
-    cleaner = Cleaner(found.site, found.is_wikitext, source.max_page_seconds)
+    cleaner = Cleaner.of(found.site, found.is_wikitext, source.max_page_seconds, source.templates)
     titles = _Titles(wanted.title or "")
     for page, xml in found.pages:
         if not wanted.matches(page):
@@ -49,12 +53,27 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
         elif isinstance(page, DeadLetter):
             return Dead(page, xml.decode("utf-8", "backslashreplace"))
         else:
+            if source.template_redirects and found.is_wikitext:
+                cleaner = _with_redirects(cleaner, found, page.text, source)
             text = cleaner.prose(page)
             return Dead(text, page.text) if isinstance(text, DeadLetter) else Found(page, text)
     if wanted.title is not None:
         raise RunError(f"{source.path}: has no page {visible(wanted.title)!r}; {near(wanted.title, titles.kept)}")
     which = f"with id {wanted.page_id}" if wanted.page_id is not None else f"at {visible(wanted.where or '')!r}"
     raise RunError(f"{source.path}: has no page {which}; name another one, or a --title")
+
+
+def _with_redirects(cleaner: Cleaner, found: Candidates, text: str, source: SourceSettings) -> Cleaner:
+    """Return a cleaner that knows the redirects of the templates in a page, as that of a run does."""
+    names = {normal(name) for name in _TEMPLATE.findall(text)}
+    redirects: list[tuple[str, str]] = []
+    for _ in range(MAX_CHAIN):
+        redirects += template_redirects(found, names, source)
+        names = {normal(leads_to) for name, leads_to in redirects if normal(name) in names}
+        names = {name for name in names if not is_known(name, cleaner.site)}
+        if not names:
+            break
+    return cleaner.with_redirects(lambda: redirects)
 
 
 class _Titles:

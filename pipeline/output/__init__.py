@@ -10,6 +10,7 @@ from pipeline.output.remarks import NoRows
 from pipeline.output.repeats import IDENTITY_COLUMNS, find_repeats, pages_name, read_repeats, stale, write_repeats
 from pipeline.output.reports import (
     CHOSEN,
+    REDIRECTS,
     REPORTS,
     DeadLetterRecord,
     UnitReport,
@@ -26,6 +27,7 @@ __all__ = [
     "CHOSEN",
     "FINAL",
     "IDENTITY_COLUMNS",
+    "REDIRECTS",
     "REPORTS",
     "UNFINISHED",
     "ArrowFile",

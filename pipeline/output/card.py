@@ -7,7 +7,7 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline.output.ledger import named
+from pipeline.output.ledger import flags_of
 from wikilm.markdown import plain, table
 from wikilm.origin import date_of, language_fields, language_of, text_license
 from wikilm.shards.format import DEAD_LETTERS, SPLITS
@@ -156,19 +156,15 @@ def _ledger(manifest: Manifest) -> Iterable[tuple[str, str]]:
 
 def _command(manifest: Manifest) -> str:
     split, limits = manifest.split, manifest.limits
-    settings = {
-        "--source": shlex.quote(visible(manifest.source.name)),
-        "--unit-bytes": limits.unit_bytes,
-        "--max-page-bytes": limits.max_page_bytes,
-        "--max-page-seconds": limits.max_page_seconds,
-        **({"--namespaces": ",".join(map(str, limits.namespaces))} if limits.namespaces is not None else {}),
-        **({"--columns": shlex.quote(named(limits.columns))} if limits.columns is not None else {}),
-        "--seed": split.seed,
-        "--validation-fraction": split.validation_fraction,
-        **({"--take": ",".join(map(str, split.take))} if split.take is not None else {}),
-        "--chunk-tokens": manifest.chunk_tokens,
-        "--chunking": manifest.chunking,
-        "--tokenizer": "TOKENIZER",
-        "--output": "DIR",
-    }
-    return "python -m pipeline" + "".join(f" \\\n  {flag} {value}" for flag, value in settings.items())
+    flags = [
+        f"--source {shlex.quote(manifest.source.name)}",
+        *flags_of(limits),
+        f"--seed {split.seed}",
+        f"--validation-fraction {split.validation_fraction}",
+        *([f"--take {','.join(map(str, split.take))}"] if split.take is not None else []),
+        f"--chunk-tokens {manifest.chunk_tokens}",
+        f"--chunking {manifest.chunking}",
+        "--tokenizer TOKENIZER",
+        "--output DIR",
+    ]
+    return "python -m pipeline" + "".join(f" \\\n  {visible(flag)}" for flag in flags)

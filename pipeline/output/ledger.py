@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.output.reports import DeadLetterRecord, UnitReport
 from wikilm.errors import RunError
@@ -16,18 +16,22 @@ class Unbalanced(RunError):
 def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:
     """Return the command that shows the page of a dead letter, and needs no params file for it."""
     which = f"--where {shlex.quote(letter.where)}" if letter.page_id is None else f"--page-id {letter.page_id}"
-    cut = f"--unit-bytes {limits.unit_bytes} --max-page-bytes {limits.max_page_bytes}"
-    cut += f" --max-page-seconds {limits.max_page_seconds}"
+    return f"python -m pipeline.show --source {shlex.quote(source)} {' '.join(flags_of(limits))} {which}"
+
+
+def flags_of(limits: LimitsEntry) -> list[str]:
+    """Return the flags that say how a source was cut and read, each with its value, for a shell."""
+    flags = [
+        f"--unit-bytes {limits.unit_bytes}",
+        f"--max-page-bytes {limits.max_page_bytes}",
+        f"--max-page-seconds {limits.max_page_seconds}",
+    ]
     if limits.namespaces is not None:
-        cut += f" --namespaces {','.join(map(str, limits.namespaces))}"
+        flags.append(f"--namespaces {','.join(map(str, limits.namespaces))}")
     if limits.columns is not None:
-        cut += f" --columns {shlex.quote(named(limits.columns))}"
-    return f"python -m pipeline.show --source {shlex.quote(source)} {cut} {which}"
-
-
-def named(columns: Mapping[str, str]) -> str:
-    """Return names of columns as `--columns` takes them."""
-    return ",".join(f"{what}={name}" for what, name in columns.items())
+        flags.append(f"--columns {shlex.quote(','.join(f'{what}={name}' for what, name in limits.columns.items()))}")
+    flags += [f"--templates {shlex.quote(f'{name}={known}')}" for name, known in (limits.templates or {}).items()]
+    return flags + (["--template-redirects"] if limits.template_redirects else [])
 
 
 def total(parts: Iterable[Counts]) -> Counts:

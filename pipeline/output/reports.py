@@ -2,6 +2,7 @@
 
 WORK/reports/00012.json   what unit 12 did; written last, so that where it is, the unit's files are
 WORK/chosen/00012.json    the articles that unit 12 may have among those that `take` takes
+WORK/redirects/00012.json  the redirects between templates in unit 12, where `template_redirects` asks for them
 WORK/pages/00012.arrow    the identities of the pages of unit 12 (see repeats.py)
 WORK/repeated/00012.json  the positions of those of its pages of which there is a newer one
 """
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.storage.place import FILES_AT_ONCE, Place
 from wikilm.shards import Counts, FileEntry, ShardEntry
 
-REPORTS, CHOSEN, REPEATS = "reports", "chosen", "repeated"
+REPORTS, CHOSEN, REPEATS, REDIRECTS = "reports", "chosen", "repeated", "redirects"
 
 
 class DeadLetterRecord(BaseModel):

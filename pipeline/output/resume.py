@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.output.publish import PUBLISHING, UNFINISHED, clear_final, kept, take_back
 from pipeline.output.repeats import pages_name
-from pipeline.output.reports import CHOSEN, REPORTS, UnitReport, numbered, read_report, unit_file
+from pipeline.output.reports import CHOSEN, REDIRECTS, REPORTS, UnitReport, numbered, read_report, unit_file
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.storage import FILES_AT_ONCE, Place
 from wikilm.shards.format import MANIFEST, SPLITS, articles_name, shard_name
@@ -53,9 +53,10 @@ def plan_record(
 
 @cache
 def code_digest() -> str:
-    """Hash the source files of `pipeline` and `wikilm`, as hex sha256: changed code never resumes other code's work."""
+    """Hash the files of `pipeline` and `wikilm`, as hex sha256: changed code never resumes other code's work."""
     root = Path(__file__).parents[2]
-    paths = (path for package in ("pipeline", "wikilm") for path in (root / package).rglob("*.py"))
+    found = (path for package in ("pipeline", "wikilm") for path in (root / package).rglob("*.*"))
+    paths = (path for path in found if path.suffix in (".py", ".toml"))  # data that decides the bytes is TOML
     files = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):
@@ -126,8 +127,8 @@ def unfinished(output: Place, record: Mapping[str, Any]) -> tuple[int, bool]:
 
 def forget(work: Place) -> None:
     """Remove what was done: it cannot be resumed."""
-    work.remove(REPORTS)
-    work.remove(CHOSEN)
+    for folder in (REPORTS, CHOSEN, REDIRECTS):
+        work.remove(folder)
 
 
 def _is_of(report: UnitReport, number: int, units: int) -> bool:

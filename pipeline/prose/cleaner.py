@@ -3,7 +3,8 @@
 An error of the program or of the machine is no article's fault, and ends the run: a full disk, a compiler that fails.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from mwparserfromhell.parser import ParserError
@@ -12,6 +13,7 @@ from pipeline.articles import Article, Articles, DeadLetter, Site, Texts
 from pipeline.prose.clean import clean
 from pipeline.prose.deadline import TooSlow
 from pipeline.prose.plain import plain, plain_texts
+from pipeline.prose.templates import checked, resolved
 from wikilm.errors import reason
 
 # What a text can make the steps and the parser raise.
@@ -23,7 +25,7 @@ class Cleaner:
     """How the texts of a source become prose; small, since it travels with every step of the Beam graph.
 
     Attributes:
-        site: whose names of namespaces count in wikitext.
+        site: whose names of namespaces and templates count in wikitext.
         is_wikitext: whether the texts are wikitext; plain ones only lose carriage returns and control characters.
         max_seconds: CPU time that one article may take, about; `source.max_page_seconds` of params.yaml.
     """
@@ -31,6 +33,22 @@ class Cleaner:
     site: Site
     is_wikitext: bool
     max_seconds: float
+
+    @classmethod
+    def of(
+        cls, site: Site, is_wikitext: bool, max_seconds: float, templates: Mapping[str, str] | None = None
+    ) -> "Cleaner":
+        """Make a cleaner that also knows these names of templates (`source.templates`).
+
+        Raises:
+            UsageError: one of them stands for nothing that is known.
+        """
+        return cls(replace(site, templates=tuple(checked(templates or {}, site).items())), is_wikitext, max_seconds)
+
+    def with_redirects(self, redirects: Callable[[], Iterable[tuple[str, str]]]) -> "Cleaner":
+        """Return one that also knows the templates that lead to known ones (see `templates.resolved`)."""
+        found = resolved(redirects, self.site)
+        return replace(self, site=replace(self.site, templates=(*self.site.templates, *found.items())))
 
     def prose(self, article: Article) -> str | DeadLetter:
         """Clean one article."""

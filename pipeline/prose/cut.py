@@ -191,7 +191,7 @@ class _Cutter:
             frame = self.stack[-1]
             taken = 3 if min(run, frame.braces) >= 3 else 2
             content = self._content(frame.place + 1) if taken == 2 else None
-            expanded = expand(content) if content is not None else None
+            expanded = expand(content, self.site) if content is not None else None
             self._replace(frame.place + 1, CUT if expanded is None else expanded)
             run -= taken
             frame.braces -= taken
@@ -275,7 +275,7 @@ def cut(text: str, site: Site, deadline: Deadline) -> tuple[str, list[str]]:
 
     Args:
         text: wikitext without control characters other than line feed and tab.
-        site: whose names of namespaces count.
+        site: whose names of namespaces and templates count.
         deadline: checked at every token.
 
     Returns:

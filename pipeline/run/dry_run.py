@@ -7,6 +7,7 @@ from pipeline.output import plan_record, refuse_foreign, unfinished
 from pipeline.run.job import Job
 from pipeline.source import open_source
 from pipeline.tokens import TOKENIZERS, Encoder
+from pipeline.unit import cleaner_of
 from wikilm.shards.format import SPLITS
 
 
@@ -18,6 +19,7 @@ def dry_run(job: Job) -> dict[str, Any]:
     """
     refuse_foreign(job.output)
     source = open_source(job.source, hashed=False)
+    cleaner_of(source)  # for its complaints
     tokenizer = Encoder(job.tokenizer, TOKENIZERS).entry
     record = plan_record(source.entry, job.source, job.split, job.shards, tokenizer)
     done, same = unfinished(job.output, record)

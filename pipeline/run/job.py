@@ -38,6 +38,7 @@ from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.fast_path import prepare
 from pipeline.run.beam import for_source, run_graph
 from pipeline.run.progress import Progress
+from pipeline.run.redirects import with_redirects
 from pipeline.run.summary import Outcome
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.source import Source, open_source
@@ -91,6 +92,7 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
         prepare(source.is_wikitext, sum(missing))
         with _kept_when_it_fails(work, len(source.units)):
             began = time.monotonic()
+            recipe = with_redirects(recipe, source, options)
             _run(source, recipe, options, kept)
             reports = _without_repeats(source, recipe, options, read_reports(work), say)
             seconds = time.monotonic() - began

@@ -27,14 +27,16 @@ class Seen:
 
     work: Place
     unit_bytes: Sequence[int]
+    looks_in: str = CHOSEN  # the folder of a pass before the last; of another one, that pass alone counts
     chosen: set[int] = field(default_factory=set)
     tokens: dict[int, int] = field(default_factory=dict)  # by unit that is done
 
     def look(self) -> None:
         """Read what is new. What cannot be read now may be the next time."""
         with contextlib.suppress(OSError, RunError):
-            self.chosen.update(filter(self._is_ours, numbered(self.work, CHOSEN)))
-            for number in filter(self._is_ours, numbered(self.work, REPORTS)):
+            self.chosen.update(filter(self._is_ours, numbered(self.work, self.looks_in)))
+            reports = numbered(self.work, REPORTS) if self.looks_in == CHOSEN else ()
+            for number in filter(self._is_ours, reports):
                 if number not in self.tokens and (report := read_report(self.work, number)):
                     self.tokens[number] = report.counts.tokens
 
@@ -88,6 +90,7 @@ class Progress:
         passes: int = 1,
         stream: TextIO | None = None,
         label: str = SHARDS,
+        looks_in: str = CHOSEN,
     ) -> None:
         """Take note of what to watch.
 
@@ -97,9 +100,10 @@ class Progress:
             passes: how often units are gone through: twice with `take`.
             stream: where to show it; stderr by default.
             label: what the run makes.
+            looks_in: see `Seen`.
         """
         self._label = label
-        self._seen = Seen(work, unit_bytes)
+        self._seen = Seen(work, unit_bytes, looks_in)
         self._units, self._bytes = len(unit_bytes) * passes, sum(unit_bytes) * passes
         self._poll = POLL_SECONDS if work.is_local else REMOTE_POLL_SECONDS
         self._stream = stream or sys.stderr

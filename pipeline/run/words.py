@@ -14,6 +14,7 @@ from pipeline.flow import word_graph
 from pipeline.prose.fast_path import prepare
 from pipeline.run.beam import for_source, run_graph
 from pipeline.run.progress import Progress
+from pipeline.run.redirects import with_redirects
 from pipeline.settings import SplitSettings
 from pipeline.source import Source
 from pipeline.storage.place import Place
@@ -40,8 +41,8 @@ def count_source(source: Source, split: SplitSettings, beside: Path, options: Pi
     """
     before, unit_bytes = stamps(source.files), [unit.bytes for unit in source.units]
     with _work_folder(beside) as work:
-        reading = Reading(cleaner_of(source), split, work)
         options = for_source(options, True, unit_bytes)  # to count is Python's work, as cleaning is
+        reading = with_redirects(Reading(cleaner_of(source), split, work), source, options)
         prepare(source.is_wikitext, sum(unit_bytes))
         with Progress(work, unit_bytes, 1 if split.take is None else 2, label="words"):
             run_graph(functools.partial(word_graph, units=source.units, recipe=reading), options)

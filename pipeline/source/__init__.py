@@ -5,10 +5,11 @@ nothing.
 """
 
 from pipeline.source.listing import find_files
-from pipeline.source.lookup import Wanted, candidates
+from pipeline.source.lookup import Candidates, Wanted, candidates, template_redirects
 from pipeline.source.plan import Source, WorkUnit, entry_of, open_source
 
 __all__ = [
+    "Candidates",
     "Source",
     "Wanted",
     "WorkUnit",
@@ -16,4 +17,5 @@ __all__ = [
     "entry_of",
     "find_files",
     "open_source",
+    "template_redirects",
 ]

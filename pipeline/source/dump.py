@@ -14,6 +14,7 @@ from pipeline.source.dump_index import BOTH_AGAIN, Run, check_run, plan_runs
 from pipeline.source.dump_pages import PREFIX, PageSplitter, RawPage, Whereabouts
 from pipeline.source.dump_streams import READ_BYTES, check_kind, pieces
 from pipeline.source.page_xml import dead_letter, parse_header, read_page
+from pipeline.source.template_redirects import template_redirects
 from pipeline.storage import AGAIN, File, open_file, open_ranges
 from wikilm.errors import RunError
 
@@ -70,6 +71,14 @@ class Streams(_Part):
         if self.is_last and not splitter.footer:
             raise _cut(self.file)
 
+    def template_redirects(self, site: Site) -> Iterator[tuple[str, str]]:
+        """Yield the templates that are redirects to others (see `template_redirects.template_redirects`).
+
+        Raises:
+            RunError: the dump is cut or damaged.
+        """
+        return _template_redirects(self, "multistream", self.run.start, self.run.end, site)
+
 
 @dataclass(frozen=True)
 class WholeFile(_Part):
@@ -99,6 +108,14 @@ class WholeFile(_Part):
             yield page, raw.xml
         if not splitter.footer:
             raise _cut(self.file)
+
+    def template_redirects(self, site: Site) -> Iterator[tuple[str, str]]:
+        """Yield the templates that are redirects to others (see `template_redirects.template_redirects`).
+
+        Raises:
+            RunError: the dump is cut or damaged.
+        """
+        return _template_redirects(self, self.kind, 0, self.stored_bytes, site)
 
 
 def plan_whole(file: File, kind: str) -> tuple[Site, WholeFile]:
@@ -153,6 +170,14 @@ def _read(
             xml = prefixed.sub(rb"\1", raw.xml) if prefixed else raw.xml
             page = dead_letter(xml, where, raw.error) if raw.error else read_page(xml, where, site)
             yield raw, page
+
+
+def _template_redirects(
+    part: Streams | WholeFile, kind: str, start: int, end: int, site: Site
+) -> Iterator[tuple[str, str]]:
+    with open_file(part.file, end) as stored:
+        texts = (piece for _, piece in pieces(stored, part.file.url, kind, start, end))
+        yield from template_redirects(texts, site, part.prefix)
 
 
 def _read_header(file: File, kind: str, end: int) -> bytes:

@@ -14,7 +14,7 @@ from pipeline.storage import AGAIN, File, open_file
 from wikilm.errors import RunError
 
 BOTH_AGAIN = "download both again"
-_ENTITIES = {"&quot;": '"', "&#039;": "'"}
+ENTITIES = {"&quot;": '"', "&#039;": "'"}
 _NAME = re.compile(r"(.*-multistream)([0-9]*)\.xml(-p[0-9]+p[0-9]+)?\.bz2", re.DOTALL)
 
 
@@ -54,7 +54,7 @@ def read_index(file: File) -> Iterator[Line]:
                 number += 1
                 offset, page_id, title = line.decode().rstrip("\n").split(":", 2)
                 # As it stands in the dump's XML, with its entities.
-                yield Line(_natural(offset), _natural(page_id), unescape(title, _ENTITIES))
+                yield Line(_natural(offset), _natural(page_id), unescape(title, ENTITIES))
         except (OSError, EOFError) as error:
             raise RunError(f"{path}: not a whole bz2 file: {error}; {AGAIN}") from None
         except ValueError:

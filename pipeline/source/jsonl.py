@@ -95,6 +95,10 @@ class Lines:
         """Yield the same pages, some at a time, articles column by column."""
         return gather(self.pages(site, max_page_bytes))
 
+    def template_redirects(self, site: Site) -> Iterator[tuple[str, str]]:
+        """Yield nothing: these files hold articles alone."""
+        return iter(())
+
     def _lines(self, limit: int) -> Iterator[Line]:
         if self.kind != PLAIN:
             with open_file(self.file) as stored:

@@ -1,16 +1,17 @@
 """Find single pages of a source, with as little reading as the source allows."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from pipeline.articles import Dropped, Page, Site
+from pipeline.articles import TEMPLATE, Dropped, Page, Site
 from pipeline.settings import SourceSettings
 from pipeline.source import dump
 from pipeline.source.dump_index import Line, read_index
 from pipeline.source.dump_pages import Whereabouts
 from pipeline.source.listing import SourceFiles, find_files
 from pipeline.source.plan import plan
+from pipeline.storage import File
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Candidates:
     site: Site
     is_wikitext: bool
     pages: Iterator[tuple[Page, bytes]]
+    files: SourceFiles
 
 
 def candidates(source: SourceSettings, wanted: Wanted) -> Candidates:
@@ -51,7 +53,40 @@ def candidates(source: SourceSettings, wanted: Wanted) -> Candidates:
     site, units = plan(found, source)
     parts = itertools.chain.from_iterable(units)
     pages = itertools.chain.from_iterable(part.pages_with_xml(site, source.max_page_bytes) for part in parts)
-    return Candidates(site, found.is_wikitext, pages)
+    return Candidates(site, found.is_wikitext, pages, found)
+
+
+def template_redirects(found: Candidates, names: Collection[str], source: SourceSettings) -> Iterator[tuple[str, str]]:
+    """Yield redirects between templates, at least those that start from these names (see `Part.template_redirects`).
+
+    Of a dump with an index only the streams that hold these templates are read.
+
+    Args:
+        found: from `candidates`.
+        names: of templates, without their namespace, in lower case.
+        source: what it is of.
+    """
+    if found.files.kind != "multistream":
+        _, units = plan(found.files, source)
+        yield from itertools.chain.from_iterable(part.template_redirects(found.site) for unit in units for part in unit)
+        return
+    for one in found.files.files:
+        if one.index is not None:
+            offsets = {line.offset for line in read_index(one.index) if _is_template(line.title, names, found.site)}
+            for part in _streams(one.file, one.index, offsets):
+                yield from part.template_redirects(found.site)
+
+
+def _is_template(title: str, names: Collection[str], site: Site) -> bool:
+    namespace, _, name = title.partition(":")
+    return name.lower() in names and site.namespace_of(namespace) == TEMPLATE
+
+
+def _streams(file: File, index: File, offsets: Collection[int]) -> Iterator[dump.Streams]:
+    """Yield the streams of a dump that start there, each as a part of its own."""
+    if offsets:
+        _, parts = dump.plan_multistream(file, index, unit_bytes=1)
+        yield from (part for part in parts if part.run.start in offsets)
 
 
 def _indexed(found: SourceFiles, source: SourceSettings, wanted: Wanted) -> Candidates:
@@ -68,9 +103,9 @@ def _indexed(found: SourceFiles, source: SourceSettings, wanted: Wanted) -> Cand
             site = replace(wiki, content=source.namespaces)
             streams = (part for part in parts if part.run.start <= offset < part.run.end)
             pages = (part.pages_with_xml(site, source.max_page_bytes) for part in streams)
-            return Candidates(site, True, itertools.chain.from_iterable(pages))
+            return Candidates(site, True, itertools.chain.from_iterable(pages), found)
     lines = itertools.chain.from_iterable(read_index(index) for _, index in indexed)
-    return Candidates(Site(), True, ((_listed(line), b"") for line in lines))
+    return Candidates(Site(), True, ((_listed(line), b"") for line in lines), found)
 
 
 def _listed(line: Line) -> Dropped:

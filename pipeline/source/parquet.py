@@ -67,6 +67,10 @@ class RowGroups:
         for found in read_columns(self, max_page_bytes):
             yield found.as_pages() if isinstance(found, Columns) else in_columns(found)
 
+    def template_redirects(self, site: Site) -> Iterator[tuple[str, str]]:
+        """Yield nothing: these files hold articles alone."""
+        return iter(())
+
 
 @dataclass(frozen=True)
 class Columns:

@@ -38,6 +38,9 @@ class Part(Protocol):
     def batches(self, site: Site, max_page_bytes: int) -> Iterator[Pages]:
         """Yield the same pages, some at a time, articles column by column."""
 
+    def template_redirects(self, site: Site) -> Iterator[tuple[str, str]]:
+        """Yield the templates in it that are redirects to others: (name, name of the other)."""
+
 
 @dataclass(frozen=True)
 class WorkUnit:
@@ -55,6 +58,10 @@ class WorkUnit:
     def batches(self, site: Site) -> Iterator[Pages]:
         """Yield the pages of the unit, some at a time (see `Part`)."""
         return itertools.chain.from_iterable(part.batches(site, self.max_page_bytes) for part in self.parts)
+
+    def template_redirects(self, site: Site) -> Iterator[tuple[str, str]]:
+        """Yield the templates in the unit that are redirects to others (see `Part`)."""
+        return itertools.chain.from_iterable(part.template_redirects(site) for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,8 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
         max_page_seconds=settings.max_page_seconds,
         namespaces=list(settings.namespaces) if settings.namespaces != (0,) else None,
         columns=_columns(settings) or None,
+        templates=settings.templates or None,
+        template_redirects=settings.template_redirects or None,
     )
     units = tuple(
         WorkUnit(number, some, sum(part.stored_bytes for part in some), limits.max_page_bytes)

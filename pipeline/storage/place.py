@@ -92,6 +92,18 @@ class Place:
         """
         return (self.path / name).read_bytes() if self.is_local else self.store.get(name)
 
+    def lines(self, name: str) -> Iterator[bytes]:
+        """Yield the lines of a file, each with its line feed, without holding the file in memory.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        if not self.is_local:
+            yield from self.store.lines(name)
+            return
+        with (self.path / name).open("rb") as file:
+            yield from file
+
     def sha256(self, name: str) -> str:
         """Hash a file as hex sha256, read in pieces."""
         return sha256_of(self.path / name) if self.is_local else self.store.sha256(name)

@@ -59,6 +59,11 @@ class Store:
         with self._translated_errors():
             return bytes(self._fs.cat_file(self._at(name)))
 
+    def lines(self, name: str) -> Iterator[bytes]:
+        """Yield the lines of an object, read as a stream."""
+        with self._translated_errors(), self._fs.open(self._at(name), "rb", block_size=BLOCK_BYTES) as file:
+            yield from file
+
     def sha256(self, name: str) -> str:
         """Hash an object as hex sha256, read as a stream."""
         digest = hashlib.sha256()

@@ -4,7 +4,7 @@ A work unit and a recipe go in; shards and a report in the work folder come out.
 """
 
 from pipeline.unit.failures import failure, marked_reason
-from pipeline.unit.steps import Reading, Recipe, Stream, cleaner_of, counted_words
+from pipeline.unit.steps import Reading, Recipe, Stream, cleaner_of, counted_words, read_redirects
 
 __all__ = [
     "Reading",
@@ -14,4 +14,5 @@ __all__ = [
     "counted_words",
     "failure",
     "marked_reason",
+    "read_redirects",
 ]

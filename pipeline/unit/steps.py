@@ -5,6 +5,7 @@ size needs the memory of a few batches.
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from pipeline.articles import TRAIN, Article, DeadLetter, Selection, Site, Small
 from pipeline.output import (
     CHOSEN,
     IDENTITY_COLUMNS,
+    REDIRECTS,
     ArrowFile,
     DeadLetterRecord,
     ShardFile,
@@ -92,6 +94,27 @@ def find_smallest(unit: WorkUnit, recipe: Reading) -> Smallest:
     found = smallest(recipe.split, article_ids(unit, recipe.cleaner.site))
     recipe.work.write(name, SMALLEST.dump_json(found))
     return found
+
+
+@marks_failure
+def find_redirects(unit: WorkUnit, recipe: Reading) -> int:
+    """Find the redirects between templates in a unit, and write them down, one JSON array a line.
+
+    Returns:
+        The unit's number.
+    """
+    with recipe.work.create(unit_file(REDIRECTS, unit.number)) as file:
+        for redirect in unit.template_redirects(recipe.cleaner.site):
+            file.write((json.dumps(redirect) + "\n").encode())
+    return unit.number
+
+
+def read_redirects(work: Place, units: int) -> Iterator[tuple[str, str]]:
+    """Yield what `find_redirects` has found in all units, in the order of the source."""
+    for number in range(units):
+        for line in work.lines(unit_file(REDIRECTS, number)):
+            name, leads_to = json.loads(line)
+            yield name, leads_to
 
 
 @marks_failure
@@ -203,8 +226,12 @@ def counted_words(work: Place, units: int) -> pa.Table:
 
 
 def cleaner_of(source: Source) -> Cleaner:
-    """Make the cleaner for the texts of a source."""
-    return Cleaner(source.site, source.is_wikitext, source.limits.max_page_seconds)
+    """Make the cleaner for the texts of a source.
+
+    Raises:
+        UsageError: `source.templates` has what is no known template.
+    """
+    return Cleaner.of(source.site, source.is_wikitext, source.limits.max_page_seconds, source.limits.templates)
 
 
 def article_ids(unit: WorkUnit, site: Site) -> Iterator[int]:

@@ -136,7 +136,13 @@ def test_lost_words_and_pairs_are_counted() -> None:
 
 def test_gaps_are_templates_that_give_no_words_to_their_sentence() -> None:
     wikitext = "The height is {{val|3|u=m}} or <math>h</math> at {{coord|1|2}}, says X.{{sfn|X}}\n{{Infobox}}\nAnt."
-    assert list(gaps(wikitext)) == ["<math>", "coord"]
+    assert list(gaps(wikitext, SITE)) == ["<math>", "coord"]
+
+
+def test_gaps_are_found_where_no_spaces_part_words() -> None:
+    wikitext = "作曲は{{仮リンク|ジョン|en|John}}が担当した。また{{読めない|x}}を、"
+    assert list(gaps(wikitext, SITE)) == ["仮リンク", "読めない"]
+    assert list(gaps(wikitext, Site("ja", database="jawiki"))) == ["読めない"]
 
 
 def test_the_bundled_corpus_is_within_the_limits(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ PIECES = [
     "[[es:b]]", "[[#", "%20", "//[::1]/", "“", "”", "«", "「", "」", "–", " — ",
     # templates, tables, variants
     "{", "}", "{{", "}}", "{{{", "}}}", "{{x}}", "{{x|", "lang", "convert|", "{{lang|de|", "{{nbsp}}",
+    "{{ruby|", "仮リンク|", "{{own|", "{{Veidne:", "{{box|", "{{en|",
     "{|", "\n{|", "\n|}", "|-", "\n|", "-{", "}-", "-{zh-hans:a; zh-hant:b}-",
     # tags and comments
     "<", "</", ">", "/", "<ref>", "</ref>", "<ref name=x/>", "<REF group=a>", "</ReF >", "<b>", "</b>",
@@ -36,6 +37,7 @@ PIECES = [
     "*", "#", ";", "==", "=", "\n==", "==\n", "\n* ", "\n: ", "\n:{|", "\r\n", "\r", "\x01", "\x02",
     "\x03", "\x04", "\x0b", "\x85", "\ufeff",
 ]  # fmt: skip
+JAPANESE = Site("ja", "Wikipedia", "jawiki", SITE.namespaces, templates=(("own", "{2}"), ("box", "convert")))
 # Some pieces often: a page of all of them has hardly a line that is simple.
 PAGES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).flatmap(
     lambda few: st.lists(st.sampled_from(few), max_size=40).map("".join)

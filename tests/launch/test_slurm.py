@@ -26,11 +26,17 @@ command = sys.argv[1:]
 while command[0].startswith("--"):
     command.pop(0)
 nodes = int(os.environ["SLURM_JOB_NUM_NODES"])
-tasks = [
-    subprocess.Popen(command, env=os.environ | {{"SLURM_NODEID": str(node)}}, start_new_session=True)
-    for node in range(nodes)
-]
-signal.signal(signal.SIGTERM, lambda number, frame: [os.killpg(task.pid, number) for task in tasks])
+tasks, asked = [], []
+def pass_on(number, frame):
+    asked.append(number)
+    for task in tasks:
+        os.killpg(task.pid, number)
+signal.signal(signal.SIGTERM, pass_on)  # before a task starts, which may have the signal sent
+for node in range(nodes):
+    environment = os.environ | {{"SLURM_NODEID": str(node)}}
+    tasks.append(subprocess.Popen(command, env=environment, start_new_session=True))
+if asked:
+    pass_on(asked[0], None)
 statuses = [task.wait() for task in tasks]
 sys.exit(max(status if status >= 0 else 128 - status for status in statuses))
 """

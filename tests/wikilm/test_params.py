@@ -13,7 +13,16 @@ from tests.helpers import ROOT
 from wikilm.errors import UsageError
 from wikilm.params import SECTIONS, Section, section, settings_of
 
-SOURCE_FLAGS = ("unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces")
+SOURCE_FLAGS = (
+    "unit_bytes",
+    "contact",
+    "mirror",
+    "max_page_bytes",
+    "max_page_seconds",
+    "namespaces",
+    "templates",
+    "template_redirects",
+)
 SHARDS = "shards: {chunk_tokens: 128, chunking: pack, max_dead_fraction: 0.5}\n"
 
 

@@ -91,6 +91,8 @@ class LimitsEntry(_Record):
     columns: dict[str, str] | None = Field(
         default=None, description="columns of a table that are not called as usual; left out where there are none"
     )
+    templates: dict[str, str] | None = Field(default=None, description="name -> known template; left out without any")
+    template_redirects: bool | None = Field(default=None, description="whether they count; left out where they do not")
 
 
 class TokenizerEntry(_Record):

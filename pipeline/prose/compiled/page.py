@@ -39,7 +39,15 @@ class _Room(threading.local):
 
     def __init__(self) -> None:
         self.stack: Numbers = np.empty((MAX_FRAMES, cut.FRAME_COLUMNS), np.int64)
-        self.idle: Numbers = np.zeros((IDLE_NAMES, 1 + IDLE_CHARS), np.int64)
+        self._idle: Numbers = np.zeros((IDLE_NAMES, 1 + IDLE_CHARS), np.int64)
+        self._site: Site | None = None
+
+    def idle(self, site: Site) -> Numbers:
+        """Return the names of templates without words: of the last wiki alone, since each has its own."""
+        if site is not self._site and site != self._site:
+            self._idle[:, 0] = 0
+        self._site = site
+        return self._idle
 
 
 _room = _Room()
@@ -122,16 +130,16 @@ def tokenize(codes: Codes, site: Site) -> tuple[Numbers, list[int]] | None:
 def _cut(codes: Codes, rows: Numbers, site: Site) -> str | None:
     out = np.empty(len(codes) + cut.MAX_CHARS, np.uint32)
     state = np.zeros(cut.STATE_SIZE, np.int64)
-    stack, idle = _room.stack, _room.idle
+    stack, idle = _room.stack, _room.idle(site)
     while outcome := cut.cut(codes, rows, out, state, stack, idle):
         if outcome == cut.TOO_DEEP:
             return None
         _, position, length, *_, first, last = state.tolist()
         content = _without_placeholders(out[first:last])
         if outcome == cut.EXPAND:
-            answer = expand(content)
+            answer = expand(content, site)
             if answer is None:
-                _remember_idle(content, idle)
+                _remember_idle(content, idle, site)
                 answer = CUT
         else:
             answer = variant(content, site.language or "") or CUT
@@ -210,10 +218,10 @@ def to_text(codes: Codes) -> str:
     return codes.tobytes().decode("utf-32-le", "surrogatepass")
 
 
-def _remember_idle(content: str, idle: Numbers) -> None:
+def _remember_idle(content: str, idle: Numbers, site: Site) -> None:
     """Let the compiled code cut templates of this name without asking; each slot holds the last such name."""
     name = to_codes(content.partition("|")[0])
-    if 0 < len(name) <= IDLE_CHARS and not is_known(to_text(name)):
+    if 0 < len(name) <= IDLE_CHARS and not is_known(to_text(name), site):
         _, slot = cut.name_slot(name, 0, len(name), IDLE_NAMES)
         idle[slot, 0] = len(name)
         idle[slot, 1 : 1 + len(name)] = name

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from pipeline.articles.site import Site
 from pipeline.prose.clean import clean_compiled as clean
-from pipeline.prose.template_words import SHAPES, WORDS
-from pipeline.prose.templates import expand
+from pipeline.prose.template_words import FORMS, SHAPES, WORDS
+from pipeline.prose.templates import checked, expand, is_known, resolved
 from tests.helpers import ROOT
+from wikilm.errors import RunError, UsageError
 
 GIVEN = {
     # units and numbers
@@ -41,6 +42,8 @@ GIVEN = {
     "fraction|2": "1/2",
     "sqrt|2": "√2",
     "sqrt|2|4": "⁴√2",
+    "sqrt|২|৪": "⁴√২",
+    "sqrt|x|12": "¹²√x",
     "radic|x|n": "ⁿ√x",
     "e|৭": " × 10^৭",
     "val|১.৫|০.২": "১.৫ ± ০.২",
@@ -49,6 +52,14 @@ GIVEN = {
     "birth date|১৮৭৯|৩|১৪": "১৮৭৯-০৩-১৪",
     "bda|1879|3|14": "1879-03-14",
     "dob|1879|3|14": "1879-03-14",
+    "dda|1955|4|18|1879|3|14": "1955-04-18",
+    "death date and age|१९५५|४|१८|१८७९|३|१४": "१९५५-०४-१८",
+    "dts|٢٠٠٠|١|٢": "٢٠٠٠-٠١-٠٢",
+    "birth date|1879|৩|14": "1879-০৩-14",
+    "birth-date and age|25 November 1960": "25 November 1960",
+    "convert|۵|to|۱۰|km|mi": "۵ to ۱۰ km",
+    "frac|१|२": "१/२",
+    "e|٣": " × 10^٣",
     "pi": "π",
     "track gauge|1435mm|allk=on": "1435 mm",
     "chem|H|2|O|link=water": "H2O",
@@ -71,6 +82,9 @@ GIVEN = {
     "lang-zh-hant|漢": "漢",
     "Lang-zh-Hans|汉": "汉",
     "lang-ru2|собака": "собака",
+    "lang-sr-Cyrl|пас": "пас",
+    "lang-be-tarask|сабака": "сабака",
+    "Lang-zh-min-nan|káu": "káu",
     "langx|ru|собака|sobaka": "собака",
     "rtl-lang|ar|الكيمياء": "الكيمياء",
     "script/Hebrew|כלב": "כלב",
@@ -85,6 +99,8 @@ GIVEN = {
     "IPA|/æ/": "/æ/",
     "IPA|ɬ": "ɬ",
     "IPA|ɬ|lang=x": "ɬ",
+    "IPA|[ɬ]": "[ɬ]",
+    "IPA|/a/|b": "/a/",
     "IPAslink|ʃ": "/ʃ/",
     "ipablink|ʃ": "[ʃ]",
     "angbr|a": "⟨a⟩",
@@ -109,6 +125,12 @@ GIVEN = {
     "no redirect|Earth|here": "here",
     "key press|Ctrl|Alt|Del": "Ctrl+Alt+Del",
     "key|Esc": "Esc",
+    "keypress|Tab": "Tab",
+    "font color|red|text": "text",
+    "fontcolor|red|yellow|text": "text",
+    "noredirect|Earth": "Earth",
+    "stnlnk|Bank": "Bank",
+    "sclass-|Type 45|destroyer": "Type 45-class destroyer",
     "color|red|text": "text",
     "resize|80%|text": "text",
     "resize|text": "text",
@@ -123,6 +145,10 @@ GIVEN = {
     "spaces|4": " ",
     "·": " · ",
     "•": " • ",
+    "bull": " • ",
+    "middot": " · ",
+    "thinsp": "\u2009",
+    "nbhyph": "\u2011",
     "\\": " / ",
     "mdashb": "—",
     "nbsp": " ",
@@ -166,6 +192,91 @@ def test_a_template_that_gives_no_words_leaves_no_hole() -> None:
 
 def test_a_quotation_is_a_paragraph() -> None:
     assert clean("They said: {{quote|We ''came''.|who}} Then\nleft.", Site()) == "They said:\nWe came.\nThen\nleft."
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_of_ours_are_no_templates_that_an_author_can_name(form: str) -> None:
+    assert expand(f"{form}|5|km") is None
+    assert not is_known(form)
+    assert expand("own|5|km", Site(templates=(("own", form),))) is not None
+
+
+@pytest.mark.parametrize("content", ["{1}|a", "=x|a", "=1er mai", "{1|=a}", " =x"])
+def test_a_pattern_that_an_author_types_is_no_template(content: str) -> None:
+    assert expand(content, Site(database="frwiki")) is None
+
+
+def test_the_namespace_may_stand_before_the_name() -> None:
+    site = Site(database="ruwiki", namespaces=((10, "Шаблон"),))
+    assert expand("Шаблон:нп5|Надо|текст", site) == expand("template:НП5|Надо|текст", site) == "текст"
+    assert expand("Другое:нп5|Надо|текст", site) is None
+
+
+def own(**templates: str) -> Site:
+    return Site(database="jawiki", templates=tuple(checked(templates, Site(database="jawiki")).items()))
+
+
+def test_a_user_says_what_a_template_of_the_wiki_is() -> None:
+    site = own(
+        **{"Kilo_meter": "Convert", "Kärtchen": "{2}[ ({1})]", "Geist": "=boo", "Sprache": "仮リンク", "S": "lang-de"}
+    )
+    shown = {
+        "kilo  meter|5|km": "5 km",
+        "kärtchen|a|b": "b (a)",
+        "Kärtchen|a": None,
+        "geist": "boo",
+        "Sprache|A|en|B": "A",
+        "s|Hund": "Hund",
+    }
+    for content, words in shown.items():
+        assert expand(content, site) == words
+        assert expand(content, Site(database="jawiki")) is None
+
+
+def test_what_a_user_says_goes_before_what_the_edition_and_all_say() -> None:
+    site = own(**{"ruby": "{2}", "convert": "small"})
+    assert (expand("ruby|a|b", site), expand("convert|5|km", site)) == ("b", "5")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("convrt", "'convrt' is no known template; did you mean 'convert'"),
+        ("zzzzzz", "'zzzzzz' is no known template; docs/clean-text.md lists"),
+        ("{1", "'{1' is no pattern: a brace without its partner"),
+    ],
+)
+def test_a_target_that_is_not_known_is_refused_in_one_line(target: str, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"source.templates.Km: {said}")) as refused:
+        own(Km=target)
+    assert "\n" not in str(refused.value)
+
+
+def test_redirects_to_known_templates_are_known() -> None:
+    redirects = [
+        ("Km", "Convert"), ("Third", "Second"), ("Second", "First"), ("First", "Lang-de"), ("Near", "First"),
+        ("Circle", "Ring"), ("Ring", "Circle"), ("Self", "Self"), ("Box", "Infobox"), ("Lang-fr", "Convert"),
+        ("Kari", "仮リンク"), ("Km", "Lang"),
+    ]  # fmt: skip
+    expected = {"km": "convert", "first": "lang-de", "second": "lang-de", "near": "lang-de", "kari": "{label|1}"}
+    assert resolved(lambda: redirects, Site(database="jawiki")) == expected  # MediaWiki follows two
+
+
+@given(st.lists(st.tuples(st.sampled_from("abvwxy"), st.sampled_from([*"abvwxy", "lang", "box"])), max_size=20))
+def test_all_and_only_what_two_redirects_lead_to_is_known(redirects: list[tuple[str, str]]) -> None:
+    leads: dict[str, str] = {}
+    for name, leads_to in redirects:
+        leads.setdefault(name, leads_to)
+    once = list(leads.items())
+    expected = {name for name, to in once if to == "lang" or leads.get(to) == "lang"}
+    assert resolved(lambda: once, Site()) == dict.fromkeys(expected, "lang")
+
+
+def test_a_dump_that_is_all_redirects_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.prose.templates.MAX_NAMES", 10)
+    with pytest.raises(RunError, match=r"source\.template_redirects"):
+        resolved(lambda: ((f"x{number}", "lang") for number in range(100)), Site())
+    assert resolved(lambda: ((f"x{number}", "box") for number in range(100)), Site()) == {}
 
 
 def documented() -> list[list[str]]:

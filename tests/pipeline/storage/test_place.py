@@ -39,6 +39,13 @@ def test_what_is_written_is_there_by_its_name_and_nothing_else(place):
     assert place.sha256("a/b/x.bin") == hashlib.sha256(b"again").hexdigest()
 
 
+def test_lines_come_one_by_one(place):
+    place.write("a", b"one\n\ntwo \r\n" + b"x" * 100_000)
+    assert list(place.lines("a")) == [b"one\n", b"\n", b"two \r\n", b"x" * 100_000]
+    with pytest.raises(FileNotFoundError):
+        next(place.lines("b"))
+
+
 def test_a_file_whose_writer_fails_is_not_there(place):
     def breaks_off():
         with place.create("x") as file:

@@ -17,9 +17,9 @@ from pipeline.prose.deadline import TooSlow
 from pipeline.settings import SourceSettings
 from pipeline.source.plan import open_source
 from tests.helpers import ROOT, SHARED
-from tests.helpers.wikitext import CHINESE, PAGES, SITE
+from tests.helpers.wikitext import CHINESE, JAPANESE, PAGES, SITE
 
-SITES = st.sampled_from([SITE, CHINESE])
+SITES = st.sampled_from([SITE, CHINESE, JAPANESE])
 
 
 def articles(path: Path) -> tuple[Site, list[str]]:
@@ -102,6 +102,13 @@ def test_a_name_that_stands_for_no_words_hides_no_other() -> None:
     names = [f"box {number}" for number in range(6000)]  # more than there is room for
     text = " ".join(f"{{{{{name}|x}}}}{{{{lang|de|{name}}}}}{{{{nowrap|y}}}}" for name in names)
     assert clean(text, SITE) == clean(text, SITE) == clean_by_reference(text, SITE)
+
+
+def test_a_name_without_words_in_one_wiki_has_them_in_the_next() -> None:
+    text = "a {{ruby|b|c}} {{仮リンク|d}} {{own|e|f}} {{box|5|km}} g"
+    assert clean(text, SITE) == clean_by_reference(text, SITE) == "a g"
+    assert clean(text, JAPANESE) == clean_by_reference(text, JAPANESE) == "a b（c） d f 5 km g"
+    assert clean(text, SITE) == "a g"
 
 
 def test_threads_do_not_get_into_each_others_pages() -> None:
