@@ -2,7 +2,7 @@
 
     python -m benchmarks.clean_text enwiki-...-multistream.xml.bz2 ltgwiki-...-multistream.xml.bz2
 
-The table has three figures for each dump, counted in the clean text of all its articles:
+The table has four figures for each dump, counted in the clean text of all its articles:
 
 - **leftovers** per MB: wikitext that is not prose (quotes of bold and italic, brackets, braces, pipes, tags, comments,
   entities, magic words, names of files and categories in the language of the edition). Counted apart are those that
@@ -11,6 +11,7 @@ The table has three figures for each dump, counted in the clean text of all its 
   something stood between the two. Counted apart are those that the author typed so: the hole, with CONTEXT characters
   on each side of it (or a reference, template or comment after it), stands in the wikitext, once link brackets, quotes,
   tags and entities are taken out of that.
+- holes **closed** per MB: those that there would be more if each cut just left its place empty.
 - **words** of prose that are kept: the share of the words of the prose paragraphs of `mwparserfromhell.strip_code` that
   are also in the clean text of the same page, as multisets. A prose paragraph is a line of its output with at least
   MIN_WORDS words, an end of a sentence, and no bracket, brace, bar or tag that it has left in. References, tables,
@@ -24,15 +25,19 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice, pairwise
 from typing import Any
+from unittest import mock
 
 import mwparserfromhell
 from mwparserfromhell.nodes import Tag, Template, Wikilink
 from mwparserfromhell.wikicode import Wikicode
 
 from pipeline.articles import CATEGORY, FILE, Article, DeadLetter, Site
+from pipeline.prose import holes as holes_module
+from pipeline.prose.clean import clean_by_reference
+from pipeline.prose.signs import CUT
 from pipeline.prose.templates import expand
 from pipeline.settings import SourceSettings
 from pipeline.source import open_source
@@ -58,7 +63,7 @@ LEFTOVERS = {
 }
 MISSING, DOUBLED = "missing words", "doubled spaces"
 HOLES = {
-    "empty brackets": r"(?<!\w)[(（]\)|[(（][\s,;:،、，；：]+[)）]",
+    "empty brackets": r"(?<!\w)[(（]\)|[(（][\s,;:،、，；：・/–—-]+[)）]|(?<!\w)\[\]|【】|〔〕",
     "space in brackets": r"[(（][^\S\n]|[^\S\n][)）]",
     "separator in brackets": r"[(（][,;:]|[,;][)）]",
     "space before a comma": r"(?<=\S)[^\S\n][,;]",
@@ -87,11 +92,13 @@ class Page:
     """What was found in the clean text of a page: counters by kind, and an excerpt of each thing that is ours."""
 
     title: str
-    size: int = 0
+    size: int = 0  # bytes of text
+    source: int = 0  # bytes of wikitext
     leftovers: Counter[str] = field(default_factory=Counter)
     wanted: int = 0  # leftovers that the author wants to be read
     holes: Counter[str] = field(default_factory=Counter)
     typed: int = 0  # holes that the author typed
+    closed: int = 0  # holes that cleaning has closed
     excerpts: list[str] = field(default_factory=list)
     words: int = 0
     words_kept: int = 0
@@ -113,9 +120,10 @@ class Page:
 
 def measure(article: Article, text: str, site: Site) -> Page:
     """Look at one page: its wikitext, and its clean text."""
-    page = Page(article.title, size=len(text.encode()))
+    page = Page(article.title, size=len(text.encode()), source=len(article.text.encode()))
     _count_leftovers(page, text, article.text, site)
     _count_holes(page, text, article.text)
+    page.closed = max(0, _holes_without_care(article, site) - page.holes.total())
     paragraphs, ours = prose(article.text, site), re.findall(r"\w+", text)
     words = Counter(word for some in paragraphs for word in some)
     pairs = Counter(pair for some in paragraphs for pair in pairwise(some))
@@ -153,6 +161,15 @@ def _count_holes(page: Page, text: str, wikitext: str) -> None:
                 page.typed += kind != MISSING  # which are holes only where the author did not write them so
                 continue
             page.note(page.holes, kind, match)
+
+
+def _holes_without_care(article: Article, site: Site) -> int:
+    """How many holes there would be if a cut just left its place empty."""
+    with mock.patch.object(holes_module, "close_holes", lambda line: line.replace(CUT, "")):
+        torn = clean_by_reference(article.text, site)
+    page = Page(article.title)
+    _count_holes(page, torn, article.text)
+    return page.holes.total()
 
 
 def prose(wikitext: str, site: Site) -> list[list[str]]:
@@ -209,8 +226,9 @@ class Total:
     def add(self, page: Page, worst: int) -> None:
         """Count one more page in, and keep it if it is among the worst."""
         self.pages += 1
-        for name in ("size", "leftovers", "wanted", "holes", "typed", "words", "words_kept", "pairs", "pairs_kept"):
-            setattr(self.page, name, getattr(self.page, name) + getattr(page, name))
+        for some in fields(Page):
+            if some.name not in ("title", "excerpts", "lost"):
+                setattr(self.page, some.name, getattr(self.page, some.name) + getattr(page, some.name))
         self.worst = sorted([*self.worst, page], key=lambda some: some.badness, reverse=True)[:worst]
 
     def figures(self) -> dict[str, Any]:
@@ -220,11 +238,13 @@ class Total:
             "dump": self.name,
             "articles": self.pages,
             "failed": len(self.failed),
+            "megabytes_of_wikitext": round(self.page.source / 1e6, 2),
             "megabytes": round(megabytes, 2),
             "leftovers": round(self.page.leftovers.total() / megabytes, 2),
             "leftovers_wanted": round(self.page.wanted / megabytes, 2),
             "holes": round(self.page.holes.total() / megabytes, 2),
             "holes_typed": round(self.page.typed / megabytes, 2),
+            "holes_closed": round(self.page.closed / megabytes, 1),
             "words": round(self.page.words_kept / max(self.page.words, 1), 5),
             "pairs": round(self.page.pairs_kept / max(self.page.pairs, 1), 5),
             "kinds": dict((self.page.leftovers + self.page.holes).most_common()),
@@ -276,13 +296,16 @@ def show(total: Total) -> None:
 def table(figures: Sequence[dict[str, Any]]) -> str:
     """The figures of all dumps, in Markdown."""
     lines = [
-        "| dump | articles | MB of text | leftovers per MB (wanted) | holes per MB (typed) | words kept | pairs kept |",
-        "|---|---|---|---|---|---|---|",
+        "| dump | articles | MB of wikitext | of text | leftovers per MB (wanted) | holes closed per MB | left (typed)"
+        " | words kept | pairs kept |",
+        f"|{'---|' * 9}",
     ]
     for some in figures:
-        ours = f"{some['leftovers']} ({some['leftovers_wanted']}) | {some['holes']} ({some['holes_typed']})"
+        ours = f"{some['leftovers']} ({some['leftovers_wanted']}) | {some['holes_closed']}"
+        ours += f" | {some['holes']} ({some['holes_typed']})"
         kept = f"{some['words']:.3%} | {some['pairs']:.3%}"
-        lines.append(f"| {some['dump']} | {some['articles']} | {some['megabytes']} | {ours} | {kept} |")
+        sizes = f"{some['megabytes_of_wikitext']} | {some['megabytes']}"
+        lines.append(f"| {some['dump']} | {some['articles']} | {sizes} | {ours} | {kept} |")
     return "\n".join(lines)
 
 

@@ -74,6 +74,11 @@ def add_source(parser: Parser) -> None:
         help="first look through the whole dump for redirects to known templates",
     )
     group.add_argument(
+        "--formulas",
+        choices=("drop", "tex"),
+        help="drop formulas, or keep them as their TeX source, as $x^2$",
+    )
+    group.add_argument(
         "--contact",
         metavar="ADDRESS",
         help="mail or web address for the User-Agent; http(s) sources need one",
@@ -98,7 +103,7 @@ def add_split(parser: Parser) -> None:
 def source_settings(args: argparse.Namespace) -> SourceSettings:
     """Return section `source` with the flags of `add_source` applied."""
     overrides = from_flags(args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces")
-    overrides |= from_flags(args, "columns", "template_redirects")
+    overrides |= from_flags(args, "columns", "template_redirects", "formulas")
     if args.templates is not None:
         overrides["templates"] = dict(args.templates)
     if args.source is not None:

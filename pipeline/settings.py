@@ -54,6 +54,9 @@ class SourceSettings(Section):
         default=False,
         description="first look through the whole dump for redirects to known templates",
     )
+    formulas: Literal["drop", "tex"] = Field(
+        default="drop", description="drop: formulas leave no trace; tex: they stay as their TeX source, as $x^2$"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -29,6 +29,7 @@ class Site:
     content: tuple[int, ...] = (0,)  # namespaces whose pages are articles; siteinfo does not say: `source.namespaces`
     # (name, what it stands for) of its templates; siteinfo does not say: `source.templates`, and the dump's redirects
     templates: tuple[tuple[str, str], ...] = ()
+    formulas: str = "drop"  # or "tex", how to show them; siteinfo does not say: `source.formulas`
 
     @cached_property
     def _ids(self) -> dict[str, int]:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.articles import Article, DeadLetter, Dropped
 from pipeline.inspection.origins import NO_TITLE
 from pipeline.prose.cleaner import Cleaner
@@ -12,7 +14,7 @@ from pipeline.prose.template_names import normal
 from pipeline.prose.templates import MAX_CHAIN, is_known
 from pipeline.settings import ShardsSettings, SourceSettings
 from pipeline.source import Candidates, Wanted, candidates, template_redirects
-from pipeline.tokens import Encoder, Ids, cut_rows
+from pipeline.tokens import Encoder, TokenIds, cut_rows
 from wikilm.errors import RunError
 from wikilm.terminal import visible
 
@@ -105,13 +107,14 @@ def columns_of(found: Found, encoder: Encoder | None, shards: ShardsSettings | N
     ]
     if encoder is None or shards is None:
         return columns
-    [ids] = encoder.encode_batch([text])
-    pieces = "|".join(encoder.decode([token]).replace(" ", "·").replace("\n", "⏎") for token in ids)
-    return [*columns, (f"tokens: {len(ids):,}", pieces), _chunks(article.page_id, ids, encoder, shards)]
+    encoded = encoder.encode_batch([text])
+    pieces = "|".join(encoder.decode([token]).replace(" ", "·").replace("\n", "⏎") for token in encoded.ids)
+    return [*columns, (f"tokens: {len(encoded.ids):,}", pieces), _chunks(article.page_id, encoded, encoder, shards)]
 
 
-def _chunks(page_id: int, ids: Ids, encoder: Encoder, shards: ShardsSettings) -> tuple[str, str]:
-    rows = cut_rows([(page_id, ids)], shards.chunking, shards.chunk_tokens, encoder.end_of_text_id)
+def _chunks(page_id: int, encoded: TokenIds, encoder: Encoder, shards: ShardsSettings) -> tuple[str, str]:
+    page_ids = np.array([page_id], np.int64)
+    rows = cut_rows(page_ids, encoded, shards.chunking, shards.chunk_tokens, encoder.end_of_text_id)
     heading = f"chunks: {len(rows.input_ids)} of {shards.chunk_tokens}, {rows.tail_tokens} tokens left over"
     texts = [f"[{number}] " + " ".join(map(str, row)) for number, row in enumerate(rows.input_ids)]
     return heading, "\n".join(texts)

@@ -31,7 +31,8 @@ def flags_of(limits: LimitsEntry) -> list[str]:
     if limits.columns is not None:
         flags.append(f"--columns {shlex.quote(','.join(f'{what}={name}' for what, name in limits.columns.items()))}")
     flags += [f"--templates {shlex.quote(f'{name}={known}')}" for name, known in (limits.templates or {}).items()]
-    return flags + (["--template-redirects"] if limits.template_redirects else [])
+    flags += ["--template-redirects"] if limits.template_redirects else []
+    return flags + ([f"--formulas {limits.formulas}"] if limits.formulas is not None else [])
 
 
 def total(parts: Iterable[Counts]) -> Counts:

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from pipeline.tokens import Rows
-from wikilm.errors import RunError
 from wikilm.shards.format import DATASET_DICT, SPLITS, id_type, schema
 from wikilm.shards.manifest import FileEntry, ShardEntry
 
@@ -37,30 +36,39 @@ class ArrowFile:
             columns: the schema of all that will be appended.
         """
         self.rows = 0
-        self._path, self._rest, self._any = path, columns.empty_table(), False
+        self._path, self._columns = path, columns
+        self._waiting: list[pa.RecordBatch] = []  # rows that fill no batch yet
+        self._any = False
         self._bytes = _Hashed(file)
         self._writer = pa.ipc.new_stream(pa.PythonFile(self._bytes, mode="w"), columns)
 
     def append(self, columns: Sequence[Any]) -> None:
         """Write whole batches of `ROWS_PER_BATCH`, and keep the rows that fill none until more come."""
-        table = pa.concat_tables([self._rest, pa.table(list(columns), schema=self._rest.schema)]).combine_chunks()
-        self.rows += table.num_rows - self._rest.num_rows
-        whole = table.num_rows // ROWS_PER_BATCH * ROWS_PER_BATCH
-        self._write(table.slice(0, whole))
-        self._rest = table.slice(whole)
+        rows = pa.record_batch(list(columns), schema=self._columns)
+        waiting = sum(map(len, self._waiting))
+        self.rows += len(rows)
+        start = 0
+        if waiting and waiting + len(rows) >= ROWS_PER_BATCH:
+            start = ROWS_PER_BATCH - waiting
+            self._write([*self._waiting, rows.slice(0, start)])
+            self._waiting = []
+        while start + ROWS_PER_BATCH <= len(rows):
+            self._write([rows.slice(start, ROWS_PER_BATCH)])
+            start += ROWS_PER_BATCH
+        if start < len(rows):
+            self._waiting.append(rows.slice(start))
 
     def close(self) -> FileEntry:
         """End the stream, and make the manifest's entry for it."""
-        self._write(self._rest)
-        if not self._any:  # at least one batch: `datasets` cannot cast a column without any
-            self._writer.write_batch(pa.RecordBatch.from_pylist([], schema=self._rest.schema))
+        if self._waiting or not self._any:  # at least one batch: `datasets` cannot cast a column without any
+            self._write(self._waiting)
         self._writer.close()
         return FileEntry(path=self._path, bytes=self._bytes.size, sha256=self._bytes.digest.hexdigest())
 
-    def _write(self, table: pa.Table) -> None:
-        for batch in table.to_batches(ROWS_PER_BATCH):
-            self._writer.write_batch(batch)
-            self._any = True
+    def _write(self, parts: Sequence[pa.RecordBatch]) -> None:
+        batch = pa.concat_batches(parts) if parts else pa.RecordBatch.from_pylist([], schema=self._columns)
+        self._writer.write_batch(batch)
+        self._any = True
 
 
 class ShardFile(ArrowFile):
@@ -70,21 +78,12 @@ class ShardFile(ArrowFile):
         """Begin the shard; arguments as in `wikilm.shards.schema` and `ArrowFile`."""
         columns = schema(chunk_tokens, vocab_size)
         super().__init__(name, file, columns)
-        self._vocab_size, self._type = vocab_size, columns.field("input_ids").type
+        self._type = columns.field("input_ids").type
 
     def append_rows(self, rows: Rows) -> None:
-        """Append rows.
-
-        Raises:
-            RunError: an id is not below `vocab_size`, so the tokenizer is not the one that it claims to be.
-        """
-        if rows.input_ids.size and int(rows.input_ids.max()) >= self._vocab_size:
-            raise RunError(
-                f"the tokenizer gave id {int(rows.input_ids.max())}, but has {self._vocab_size} entries: "
-                "make it again with python -m pipeline.tokenizer"
-            )
-        flat = rows.input_ids.reshape(-1).astype(id_type(self._vocab_size).to_pandas_dtype())
-        self.append([pa.FixedSizeListArray.from_arrays(pa.array(flat), type=self._type), pa.array(rows.page_ids)])
+        """Append rows, the ids of which fit the vocabulary."""
+        ids = pa.array(rows.input_ids.reshape(-1), self._type.value_type)
+        self.append([pa.FixedSizeListArray.from_arrays(ids, type=self._type), pa.array(rows.page_ids)])
 
     def close_shard(self, split: str, unit: int) -> ShardEntry:
         """End the shard, and make the manifest's entry for it."""

@@ -1,8 +1,9 @@
 """Cut what is not prose out of wikitext: templates, tables, references, comments, files, categories.
 
 This takes one pass over the text with a stack, as in MediaWiki's own preprocessor, so its time is linear in the length
-of any text. A cut leaves the character CUT, so that later steps know where a hole may be. What `<nowiki>` protects is
-set aside under a number between two control characters, which cannot be in the text otherwise.
+of any text. A cut leaves the character CUT, so that later steps know where a hole may be. What `<nowiki>` protects,
+and a formula that is to stay, is set aside under a number between two control characters, which cannot be in the text
+otherwise.
 """
 
 import re
@@ -13,7 +14,7 @@ from pipeline.articles import CATEGORY, FILE, Site
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.entities import unescaped
 from pipeline.prose.languages import EDITIONS, has_variants, variant
-from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CONTROL, CUT
+from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, BREAK, CONTROL, CUT
 from pipeline.prose.templates import MAX_CHARS, expand
 
 MAX_LINK_PIECES = 40
@@ -29,6 +30,7 @@ EXTENSIONS = frozenset([
     "poll", "dpl", "youtube", "embedvideo", "videogallery", "vimeo", "soundcloud", "spotify", "slideshow",
     "hovergallery", "googlemap", "widget", "asciimath", "lilypond", "abc", "bloglist", "metadesc", "seo",
 ])  # fmt: skip
+FORMULAS = frozenset(["math", "chem", "ce"])  # of EXTENSIONS
 _TOKEN = re.compile(
     r"<!--|<(?P<slash>/?)(?P<tag>[a-zA-Z]+)(?=[\s/>])|\{\{+|\}\}+|\[\[|\]\]|-\{(?!\{)|\}-"
     r"|^[ \t:*#;]*\{\||^[ \t]*\|\}(?!\})",
@@ -89,6 +91,7 @@ class _Cutter:
         self.open_braces = 0  # frames of that kind on the stack
         self.finders: dict[str, _Finder] = {}
         self.line_start = -1  # where a line starts, but for the comments before it
+        self.set_aside = {"nowiki"} | kept_formulas(site)
         self.language = site.language if has_variants(site.language) else None
 
     def run(self) -> str:
@@ -160,7 +163,7 @@ class _Cutter:
         return self.finders[pattern].after(position)
 
     def _tag(self, match: re.Match[str]) -> int:
-        """Cut an extension tag with its content, set aside that of `<nowiki>`, and leave other tags to the parser."""
+        """Cut an extension tag with its content, set aside what stays as it is, and leave other tags to the parser."""
         name = match["tag"].lower()
         if name == "table":
             ends = self._find(">", match.end())
@@ -176,15 +179,15 @@ class _Cutter:
         content, position = "", ends[1]
         if not match["slash"] and self.text[ends[0] - 1] != "/" and (closes := self._find(rf"</{name}\s*>", ends[1])):
             content, position = self.text[ends[1] : closes[0]], closes[1]
-        if name != "nowiki":
+        if name not in self.set_aside:
             self.out.append(CUT)
         else:
             self.out.append(f"{ASIDE_OPEN}{len(self.aside)}{ASIDE_CLOSE}")
-            self.aside.append(set_aside(content))
+            self.aside.append(set_aside(name, content))
         return position
 
     def _close_braces(self, run: int) -> None:
-        """Match a run of closing braces as MediaWiki does: three, a parameter, before two, a template."""
+        """Match a run of closing braces as MediaWiki does: three, a parameter, before two, a template; one is text."""
         while run >= 2 and self.open_braces:
             while self.stack[-1].kind is not _Kind.BRACES:  # opened inside the template, not closed there
                 self.stack.pop()
@@ -196,8 +199,11 @@ class _Cutter:
             run -= taken
             frame.braces -= taken
             if frame.braces < 2:
+                self.out[frame.place] = "{" * frame.braces
                 self.stack.pop()
                 self.open_braces -= 1
+        if run == 1:
+            self.out.append("}")
 
     def _close_link(self) -> None:
         while self.stack and self.stack[-1].kind is _Kind.VARIANT:
@@ -228,7 +234,7 @@ class _Cutter:
         while self.stack and self.stack[-1].kind in (_Kind.LINK, _Kind.VARIANT):
             self.stack.pop()
         if self.stack and self.stack[-1].kind is _Kind.TABLE:
-            self._replace(self.stack.pop().place, CUT)
+            self._replace(self.stack.pop().place, BREAK + CUT)  # `<table>` may stand in the middle of a line
 
     def _unwind(self) -> None:
         """End what was never closed: a table with its section, a file with its line; the rest is text."""
@@ -265,9 +271,21 @@ def drops_link(text: str, position: int, site: Site) -> int:
     return KEPT
 
 
-def set_aside(content: str) -> str:
-    """Return the text that `<nowiki>` with this content shows."""
-    return CONTROL.sub("", unescaped(content))
+def kept_formulas(site: Site) -> frozenset[str]:
+    """Return the tags of formulas that stay (`source.formulas`)."""
+    return FORMULAS if site.formulas == "tex" else frozenset()
+
+
+def set_aside(name: str, content: str) -> str:
+    """Return the text that stands for a tag with this content: as it is, or a formula as TeX between dollar signs.
+
+    The content of `<chem>` and `<ce>` is that of a command of mhchem. Source: MediaWiki's extension Math.
+    """
+    text = CONTROL.sub("", unescaped(content))
+    if name == "nowiki":
+        return text
+    tex = " ".join(text.split())
+    return f"${tex}$" if tex and name == "math" else rf"$\ce{{{tex}}}$" if tex else ""
 
 
 def cut(text: str, site: Site, deadline: Deadline) -> tuple[str, list[str]]:
@@ -279,7 +297,7 @@ def cut(text: str, site: Site, deadline: Deadline) -> tuple[str, list[str]]:
         deadline: checked at every token.
 
     Returns:
-        The rest, with CUT where something was, and what `<nowiki>` held: the n-th belongs in the place of
+        The rest, with CUT where something was, and what was set aside: the n-th belongs in the place of
         ASIDE_OPEN, n, ASIDE_CLOSE.
 
     Raises:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from pipeline.prose.signs import ASIDE_CLOSE, ASIDE_OPEN, CUT, HEADING
 
-SEPARATORS = ",;:،؛、，；："
+SEPARATORS = ",;:،؛、，；：・"
+DASHES = "-–—‒―/"  # and the slash, which parts words as well
+_LONG_DASHES = "—―"  # which stand without spaces, too
 _FILL = rf"[\s{CUT}{SEPARATORS}]"
 # Possessive quantifiers, and no match that starts inside a run: linear in the length of a line.
-_EMPTY_BRACKETS = re.compile(rf"[(（]{_FILL}++[)）]")
+_EMPTY_BRACKETS = re.compile(rf"[(（](?:{_FILL}++(?P<end>[)）])|(?:{_FILL}|[{DASHES}])++[)）])")
 _AFTER_OPENING = re.compile(rf"([(（\[]){_FILL}++")
 _BEFORE_CLOSING = re.compile(rf"(?<!{_FILL}){_FILL}++(?=[)）\]])")
 _RUN = re.compile(rf"(?<!{_FILL}){_FILL}++")
-_AT_START = re.compile(rf"[\s{CUT}{SEPARATORS}.。]++")
+_AT_START = re.compile(rf"(?:[\s{CUT}{SEPARATORS}。]|\.(?={_FILL}|\Z))++")
 _SPACES = re.compile(r"[ \t]{2,}|\t")
 # Single marks that only a cut keeps apart: joined, they would be markup.
 MARKS = "[]{}'"
@@ -22,21 +24,23 @@ _MARK_OR_NOT = re.compile(r"[\[\]{}']|[^\[\]{}']++")
 _BRACKETS_ROUND_FILL = re.compile(rf"([\[\]{{}}]){_FILL}++\1")
 _BRACKET_OR_FILL = re.compile(rf"(?P<bracket>[\[\]{{}}])|(?P<fill>{_FILL}++)|(?:(?![\[\]{{}}]|{_FILL}).)++")
 _QUOTES_ROUND_CUT = re.compile(f"'(?:{CUT}++')++")
-# Quotes of every script: what opens, and what may close it.
+_EMPTY_APOSTROPHES = re.compile(rf"(?<![^\s(（\[{CUT}])'{CUT}++'(?![\w'])")
+# Quotes and brackets of every script: what opens, and what may close it. Those that sentences use are _EMPTY_BRACKETS.
 _CLOSED_BY = {
     '"': '"', "“": "”", "„": "“”", "”": "”", "‘": "’", "‚": "‘’", "«": "»", "»": "«»", "‹": "›", "›": "‹›",
     "「": "」", "『": "』", "｢": "｣", "〝": "〞〟", "《": "》", "〈": "〉",
+    "[": "]", "{": "}", "［": "］", "｛": "｝", "【": "】", "〔": "〕", "〖": "〗", "⟨": "⟩",
 }  # fmt: skip
 _AMBIGUOUS = {'"': '"', "”": "”", "«": "«", "»": "«", "‹": "‹", "›": "‹"}  # what may open or close -> its family
-QUOTES = "".join(sorted(set("".join([*_CLOSED_BY, *_CLOSED_BY.values()]))))
-_QUOTE = re.compile(rf"([{QUOTES}])(?:({_FILL}++)([{QUOTES}]))?")
-DASHES = "-–—‒―"
-_LONG_DASHES = "—―"  # which stand without spaces, too
-_BEFORE_A_DASH, _AFTER_A_DASH = "(（[", ")）]" + ".。!！?？" + DASHES
+ENCLOSING = "".join(sorted(set("".join([*_CLOSED_BY, *_CLOSED_BY.values()]))))
+_ENCLOSES = "".join(map(re.escape, ENCLOSING))
+_QUOTE = re.compile(rf"([{_ENCLOSES}])(?:({_FILL}++)([{_ENCLOSES}]))?")
+_STOPS = ".!?。！？．｡।॥۔؟։።"  # of every script
+_BEFORE_A_DASH, _AFTER_A_DASH = "(（[", ")）]…" + _STOPS + DASHES
 _DASH = re.compile(rf"(?<!{_FILL})({_FILL}*+)([{DASHES}]++)({_FILL}*+)")
 _ASIDE = re.compile(f"{ASIDE_OPEN}([0-9]+){ASIDE_CLOSE}")
 _NO_SEPARATOR = {ord(char): None for char in " \t\xa0" + CUT}
-NO_SPACE_BEFORE = frozenset(".!?)]}。！？）»”")
+NO_SPACE_BEFORE = frozenset(_STOPS + ")]}）»”」』》〉】〕］")
 
 
 def tidy_lines(text: str, aside: Sequence[str]) -> list[tuple[int, str]]:
@@ -81,25 +85,26 @@ def joined(lines: Sequence[tuple[int, str]]) -> str:
 
 
 def _tidy_line(line: str, aside: Sequence[str]) -> str:
-    closed = _close_holes(line)
+    closed = close_holes(line)
     if CUT in line and ASIDE_OPEN not in closed and not any(char.isalnum() for char in closed):
         return ""  # a lone full stop after a formula, say
     closed = _ASIDE.sub(lambda match: aside[int(match[1])].replace("\n", " "), closed)
     return _SPACES.sub(" ", closed).strip()
 
 
-def _close_holes(line: str) -> str:
-    """Take out what makes no sense without what was cut: empty brackets and quotes, dashes with nothing on one side,
-    doubled separators and spaces.
+def close_holes(line: str) -> str:
+    """Take out of a line its cuts, and what makes no sense without what was cut: empty brackets and quotes, dashes with
+    nothing on one side, doubled separators and spaces.
     """
     for _ in range(4):  # brackets in brackets
-        emptied = _without_empty_quotes(_EMPTY_BRACKETS.sub(CUT, line))
+        emptied = _without_empty_quotes(_EMPTY_BRACKETS.sub(_brackets, line))
         if emptied == line:
             break
         line = emptied
     if CUT not in line:
         return line
     line = _without_pairs_round_cuts(line)
+    line = _EMPTY_APOSTROPHES.sub(CUT, line)
     line = _QUOTES_ROUND_CUT.sub("'", line)
     line = _DASH.sub(_dash, line)
     start = _AT_START.match(line)
@@ -108,6 +113,11 @@ def _close_holes(line: str) -> str:
     line = _AFTER_OPENING.sub(lambda match: match[1] if CUT in match[0] else match[0], line)
     line = _BEFORE_CLOSING.sub(lambda match: "" if CUT in match[0] else match[0], line)
     return _RUN.sub(_hole, line)
+
+
+def _brackets(match: re.Match[str]) -> str:
+    """Put a cut for brackets round nothing but separators; round dashes, too, if a cut has left them."""
+    return CUT if match["end"] or CUT in match[0] else match[0]
 
 
 def _without_pairs_round_cuts(line: str) -> str:
@@ -160,6 +170,9 @@ def _dash(match: re.Match[str]) -> str:
         return match[0]
     line, start, end = match.string, match.start(), match.end()
     last, following = line[max(0, start - 1) : start], line[end : end + 1]
+    if "/" in dash:
+        starts, ends = last in ("(", "（") and before == CUT, following in (")", "）") and after == CUT
+        return "" if dash == "/" and (starts or ends) else match[0]
     first_of_all = not last or last in _BEFORE_A_DASH
     parted = dash[0] in _LONG_DASHES
     at_start = CUT in before and first_of_all and (parted or after)

@@ -7,22 +7,26 @@ from typing import Any
 from urllib.parse import unquote
 
 import mwparserfromhell
-from mwparserfromhell.nodes import ExternalLink, HTMLEntity, Tag, Text, Wikilink
+from mwparserfromhell.nodes import ExternalLink, Heading, HTMLEntity, Tag, Text, Wikilink
 
 from pipeline.articles import Site
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.entities import ENTITY, meaning
 from pipeline.prose.holes import MARKS, tidy_lines, without_pairs
-from pipeline.prose.signs import CONTROL, CUT, HEADING
-from pipeline.prose.tags import BLOCKS, balanced
+from pipeline.prose.signs import BREAK, CONTROL, CUT, HEADING, ITEM
+from pipeline.prose.tags import PARTS, balanced
 
 LIST_MARKS = "*#:;"
+_BLANK = " \t" + CUT + BREAK
 _LIST_START = re.compile(rf"(?:{CUT}*+[{LIST_MARKS}]++)++")  # after a comment, too
 _MARKUP = re.compile(r"[\[<&]")
-_NOT_IN_TITLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\[\]{}|<>]")
+_ITEMS = re.compile(rf"{ITEM}[ \t{ITEM}]*+")
+# What the title of a page cannot hold, and what its section cannot, either. Source: MediaWiki's `TitleParser`.
+_NOT_IN_TITLE = re.compile(r"\A[^#]*?(?:[\[\]{}|<>]|%[0-9a-fA-F]{2})|[\x00-\x1f\x7f-\x9f\ufeff]")
 _QUOTES = re.compile("'{2,}")
 # The target of a link, with quotes, which are no marks there; an address in brackets, which ends at quotes.
 _QUOTES_IN_TARGET = re.compile(r"\[\[[^\[\]|]*?''[^\[\]|]*+(?=\||\]\])")
+_FIRST_COLON = re.compile(r"\A:(?!:)\s*")
 _ADDRESS_BEFORE_QUOTES = re.compile(r"(\[(?:[a-zA-Z]{1,12}:)?//(?:(?!'')[^\s\[\]<>\"])++)(?='')")
 # What an entity means is text, also where it would be markup if it stood there: control characters keep its place.
 _AS_TEXT = str.maketrans(MARKS, "\x05\x06\x07\x08\x0e")
@@ -57,12 +61,12 @@ def take_marks(line: str) -> str | None:
     A heading starts with HEADING and its level.
     """
     bare = line.strip(" \t" + CUT)
-    if not bare:
-        return None if CUT in line else ""
+    if not bare.strip(_BLANK):
+        return None if bare or CUT in line else ""
     if bare[0] == "=" and bare[-1] == "=" and len(bare) > 2:
         level = min(len(bare) - len(bare.lstrip("=")), len(bare) - len(bare.rstrip("=")), 6, (len(bare) - 1) // 2)
         return f"{HEADING}{level}{_without_quotes(bare[level:-level].strip())}"
-    if bare[0] == "|":  # a row of a broken table
+    if bare[0] == "|" or bare.startswith("{|"):  # a row of a broken table
         return None
     if bare.startswith("----"):
         line = bare.lstrip("-")
@@ -70,7 +74,7 @@ def take_marks(line: str) -> str | None:
             return None
     if marks := _LIST_START.match(line):
         line = line[marks.end() :]
-        if not line.strip(" \t" + CUT):
+        if not line.strip(_BLANK):
             return None
     return _without_quotes(line)
 
@@ -93,8 +97,8 @@ def _without_quotes(line: str) -> str:
     kept = [end - start - mark for (start, end), mark in zip(runs, marks, strict=True)]
     if sum(mark in (3, 5) for mark in marks) % 2 and sum(mark in (2, 5) for mark in marks) % 2:
         bold = [number for number, mark in enumerate(marks) if mark == 3]
-        word = [number for number in bold if line[: runs[number][0]][-1:].strip()]
-        single = [number for number in word if not line[: runs[number][0]][-2:-1].strip()]
+        word = [number for number in bold if line[: runs[number][0]][-1:] != " "]
+        single = [number for number in word if line[: runs[number][0]][-2:-1] == " "]
         if bold:
             kept[(single or word or bold)[0]] += 1
     edges = [(0, 0), *runs]
@@ -103,12 +107,21 @@ def _without_quotes(line: str) -> str:
 
 
 def show_line(line: str, site: Site) -> str:
-    """Return the text that a line shows; mwparserfromhell reads the markup that is left in it."""
-    if not _MARKUP.search(line):
-        return without_pairs(line)
-    pieces: list[str] = []
-    _render(mwparserfromhell.parse(balanced(line), skip_style_tags=True), site, pieces)
-    return without_pairs("".join(pieces)).translate(_AS_MEANT)
+    """Return the text that a line shows: one line, or several where tags part it; a heading stays one.
+
+    mwparserfromhell reads the markup that is left in the line.
+    """
+    if _MARKUP.search(line):
+        pieces: list[str] = []
+        _render(mwparserfromhell.parse(balanced(line), skip_style_tags=True), site, pieces)
+        shown = without_pairs("".join(pieces)).translate(_AS_MEANT)
+    else:
+        shown = without_pairs(line)
+    if ITEM in shown:
+        shown = _ITEMS.sub("\n", shown.strip(" \t" + ITEM))
+    if BREAK in shown:
+        shown = shown.strip().removeprefix(BREAK).removesuffix(BREAK).replace(BREAK, "\n")
+    return shown.replace("\n", " ") if shown.startswith(HEADING) else shown
 
 
 def _render(code: Any, site: Site, out: list[str]) -> None:
@@ -127,6 +140,10 @@ def _render(code: Any, site: Site, out: list[str]) -> None:
             out.append(_text(str(node)))
         elif isinstance(node, Tag):
             _tag(node, site, out)
+        elif isinstance(node, Heading):  # text follows it, so it is none
+            out.append("=" * node.level)
+            _render(node.title, site, out)
+            out.append("=" * node.level)
         else:
             out.append(CUT)
 
@@ -136,12 +153,12 @@ def _text(text: str) -> str:
 
 
 def _link(node: Any, site: Site, out: list[str]) -> None:
-    if node.text is not None and str(node.text).strip():
+    if node.text is not None and str(node.text):
         _render(node.text, site, out)
         return
     title: list[str] = []
     _render(node.title, site, title)
-    shown = _decoded("".join(title).strip().removeprefix(":").strip()).replace("_", " ")
+    shown = _decoded(_FIRST_COLON.sub("", "".join(title).strip()))
     _, _, rest = shown.partition(":")
     out.append(rest.strip() if rest.strip() and node.text is not None else shown)
 
@@ -162,9 +179,8 @@ def _tag(node: Any, site: Site, out: list[str]) -> None:
     if node.attributes:  # `plain_tags` leaves the one that hides
         out.append(CUT)
         return
-    if name in BLOCKS:
-        out.append("\n")
+    parts = PARTS.get(name, "")
+    out.append(parts)
     if node.contents is not None:
         _render(node.contents, site, out)
-    if name in BLOCKS:
-        out.append("\n")
+    out.append(parts)

@@ -1,5 +1,6 @@
 """Normalize line ends and remove control characters, in one text or in a column of them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ from numpy.typing import NDArray
 from pipeline.prose.signs import CONTROL
 
 PIECE = 1 << 18  # bytes that are looked at in one go: their masks stay in the processor's cache
-_TAB, _LINE_FEED, _SPACE = 9, 10, 32
+_TAB, _LINE_FEED, _SPACE, _DELETE = 9, 10, 32, 0x7F
 
-# First byte, and the least and the largest that may follow: U+0080 to U+009F, U+FEFF (and others), U+007F by itself.
-_TWO_BYTES = ((0xC2, 0x80, 0x9F), (0xEF, 0xBB, 0xBB), (0x7F, 0x00, 0xFF))
+# First byte, and the largest that may follow: U+0080 to U+009F; U+FEFF, with some of other scripts.
+_TWO_BYTES = ((0xC2, 0x9F), (0xEF, 0xBB))
 
 
 def plain(text: str) -> str:
@@ -48,21 +49,31 @@ def _suspicious(data: NDArray[np.uint8]) -> NDArray[np.int64]:
         data: uint8, (bytes).
     """
     found = []
-    room, masks = np.empty(PIECE, np.uint8), np.empty(PIECE, np.bool_)  # made once, as the pieces come and go
+    room, masks = np.empty(PIECE, np.uint8), np.empty((2, PIECE), np.bool_)  # made once, as the pieces come and go
     for start in range(0, len(data), PIECE):
         piece = data[start : start + PIECE]
-        shifted, mask = room[: len(piece)], masks[: len(piece)]
-        if np.less(piece, _TAB, out=mask).any():
-            found.append(start + np.flatnonzero(mask))
-        np.subtract(piece, _LINE_FEED + 1, out=shifted)  # so that what is less has become large
-        if np.less(shifted, _SPACE - _LINE_FEED - 1, out=mask).any():
-            found.append(start + np.flatnonzero(mask))
-        for first, least, most in _TWO_BYTES:
-            if np.equal(piece, first, out=mask).any():
-                at = start + np.flatnonzero(mask)
-                second = data[np.minimum(at + 1, len(data) - 1)]
-                found.append(at[(second >= least) & (second <= most)])
+        shifted = np.subtract(piece, _LINE_FEED + 1, out=room[: len(piece)])  # so that what is less has become large
+        signed = piece.view(np.int8)
+        # Least and largest are found faster than places, and nearly always there is nothing to be found.
+        if piece.min() < _TAB:
+            found.append(start + np.flatnonzero(piece < _TAB))
+        if shifted.min() < _SPACE - _LINE_FEED - 1:
+            found.append(start + np.flatnonzero(shifted < _SPACE - _LINE_FEED - 1))
+        if signed.max() == _DELETE:
+            found.append(start + np.flatnonzero(piece == _DELETE))
+        if signed.min() < 0:
+            found.extend(start + at for at in _pairs(data[start : start + PIECE + 1], masks))
     return np.concatenate(found) if found else np.empty(0, np.int64)
+
+
+def _pairs(data: NDArray[np.uint8], room: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
+    """Yield the places in UTF-8 of each of _TWO_BYTES that is there."""
+    first, second = data[:-1], data[1:]
+    for lead, most in _TWO_BYTES:
+        begins = np.equal(first, lead, out=room[0, : len(first)])
+        if begins.any():
+            begins &= np.less_equal(second, most, out=room[1, : len(first)])
+            yield np.flatnonzero(begins)
 
 
 def blank_texts(texts: Any) -> NDArray[np.bool_]:

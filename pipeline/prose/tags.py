@@ -6,38 +6,52 @@ every tag that it sees is a known one, has a partner on its line, and is nested 
 
 import re
 
+from mwparserfromhell.definitions import URI_SCHEMES
+
+from pipeline.prose.signs import BREAK, ITEM
+
 MAX_DEPTH = 16
 HIDDEN = ' style="display:none"'
 BREAKS = frozenset(["br", "hr"])
-BLOCKS = frozenset([
-    "blockquote", "center", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "li", "ol", "p", "poem",
-    "section", "td", "th", "tr", "ul", "br", "hr",
-])  # fmt: skip
+# What starts and ends a line: a paragraph, after which a line is blank, an item of a list or a table, or a break.
+PARTS = (
+    dict.fromkeys(["blockquote", "center", "div", "h1", "h2", "h3", "h4", "h5", "h6", "p", "poem", "section"], "\n")
+    | dict.fromkeys(["dd", "dl", "dt", "li", "ol", "td", "th", "tr", "ul"], ITEM)
+    | dict.fromkeys(BREAKS, BREAK)
+)
 INLINE = frozenset([
     "abbr", "b", "bdi", "bdo", "big", "caption", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
     "kbd", "mark", "noinclude", "onlyinclude", "q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "small", "span",
     "strike", "strong", "sub", "sup", "tbody", "tfoot", "thead", "time", "tt", "u", "var", "wbr",
     "translate", "tvar", "langconvert", "spoiler", "nomobile", "mobileonly",  # of extensions
 ])  # fmt: skip
-_LESS_THAN = re.compile(r"<(?:(/?)([a-zA-Z][a-zA-Z0-9]{0,30})([^<>]*)>)?")
+# A name ends at a space, a slash or the end of its tag. Source: MediaWiki's `Sanitizer::ELEMENT_BITS_REGEX`.
+_LESS_THAN = re.compile(r"<(?:(/?)([a-zA-Z][^ \t\n/<>]*+)([^<>]*)>)?")
+_INCLUSION = re.compile(r"</?(?:no|only)include>")
 _HIDES = re.compile(r"display[ ]?:[ ]?none", re.IGNORECASE)
 _PLAIN_TAG = re.compile(r"<(/?)([a-z0-9]+)[^<>]*>")
-# An address in brackets that something else than a space ends. Source: MediaWiki's `Parser::EXT_LINK_URL_CLASS`.
-_ADDRESS_END = re.compile(r"(\[(?:[a-zA-Z]{1,12}:)?//[^\s\[\]<>\"]++)(?=[^ \[\]])")
-_HOST_IN_BRACKETS = re.compile(r"(?<=\[)((?:[a-zA-Z]{1,12}:)?//)\[([0-9a-fA-F:.]+)\]")
-# A bracket before an address which is not closed on the line; links may stand in between.
-_OPEN_ADDRESS = re.compile(r"(?<!\[)\[(?=[a-zA-Z]{0,12}:|//)(?![^\[\]]*+(?:\[\[[^\[\]]*+\]\][^\[\]]*+)*+\])")
+_BRACKET_AS_TEXT = "&#91;"
+_SCHEME = "|".join(f"{name}:{'//' if slashes else ''}" for name, slashes in URI_SCHEMES.items())
+_HOST_IN_BRACKETS = re.compile(rf"(?<=\[)((?i:{_SCHEME}|//)(?://)?)\[([0-9a-fA-F:.]+)\]")
+# A bracket and the address after it, a whole link, or another bracket. Source: MediaWiki's `Parser`, its
+# EXT_LINK_URL_CLASS and `handleExternalLinks`, where `<` and `>` end an address that are text, too.
+_BRACKET = re.compile(
+    rf"(?P<address>\[(?i:{_SCHEME}|//)(?P<rest>(?:(?!&[lg]t;)[^\s\[\]<>\"{BREAK}])*+))|\[\[[^\[\]]*+\]\]"
+    r"|(?P<bracket>[\[\]])"
+)
 
 
 def plain_tags(text: str, extensions: frozenset[str]) -> str:
-    """Write known tags without attributes, breaks as line feeds, and any other '<' as the entity that means it.
+    """Write known tags without attributes, breaks as BREAK, and any other '<' as the entity that means it.
 
     Args:
         text: wikitext.
         extensions: names of extension tags; those without a partner, which `prose.cut.cut` leaves, are removed.
     """
     if "<tvar|" in text:  # its old form, `<tvar|name>words</>`
-        text = text.replace("</>", "")
+        text = text.replace("<tvar|", "<tvar ").replace("</>", "")
+    if "include>" in text:  # tags that mean something where a page is transcluded
+        text = _INCLUSION.sub("", text)
     return _LESS_THAN.sub(lambda match: _plain_tag(match, extensions), text)
 
 
@@ -45,10 +59,10 @@ def _plain_tag(match: re.Match[str], extensions: frozenset[str]) -> str:
     name = (match[2] or "").lower()
     if name in extensions or name in ("table", "nowiki"):
         return ""
-    if name not in BLOCKS and name not in INLINE:
+    if name not in PARTS and name not in INLINE:
         return "&lt;" + match[0][1:]
     if name in BREAKS:
-        return "\n"
+        return BREAK
     if match[3].endswith("/"):  # <span id="x" />
         return ""
     hides = not match[1] and _HIDES.search(match[3])
@@ -56,11 +70,9 @@ def _plain_tag(match: re.Match[str], extensions: frozenset[str]) -> str:
 
 
 def balanced(line: str) -> str:
-    """Remove from a line plain tags without a partner or nested too deep, and brackets of unclosed addresses.
-
-    An address in brackets is followed by a space, where something else ends it.
-    """
-    line = _OPEN_ADDRESS.sub("", _ADDRESS_END.sub(r"\1 ", _HOST_IN_BRACKETS.sub(r"\1\2", line)))
+    """Remove from a line plain tags without a partner or nested too deep, and make its addresses plain, too."""
+    if "[" in line:
+        line = _plain_addresses(_HOST_IN_BRACKETS.sub(r"\1\2", line))
     pieces: list[str] = []
     opened: list[tuple[str, str, int]] = []  # (name, tag, its place in pieces)
     position = 0
@@ -68,8 +80,7 @@ def balanced(line: str) -> str:
         pieces.append(line[position : tag.start()])
         position = tag.end()
         name = tag[2]
-        stray = "\n" if name in BLOCKS else ""
-        pieces.append(stray)
+        pieces.append(PARTS.get(name, ""))
         if not tag[1]:
             opened.append((name, tag[0], len(pieces) - 1))
         elif any(name == other for other, _, _ in opened[-MAX_DEPTH:]):
@@ -80,3 +91,31 @@ def balanced(line: str) -> str:
                 pieces[place], pieces[-1] = start, tag[0]
     pieces.append(line[position:])
     return "".join(pieces)
+
+
+def _plain_addresses(line: str) -> str:
+    """Put a space after each address in brackets where something else ends it, write brackets in its label as the
+    entities that mean them, and remove the brackets of addresses that nothing closes.
+    """
+    pieces: list[str] = []
+    in_label: list[tuple[int, bool]] = []  # brackets since an address whose label is open: place, and if of an address
+    position = 0
+    for found in _BRACKET.finditer(line):
+        pieces.append(line[position : found.start()])
+        position = found.end()
+        place = len(pieces)
+        pieces.append(found[0])
+        is_address = bool(found["rest"])
+        if found["bracket"] == "]":
+            for other, _ in in_label[1:]:
+                pieces[other] = _BRACKET_AS_TEXT + pieces[other][1:]
+            in_label = []
+        elif is_address or (in_label and found["bracket"]):
+            in_label.append((place, is_address))
+        elif found["address"]:  # nothing follows the slashes
+            pieces[place] = _BRACKET_AS_TEXT + pieces[place][1:]
+        if is_address and len(in_label) == 1 and line[position : position + 1] not in ("", " ", "]"):
+            pieces.append(" ")
+    for place, is_address in in_label:
+        pieces[place] = pieces[place][is_address:]
+    return "".join(pieces) + line[position:]

@@ -100,7 +100,7 @@ def _indexed(found: SourceFiles, source: SourceSettings, wanted: Wanted) -> Cand
             offsets = [line.offset for line in read_index(index) if wanted.matches(_listed(line))][:1]
         for offset in offsets:
             wiki, parts = dump.plan_multistream(one.file, index, unit_bytes=1)
-            site = replace(wiki, content=source.namespaces)
+            site = replace(wiki, content=source.namespaces, formulas=source.formulas)
             streams = (part for part in parts if part.run.start <= offset < part.run.end)
             pages = (part.pages_with_xml(site, source.max_page_bytes) for part in streams)
             return Candidates(site, True, itertools.chain.from_iterable(pages), found)

@@ -99,6 +99,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
         columns=_columns(settings) or None,
         templates=settings.templates or None,
         template_redirects=settings.template_redirects or None,
+        formulas=settings.formulas if settings.formulas != "drop" else None,
     )
     units = tuple(
         WorkUnit(number, some, sum(part.stored_bytes for part in some), limits.max_page_bytes)
@@ -135,7 +136,7 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
                 f"{one.file.url}: is of {site.database!r}, but {first.name} of {sites[0].database!r}; "
                 "a source is one wiki: name its files alone"
             )
-    return replace(sites[0], content=settings.namespaces), units
+    return replace(sites[0], content=settings.namespaces, formulas=settings.formulas), units
 
 
 def _columns(settings: SourceSettings) -> dict[str, str]:

@@ -1,12 +1,57 @@
 """Cut the token ids of articles into rows of exactly `chunk_tokens` ids, and count the ids that fill none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-Ids = NDArray[np.uint32]
+Ids = NDArray[np.uint16] | NDArray[np.uint32]  # the former where all ids of a vocabulary fit, as in shards
+_NONE: Ids = np.empty(0, np.uint32)
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """The token ids of some articles, in one array: to take them apart would cost more than to encode them.
+
+    Attributes:
+        ids: uint16 or uint32 [tokens], article after article.
+        offsets: int64 [articles + 1], where each article begins in `ids`, and where the last one ends.
+    """
+
+    ids: Ids
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[Ids]:
+        return (self.ids[start:end] for start, end in pairwise(self.offsets.tolist()))
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """How many ids each article has: int64 [articles]."""
+        return np.diff(self.offsets)
+
+    def only(self, kept: NDArray[np.bool_]) -> "TokenIds":
+        """Keep those articles for which `kept`, bool [articles], is true; neighbors are copied together."""
+        if kept.all():
+            return self
+        edges = self.offsets[np.flatnonzero(np.diff(kept, prepend=False, append=False))].tolist()
+        runs = [self.ids[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+        return TokenIds(np.concatenate([self.ids[:0], *runs]), _offsets(self.lengths[kept]))
+
+
+def token_ids(articles: Sequence[Ids]) -> TokenIds:
+    """Put the token ids of articles, uint32 [tokens] each, into one array."""
+    lengths = np.array([len(ids) for ids in articles], np.int64)
+    return TokenIds(np.concatenate([_NONE, *articles]), _offsets(lengths))
+
+
+def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
 
 
 @dataclass(frozen=True)
@@ -17,7 +62,7 @@ class Tail:
     ids: Ids
 
 
-NO_TAIL = Tail(0, np.empty(0, np.uint32))
+NO_TAIL = Tail(0, _NONE)
 
 
 @dataclass(frozen=True)
@@ -25,7 +70,7 @@ class Rows:
     """What some articles of one split of one work unit became.
 
     Attributes:
-        input_ids: uint32 [rows, chunk_tokens].
+        input_ids: uint16 or uint32 [rows, chunk_tokens].
         page_ids: int64 [rows], the article in which each row's first token lies.
         article_tokens: int64 [articles], ids that each article put in, its end-of-text included.
         left_out: ids that are in no row for good.
@@ -49,33 +94,39 @@ class Rows:
         return self.left_out + len(self.tail.ids)
 
 
-def pack(articles: Sequence[tuple[int, Ids]], chunk_tokens: int, end_of_text_id: int, before: Tail = NO_TAIL) -> Rows:
+def pack(
+    page_ids: NDArray[np.int64], articles: TokenIds, chunk_tokens: int, end_of_text_id: int, before: Tail = NO_TAIL
+) -> Rows:
     """Cut one stream of articles, each followed by one end-of-text id, into rows; only the last tail is left over.
 
     Cut batch by batch, each with the tail of the one before, articles give the same rows as cut all at once.
 
     Args:
-        articles: (page id, uint32 ids) in the order of the source.
+        page_ids: int64 [articles], in the order of the source.
+        articles: their ids.
         chunk_tokens: ids per row.
         end_of_text_id: the id that ends an article.
         before: the tail of the articles before these.
     """
-    end = np.array([end_of_text_id], dtype=np.uint32)
-    tokens = np.array([len(ids) + 1 for _, ids in articles], dtype=np.int64)
-    stream = np.concatenate([before.ids, *(piece for _, ids in articles for piece in (ids, end))])
-    pages = np.array([before.page_id, *(page_id for page_id, _ in articles)], dtype=np.int64)
-    ends = len(before.ids) + np.concatenate([[0], np.cumsum(tokens)])
+    ends = len(before.ids) + articles.offsets + np.arange(len(articles) + 1)
+    # Few operations on long arrays: many on short ones would make two threads wait for each other's turn.
+    stream = np.empty(int(ends[-1]), articles.ids.dtype)
+    is_text = np.ones(len(stream), np.bool_)
+    is_text[: len(before.ids)] = is_text[ends[1:] - 1] = False
+    stream[: len(before.ids)] = before.ids
+    stream[is_text] = articles.ids
+    stream[ends[1:] - 1] = end_of_text_id
     rows = len(stream) // chunk_tokens
     used = rows * chunk_tokens
     # The article of a position is the first one that ends after it; a tail, too, starts at one.
     starts = np.arange(rows + (used < len(stream)), dtype=np.int64) * chunk_tokens
-    of_rows = pages[np.searchsorted(ends, starts, side="right")]
+    of_rows = np.append(before.page_id, page_ids)[np.searchsorted(ends, starts, side="right")]
     # A copy, since a view would keep the whole stream in memory.
     tail = Tail(int(of_rows[-1]), stream[used:].copy()) if used < len(stream) else NO_TAIL
-    return Rows(stream[:used].reshape(rows, chunk_tokens), of_rows[:rows], tokens, tail=tail)
+    return Rows(stream[:used].reshape(rows, chunk_tokens), of_rows[:rows], articles.lengths + 1, tail=tail)
 
 
-def document(articles: Sequence[tuple[int, Ids]], chunk_tokens: int) -> Rows:
+def document(page_ids: NDArray[np.int64], articles: TokenIds, chunk_tokens: int) -> Rows:
     """Cut every article by itself into rows; its short tail is left over.
 
     The same rows as the `transformers` recipe `tokenizer(texts, truncation=True, max_length=chunk_tokens,
@@ -83,22 +134,30 @@ def document(articles: Sequence[tuple[int, Ids]], chunk_tokens: int) -> Rows:
     end-of-text, and neither does this.
 
     Args:
-        articles: (page id, uint32 ids) in the order of the source.
+        page_ids: int64 [articles], in the order of the source.
+        articles: their ids.
         chunk_tokens: ids per row.
     """
-    tokens = np.array([len(ids) for _, ids in articles], dtype=np.int64)
-    counts = tokens // chunk_tokens
-    pieces = [ids[: count * chunk_tokens] for (_, ids), count in zip(articles, counts, strict=True)]
-    stream = np.concatenate(pieces) if pieces else NO_TAIL.ids
-    pages = np.array([page_id for page_id, _ in articles], dtype=np.int64)
-    input_ids = stream.reshape(int(counts.sum()), chunk_tokens)
-    return Rows(input_ids, np.repeat(pages, counts), tokens, left_out=int(tokens.sum()) - len(stream))
+    lengths = articles.lengths
+    counts = lengths // chunk_tokens
+    # A row starts where its article does, and as many rows further on as its article has before it.
+    first, before = np.repeat([articles.offsets[:-1], np.cumsum(counts) - counts], counts, axis=1)
+    starts = first + (np.arange(len(first)) - before) * chunk_tokens
+    fits = len(articles.ids) >= chunk_tokens
+    windows = sliding_window_view(articles.ids, chunk_tokens) if fits else articles.ids[:0].reshape(0, chunk_tokens)
+    input_ids = windows[starts]
+    return Rows(input_ids, np.repeat(page_ids, counts), lengths, left_out=len(articles.ids) - input_ids.size)
 
 
 def cut_rows(
-    articles: Sequence[tuple[int, Ids]], chunking: str, chunk_tokens: int, end_of_text_id: int, before: Tail = NO_TAIL
+    page_ids: NDArray[np.int64],
+    articles: TokenIds,
+    chunking: str,
+    chunk_tokens: int,
+    end_of_text_id: int,
+    before: Tail = NO_TAIL,
 ) -> Rows:
     """Cut rows by `pack` or by `document`, as `chunking` says."""
     if chunking == "pack":
-        return pack(articles, chunk_tokens, end_of_text_id, before)
-    return document(articles, chunk_tokens)
+        return pack(page_ids, articles, chunk_tokens, end_of_text_id, before)
+    return document(page_ids, articles, chunk_tokens)

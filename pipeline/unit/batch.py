@@ -24,7 +24,7 @@ from pipeline.articles import (
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.plain import blank_texts
 from pipeline.settings import ShardsSettings
-from pipeline.tokens import NO_TAIL, Encoder, Ids, Rows, Tail, cut_rows
+from pipeline.tokens import NO_TAIL, Encoder, Rows, Tail, TokenIds, cut_rows
 from wikilm.shards import EMPTY_TEXT, NOT_TAKEN, REPEATED, SPLITS, Counts
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Batch(Generic[T]):
     Attributes:
         articles: which ones.
         splits: int8 [articles], indices into `SPLITS`.
-        content: what they are by now: texts (a pyarrow string array), token ids, then rows by split.
+        content: what they are by now: texts (a pyarrow string array), `TokenIds`, then rows by split.
         counts: what these pages add to the ledger.
         dead_letters: the pages that could not be read or cleaned.
         identities: of all that was read, positions counted from the first page of the unit.
@@ -114,13 +114,13 @@ def clean(batch: Batch[Texts], cleaner: Cleaner) -> Batch[Texts]:
     )
 
 
-def encode(batch: Batch[Texts], encoder: Encoder) -> Batch[list[Ids]]:
+def encode(batch: Batch[Texts], encoder: Encoder) -> Batch[TokenIds]:
     """Encode the texts as token ids."""
     return batch.with_content(encoder.encode_batch(batch.content))
 
 
 def cut(
-    batch: Batch[list[Ids]], shards: ShardsSettings, end_of_text_id: int, tails: Mapping[str, Tail]
+    batch: Batch[TokenIds], shards: ShardsSettings, end_of_text_id: int, tails: Mapping[str, Tail]
 ) -> Batch[dict[str, Rows]]:
     """Cut the token ids into rows, by split.
 
@@ -130,11 +130,11 @@ def cut(
         end_of_text_id: the id that ends an article in `pack` chunking.
         tails: split -> the ids that the batches before have left over.
     """
-    triples = list(zip(batch.articles.page_ids.tolist(), batch.content, batch.splits.tolist(), strict=True))
     rows = {}
     for number, split in enumerate(SPLITS):
-        articles = [(page_id, ids) for page_id, ids, of_split in triples if of_split == number]
-        rows[split] = cut_rows(articles, shards.chunking, shards.chunk_tokens, end_of_text_id, tails[split])
+        chosen = batch.splits == number
+        page_ids, ids = batch.articles.page_ids[chosen], batch.content.only(chosen)
+        rows[split] = cut_rows(page_ids, ids, shards.chunking, shards.chunk_tokens, end_of_text_id, tails[split])
     return batch.with_content(
         rows,
         tokens=sum(of_split.tokens for of_split in rows.values()),

@@ -34,7 +34,7 @@ from pipeline.prose.cleaner import Cleaner
 from pipeline.settings import ShardsSettings, SplitSettings
 from pipeline.source import Source, WorkUnit
 from pipeline.storage import Place
-from pipeline.tokens import EncoderSpec, Ids, Rows, encoder_pool
+from pipeline.tokens import EncoderSpec, Rows, TokenIds, encoder_pool
 from pipeline.tokens.words import COLUMNS, count_words
 from pipeline.tokens.words import merge as merge_words
 from pipeline.unit import batch as batches
@@ -255,13 +255,13 @@ def _check_is_there(work: Place) -> None:
         raise RunError(f"{work}: no such folder: the run has ended, or this worker does not share it")
 
 
-def _encoded(texts: Iterator[Batch[Texts]], spec: EncoderSpec) -> Iterator[Batch[list[Ids]]]:
+def _encoded(texts: Iterator[Batch[Texts]], spec: EncoderSpec) -> Iterator[Batch[TokenIds]]:
     with encoder_pool.encoder(spec) as encoder:
         for batch in texts:
             yield batches.encode(batch, encoder)
 
 
-def _rows(ids: Iterator[Batch[list[Ids]]], shards: ShardsSettings, end_of_text_id: int) -> Iterator[Batch[Any]]:
+def _rows(ids: Iterator[Batch[TokenIds]], shards: ShardsSettings, end_of_text_id: int) -> Iterator[Batch[Any]]:
     tails = batches.no_tails()
     for batch in ids:
         cut_batch: Batch[dict[str, Rows]] = batches.cut(batch, shards, end_of_text_id, tails)

@@ -75,6 +75,13 @@ def test_a_hole_that_a_cut_has_left_is_ours() -> None:
     assert found("the ant .", "the ant .<ref>x</ref>").typed == 1
 
 
+def test_a_hole_that_a_cut_would_leave_and_cleaning_does_not_is_closed() -> None:
+    wikitext = 'the ant {{x}}, the "{{y}}" bee ({{z}}) and the wasp (big )'
+    page = found(clean(wikitext, SITE), wikitext)
+    assert (page.closed, page.holes.total(), page.typed) == (3, 0, 1)
+    assert found("the ant , b", "the ant {{x}}, b").closed == 0
+
+
 def test_in_good_prose_there_is_nothing() -> None:
     text = (
         'Ants (Formicidae) live in and on the ground; 3 < 4, f(x) = y, AT&T, a | b, "it\'s", e.g. 1,5 %.\n\n'

@@ -108,3 +108,24 @@ def test_pages_of_other_namespaces_are_articles_where_they_are_asked_for(
     assert run(show, "show", arguments) == 1
     assert "is left out (namespace:104)" in capsys.readouterr().err
     assert run(show, "show", [*arguments, "--namespaces", "104"]) == 0
+
+
+def test_formulas_stay_where_they_are_asked_for(
+    tmp_path: Path, tiny_tokenizer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = [dumps.Page(1, "T1", f"{WORDS} <math>x^2</math>"), dumps.Page(2, "B", raw="<page><title>B</title></page>")]
+    source = make_dump(tmp_path / "a-multistream.xml.bz2", pages)
+    plain, _ = made(tmp_path / "plain", tiny_tokenizer, source, "a", "--max-dead-fraction", "1")
+    assert b"formulas" not in manifest_bytes(plain)
+    tex, _ = made(tmp_path / "out", tiny_tokenizer, source, "a", "--max-dead-fraction", "1", "--formulas", "tex")
+    assert tex.limits.formulas == "tex"
+    assert parse_manifest(manifest_bytes(tex), "m") == tex
+    assert tex.counts.text_bytes == plain.counts.text_bytes + len(" $x^2$")
+    assert "--formulas tex" in card(tex)
+    [letter] = (tmp_path / "out" / "a" / "dead_letters.jsonl").read_text().splitlines()
+    assert "--formulas tex" in json.loads(letter)["replay"]
+    arguments = ["--source", str(source), "--params", str(ROOT / "params.yaml"), "--page-id", "1"]
+    assert run(show, "show", [*arguments, "--formulas", "tex"]) == 0
+    assert "$x^2$" in capsys.readouterr().out
+    assert run(show, "show", arguments) == 0
+    assert "$x^2$" not in capsys.readouterr().out

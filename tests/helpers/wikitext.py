@@ -1,6 +1,7 @@
 """Wikitext as nobody writes it: pieces that mean something to a cleaning step, put together at random."""
 
 import os
+from dataclasses import replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from pipeline.articles.site import Site
 few_examples = settings(max_examples=30 if os.environ.get("NUMBA_DISABLE_JIT") == "1" else 300)  # of plain Python fewer
 SITE = Site("ltg", "Vikipedeja", "ltgwiki", ((0, ""), (6, "Fails"), (14, "Kategoreja"), (10, "Veidne")))
 CHINESE = Site("zh", "維基百科", "zhwiki", SITE.namespaces)  # a language with variants
+TEX = replace(CHINESE, formulas="tex")  # whose formulas stay
 PIECES = [
     # what a line is made of
     "a", "word", " ", "  ", "\n", "\n\n", "'", "''", "'''", "'''''", "(", ")", "（", "）", ",", ".", "、",
@@ -20,6 +22,7 @@ PIECES = [
     "Kategoreja:", "Image:é.jpg]]", "é.jpg|", "de:", "zh:", ":", "//", "http://e.example",
     "[http://e.example", " label]", "https://x", "mailto:", "news:", "ftp://",
     "[[es:b]]", "[[#", "%20", "//[::1]/", "“", "”", "«", "「", "」", "–", " — ",
+    "【", "】", "・", "...", "।", "&#10;", "{{!}}", "&רלמ;",
     # templates, tables, variants
     "{", "}", "{{", "}}", "{{{", "}}}", "{{x}}", "{{x|", "lang", "convert|", "{{lang|de|", "{{nbsp}}",
     "{{ruby|", "仮リンク|", "{{own|", "{{Veidne:", "{{box|", "{{en|",
@@ -29,7 +32,7 @@ PIECES = [
     "<i>", "</i>", "<sub>", "</sub>", "<small>", "</small>", "<wbr>", "</wbr>", "<code>", "</code>",
     "<noinclude>", "</noinclude>", "<div>", "</div>", "<li>", "</li>", "<table>", "</table>", "<br>",
     "<hr/>", "<span>", "<span style='display:none'>", "</span>", "<a href='x'>", "<nowiki>", "</nowiki>",
-    "<nowiki/>", "<!--", "-->", "__TOC__",
+    "<nowiki/>", "<!--", "-->", "__TOC__", "<math>", "</math>", "<ce>x</ce>", "<b|>", "&lt;",
     # entities
     "&", "&amp;", "&nbsp;", "&thetasym;", "&lt;", "&eacute;", "&fnof;", "&zzz;", "&#1;", "&#91;",
     "&#x41;", "&#0065;",

@@ -13,7 +13,7 @@ from pipeline.inspection.origins import pieces
 from pipeline.locate import main
 from pipeline.output.shard_file import ArrowFile, ShardFile, dataset_files, file_entry
 from pipeline.storage.place import Place
-from pipeline.tokens.rows import cut_rows
+from pipeline.tokens.rows import cut_rows, token_ids
 from wikilm import shards as sf
 from wikilm.cli import run
 from wikilm.columns import display_width
@@ -32,7 +32,7 @@ def made_of(lengths):
 @given(st.lists(st.integers(0, 30), max_size=12), st.integers(1, 9), st.sampled_from(["pack", "document"]))
 def test_the_pieces_of_every_row_are_its_tokens(lengths, chunk_tokens, chunking):
     ids = made_of(lengths)
-    rows = cut_rows(list(enumerate(ids)), chunking, chunk_tokens, END)
+    rows = cut_rows(np.arange(len(ids)), token_ids(ids), chunking, chunk_tokens, END)
     streams = [np.append(some, END) if chunking == "pack" else some for some in ids]
     tokens = np.array([len(stream) for stream in streams], dtype=np.int64)
     for number, row in enumerate(rows.input_ids):
@@ -68,7 +68,7 @@ def pack(tmp_path, other, units, base):
                 number += 1
                 articles.append(Article(number + 10 * unit, 70 + number, title, ""))
             ids = made_of([tokens for _, tokens in named])[: len(articles)]
-            rows = cut_rows([(a.page_id, some) for a, some in zip(articles, ids, strict=True)], "pack", 4, END)
+            rows = cut_rows(np.array([a.page_id for a in articles], np.int64), token_ids(ids), "pack", 4, END)
             name, table = sf.shard_name(split, unit, len(units)), sf.articles_name(split, unit, len(units))
             with place.create(name) as file:
                 shard = ShardFile(name, file, 4, 300)

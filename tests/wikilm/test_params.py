@@ -22,6 +22,7 @@ SOURCE_FLAGS = (
     "namespaces",
     "templates",
     "template_redirects",
+    "formulas",
 )
 SHARDS = "shards: {chunk_tokens: 128, chunking: pack, max_dead_fraction: 0.5}\n"
 

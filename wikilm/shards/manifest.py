@@ -93,6 +93,7 @@ class LimitsEntry(_Record):
     )
     templates: dict[str, str] | None = Field(default=None, description="name -> known template; left out without any")
     template_redirects: bool | None = Field(default=None, description="whether they count; left out where they do not")
+    formulas: str | None = Field(default=None, description='"tex" where they stay as TeX; left out where they go')
 
 
 class TokenizerEntry(_Record):

@@ -19,7 +19,7 @@ FRAME_KIND, PLACE, FRAME_START, OPEN, DROP, FRAME_COLUMNS = range(6)
 HOLE, PLAIN, NOWIKI, BRACES, END_BRACES, LINK, END_LINK, VARIANT, END_VARIANT, TABLE, END_TABLE = range(11)
 KEPT, DROPPED, PARTS = range(3)  # values of DROP, see prose/cut.py
 PLACEHOLDER = 0xFFFFFFFF  # of brackets, which are written once their link is closed
-ASIDE_OPEN, ASIDE_CLOSE, CUT = 1, 2, 3  # see prose/signs.py
+ASIDE_OPEN, ASIDE_CLOSE, CUT, BREAK = 1, 2, 3, 15  # see prose/signs.py
 LINE_FEED, SPACE, HYPHEN, ZERO = map(ord, "\n -0")
 OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, BAR, CLOSE_BRACE = map(ord, "[]{|}")
 MAX_CHARS, MAX_LINK_PIECES = 1000, 40
@@ -103,6 +103,16 @@ def _is_idle(out, start, end, idle):
 
 
 @_inner
+def _put_before(out, state, char, end):
+    """Append a mark in front of what Python may have to read, which goes up to `end`."""
+    for at in range(end, state[LENGTH], -1):
+        out[at] = out[at - 1]
+    _put(out, state, char)
+    state[ASK_FROM] += 1
+    state[ASK_TO] += 1
+
+
+@_inner
 def _close_braces(out, state, stack, idle):
     """Match the closing braces that are left; True: Python has to read a template first."""
     while state[RUN] >= 2 and state[BRACE_FRAMES]:
@@ -116,12 +126,17 @@ def _close_braces(out, state, stack, idle):
         state[LENGTH] = start
         state[RUN] -= taken
         frame[OPEN] -= taken
+        if frame[OPEN] == 1:
+            _put_before(out, state, OPEN_BRACE, end)
         if frame[OPEN] < 2:
             state[DEPTH] -= 1
             state[BRACE_FRAMES] -= 1
         if asks:
             return True
         _put(out, state, CUT)
+    if state[RUN] == 1:
+        _put(out, state, CLOSE_BRACE)
+        state[PIECES] += 1
     state[RUN] = 0
     return False
 
@@ -176,6 +191,8 @@ def _close_table(out, state, stack):
     if _is_top(state, stack, TABLE):
         state[DEPTH] -= 1
         _replace(out, state, stack[state[DEPTH]])
+        out[state[LENGTH] - 1] = BREAK
+        _put(out, state, CUT)
 
 
 @_inner

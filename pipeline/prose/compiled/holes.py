@@ -12,12 +12,12 @@ IS_SPACE, IS_FILL, IS_WORD, IS_CLOSING = 1, 16, 32, 64  # bits of `classes`, see
 ASIDE_OPEN, CUT = 1, 3  # see prose/signs.py
 GIVE_UP = -1
 LEVEL, START, END = range(3)  # columns of `lines`, see marks.py
-TAB, LINE_FEED, SPACE, NO_BREAK_SPACE, OPEN_BRACKET, CLOSE_BRACKET = map(ord, "\t\n \u00a0[]")
+TAB, LINE_FEED, SPACE, NO_BREAK_SPACE, FULL_STOP, OPEN_BRACKET, CLOSE_BRACKET = map(ord, "\t\n \u00a0.[]")
 _OPENING, _CLOSING = tuple(map(ord, "(（")), tuple(map(ord, ")）"))
-_STOPS = tuple(map(ord, ".。"))
+IDEOGRAPHIC_STOP = ord("。")
 MARKS = tuple(map(ord, "[]{}'"))
-DASHES = tuple(map(ord, "-–—‒―"))
-QUOTES = tuple(map(ord, '"«»‘’‚“”„‹›〈〉《》「」『』〝〞〟｢｣'))
+DASHES = tuple(map(ord, "-–—‒―/"))
+ENCLOSING = tuple(map(ord, '"[]{}«»‘’‚“”„‹›⟨⟩〈〉《》「」『』【】〔〕〖〗〝〞〟［］｛｝｢｣'))
 
 _inner = njit(boundscheck=True)
 _compiled = njit(cache=True, nogil=True, boundscheck=True)  # kept between runs, inner functions and all
@@ -51,8 +51,11 @@ def _empty_brackets(line, size, classes):
         char = line[at]
         end = at + 1
         if char in _OPENING:
-            end = _fill_end(line, at + 1, size, classes)
-            if end > at + 1 and end < size and line[end] in _CLOSING:
+            end = first = _fill_end(line, at + 1, size, classes)
+            while end < size and (_is(line[end], IS_FILL, classes) or line[end] in DASHES):
+                end += 1
+            empty = end == first or _has_cut(line, at, end)
+            if empty and end > at + 1 and end < size and line[end] in _CLOSING:
                 char, end = CUT, end + 1
             else:
                 end = at + 1
@@ -66,7 +69,10 @@ def _empty_brackets(line, size, classes):
 def _start(line, size, classes):
     """Return where a line starts if a cut has left nothing but separators and full stops at its start."""
     at = 0
-    while at < size and (_is(line[at], IS_FILL, classes) or line[at] in _STOPS):
+    while at < size:
+        lone_stop = line[at] == FULL_STOP and (at + 1 == size or _is(line[at + 1], IS_FILL, classes))
+        if not lone_stop and line[at] != IDEOGRAPHIC_STOP and not _is(line[at], IS_FILL, classes):
+            break
         at += 1
     return at if _has_cut(line, 0, at) else 0
 
@@ -103,7 +109,7 @@ def _hole(line, start, end, size, out, length, classes):
 def _may_dangle(before, after):
     """Return whether a cut between these may leave empty quotes, or a dash with nothing on one side."""
     starts = before in _OPENING or before == OPEN_BRACKET
-    return (before in QUOTES and after in QUOTES) or before in DASHES or (starts and after in DASHES)
+    return (before in ENCLOSING and after in ENCLOSING) or before in DASHES or (starts and after in DASHES)
 
 
 @_inner

@@ -12,13 +12,13 @@ from numba import njit
 
 CLASSED = 1 << 16  # code points below have a class
 IS_SPACE, IS_MARK = 1, 8  # bits of `classes`, see page.py; IS_MARK: one of [ ] { } < & :
-ASIDE_OPEN, CUT = 1, 3  # see prose/signs.py
+ASIDE_OPEN, CUT, BREAK = 1, 3, 15  # see prose/signs.py
 GIVE_UP = -1
 LEVEL, START, END = range(3)  # columns of `lines`, see marks.py
 ASCII = 128  # code points below
 LOWER_CASE = 32  # the bit that makes an ASCII letter small
 SPACE, QUOTE, HASH, PERCENT, AMPERSAND, APOSTROPHE, ASTERISK, HYPHEN, SLASH = map(ord, " \"#%&'*-/")
-COLON, SEMICOLON, LESS, EQUALS, GREATER, UNDERSCORE = map(ord, ":;<=>_")
+COLON, SEMICOLON, LESS, GREATER = map(ord, ":;<>")
 OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, BAR, CLOSE_BRACE = map(ord, "[]{|}")
 ZERO, NINE, UPPER_A, UPPER_Z, LOWER_A, LOWER_Z = map(ord, "09AZaz")
 # Places in `state`: in `source` and `out`; whether a link's text and an address's label are open, and where the text
@@ -91,6 +91,8 @@ def _entity(source, size, out, state, entities):
     if at + 1 < size and source[at + 1] == HASH:
         return False
     end, key = _name(source, at + 1, size)
+    if end == at + 1 and end < size and source[end] >= ASCII:
+        return False  # a name in letters of another script
     if end == at + 1 or end == size or source[end] != SEMICOLON:
         _put(out, state, AMPERSAND)
         state[AT] += 1
@@ -167,7 +169,7 @@ def _link(source, size, out, state, classes):
     while _is_space(source[end - 1], classes):
         end -= 1
     for at in range(start, end):
-        _put(out, state, SPACE if source[at] == UNDERSCORE else source[at])
+        _put(out, state, source[at])
     return True
 
 
@@ -189,6 +191,8 @@ def _address(source, size, out, state, classes):
     while end < size and source[end] != SPACE and source[end] != CLOSE_BRACKET:
         if source[end] in _URI_END or source[end] == OPEN_BRACE or _is_space(source[end], classes):
             return False
+        if source[end] == AMPERSAND and end + 3 < size and source[end + 3] == SEMICOLON:
+            return False  # it may mean < or >, which ends the address
         end += 1
     if end in (size, start):
         return False
@@ -249,7 +253,7 @@ def _has_markup(source, size):
             stray = stray or (at + 1 < size and (source[at + 1] == char or source[at + 1] == BAR))
         elif char == CLOSE_BRACKET and not markup:
             stray = stray or (at + 1 < size and source[at + 1] == CLOSE_BRACKET)
-        elif char == ASIDE_OPEN:
+        elif char in (ASIDE_OPEN, BREAK):
             return GIVE_UP
     return GIVE_UP if stray else markup
 

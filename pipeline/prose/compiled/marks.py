@@ -10,10 +10,10 @@ from numba import njit
 
 CLASSED = 1 << 16  # code points below have a class
 IS_SPACE = 1  # a bit of `classes`, see page.py
-CUT = 3  # see prose/signs.py
+CUT, BREAK = 3, 15  # see prose/signs.py
 GIVE_UP = -1
 TAB, LINE_FEED, SPACE, HASH, APOSTROPHE, ASTERISK, HYPHEN, SLASH = map(ord, "\t\n #'*-/")
-COLON, SEMICOLON, EQUALS, BAR, OPEN_BRACKET, CLOSE_BRACKET = map(ord, ":;=|[]")
+COLON, SEMICOLON, EQUALS, BAR, OPEN_BRACE, OPEN_BRACKET, CLOSE_BRACKET = map(ord, ":;=|{[]")
 LIST_MARKS = (ASTERISK, HASH, COLON, SEMICOLON)
 LEVEL, START, END, NUMBER, LINE_COLUMNS = range(5)  # columns of `lines`; NUMBER: of the line in the text
 MAX_RUNS = 400
@@ -43,6 +43,14 @@ def _stripped(text, start, end):
 
 
 @_inner
+def _is_empty(text, start, end):
+    """Return whether there is nothing but spaces, tabs, cuts and breaks."""
+    while start < end and (_is_blank(text[start]) or text[start] == BREAK):
+        start += 1
+    return start == end
+
+
+@_inner
 def _after(text, start, end, chars):
     while start < end and text[start] in chars:
         start += 1
@@ -68,14 +76,14 @@ def _heading(text, start, end, classes):
 def _words(text, start, end, classes):
     """(level, start, end) of a line's words; the level is GIVE_UP if the line goes as a whole."""
     first, last = _stripped(text, start, end)
-    if first == last:
+    if _is_empty(text, first, last):
         for at in range(start, end):
-            if text[at] == CUT:
+            if text[at] == CUT or text[at] == BREAK:
                 return GIVE_UP, start, end
         return 0, start, start
     if text[first] == EQUALS and text[last - 1] == EQUALS and last - first > 2:
         return _heading(text, first, last, classes)
-    if text[first] == BAR:
+    if text[first] == BAR or (text[first] == OPEN_BRACE and last - first > 1 and text[first + 1] == BAR):
         return GIVE_UP, start, end
     if last - first > 3 and text[first] == text[first + 1] == text[first + 2] == text[first + 3] == HYPHEN:
         start, end = _after(text, first, last, (HYPHEN,)), last
@@ -86,8 +94,7 @@ def _words(text, start, end, classes):
         while mark < end and text[mark] in LIST_MARKS:  # after a comment, too
             start = _after(text, mark, end, LIST_MARKS)
             mark = _after(text, start, end, (CUT,))
-        first, last = _stripped(text, start, end)
-        if first == last:
+        if _is_empty(text, start, end):
             return GIVE_UP, start, end
     return 0, start, end
 
@@ -128,8 +135,8 @@ def _quotes(text, start, end, runs, classes):
         bold += mark in (3, 5)
         italic += mark in (2, 5)
         if mark == 3:
-            word = at > start and not _is_space(text[at - 1], classes)
-            single = word and (at - 1 == start or _is_space(text[at - 2], classes))
+            word = at == start or text[at - 1] != SPACE
+            single = word and at > start + 1 and text[at - 2] == SPACE
             better = 1 + word + single
             if better > rank:
                 chosen, rank = count, better

@@ -8,6 +8,7 @@ runs, and notices a change only in the module of the function that it has kept. 
 """
 
 import html.entities
+import re
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipeline.articles import Site
 from pipeline.prose.compiled import cut, holes, lines, marks, tokens
-from pipeline.prose.cut import EXTENSIONS, drops_link, set_aside
+from pipeline.prose.cut import EXTENSIONS, FORMULAS, drops_link, kept_formulas, set_aside
 from pipeline.prose.holes import NO_SPACE_BEFORE, SEPARATORS
 from pipeline.prose.languages import has_variants, variant
 from pipeline.prose.signs import CONTROL, CUT
@@ -31,6 +32,7 @@ Numbers = NDArray[np.int64]
 MODULES = (tokens, cut, marks, lines, holes)
 MAX_FRAMES = 4096
 IDLE_NAMES, IDLE_CHARS = 4096, 40  # names that are remembered of templates without words, and their longest
+_TAG = re.compile("</?([a-zA-Z]+)")
 _NO_INLINE = frozenset(["wbr"])  # has no end
 
 
@@ -82,7 +84,7 @@ def cut_page(text: str, site: Site) -> tuple[str, list[str]] | None:
     """As `prose.cut.cut`, but removes control characters first; None: the page is left to the reference.
 
     Returns:
-        The rest of the page, and what `<nowiki>` held.
+        The rest of the page, and what was set aside.
     """
     codes = to_codes(text)
     if tokens.has_control(codes, classes()):
@@ -99,7 +101,8 @@ def cut_page(text: str, site: Site) -> tuple[str, list[str]] | None:
             rows[number, tokens.FROM] = drops_link(text, start, site)
         else:
             rows[number, tokens.FROM] = len(aside)
-            aside.append(set_aside(text[first:last]))
+            tag = _TAG.match(text, start)
+            aside.append(set_aside(tag[1].lower() if tag else "nowiki", text[first:last]))
     kept = _cut(codes, rows, site)
     return None if kept is None else (kept, aside)
 
@@ -111,13 +114,14 @@ def tokenize(codes: Codes, site: Site) -> tuple[Numbers, list[int]] | None:
 
     Args:
         codes: a page without control characters.
-        site: whose language may have variants; where it has none, their marks are text.
+        site: whose language may have variants; where it has none, their marks are text. It says if formulas stay.
     """
     rows, names = np.empty((len(codes) // 2 + 2, tokens.TOKEN_COLUMNS), np.int64), _tag_names()
     asks = np.empty(len(rows), np.int64)
+    last_aside = tokens.NOWIKI_ROW + len(kept_formulas(site))
     finds = np.full((tokens.FIRST_NAME + len(names), 2), -1, np.int64)
     try:
-        count, asked = tokens.tokenize(codes, rows, asks, finds, names, classes())
+        count, asked = tokens.tokenize(codes, rows, asks, finds, names, last_aside, classes())
     except ValueError:
         return None
     rows = rows[:count]
@@ -229,7 +233,7 @@ def _remember_idle(content: str, idle: Numbers, site: Site) -> None:
 
 @cache
 def _tag_names() -> Numbers:
-    names = ["table", "nowiki", *sorted(EXTENSIONS)]
+    names = ["table", "nowiki", *sorted(FORMULAS), *sorted(EXTENSIONS - FORMULAS)]
     rows = np.zeros((len(names), 1 + max(map(len, names))), np.int64)
     for row, name in enumerate(names):
         rows[row, : len(name)] = to_codes(name)

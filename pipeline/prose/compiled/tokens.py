@@ -7,13 +7,14 @@ The token of a comment or an extension tag reaches to the end of its content, wh
 
 from numba import njit
 
-# Kinds of tokens. HOLE: leaves a mark; PLAIN: text, but a piece of its own; NOWIKI: content that is set aside.
+# Kinds of tokens. HOLE: leaves a mark; PLAIN: text, but a piece of its own; NOWIKI: content that is set aside, as
+# that of formulas that stay is, too.
 HOLE, PLAIN, NOWIKI, BRACES, END_BRACES, LINK, END_LINK, VARIANT, END_VARIANT, TABLE, END_TABLE = range(11)
 # Columns of `tokens`: the kind, where it starts, where what follows it starts, and two more of NOWIKI (where its
 # content starts and ends) and LINK (1 if it may be hidden).
 KIND, START, END, FROM, TO, TOKEN_COLUMNS = range(6)
 CLOSES_COMMENT, CLOSES_TAG, FIRST_NAME = range(3)  # rows of `finds`; then one for each row of `names`
-TABLE_ROW, NOWIKI_ROW = range(2)  # rows of `names`; the others are extensions
+TABLE_ROW, NOWIKI_ROW = range(2)  # rows of `names`; the others are extensions, formulas first
 NEVER = 1 << 62
 MAX_PREFIX = 70  # code points of a link in which its prefix has ended, as `prose.cut._PREFIX`
 CLASSED = 1 << 16  # code points below have a class
@@ -118,7 +119,7 @@ def _name_end(text, at, classes):
 
 
 @_inner
-def _tag(text, at, token, finds, names, classes):
+def _tag(text, at, token, finds, names, last_aside, classes):
     """Read `<!--` or a tag into `token`; False: none starts here."""
     size = len(text)
     if at + 3 < size and text[at + 1] == EXCLAMATION and text[at + 2] == HYPHEN and text[at + 3] == HYPHEN:
@@ -136,7 +137,7 @@ def _tag(text, at, token, finds, names, classes):
     if end == NEVER:
         token[KIND], token[END] = PLAIN, name_end
         return True
-    token[KIND] = NOWIKI if row == NOWIKI_ROW else HOLE
+    token[KIND] = NOWIKI if row <= last_aside else HOLE
     token[END] = token[FROM] = token[TO] = end
     if not closes and text[bracket - 1] != SLASH:
         start, after = _find(text, FIRST_NAME + row, end, finds, names, classes)
@@ -213,7 +214,7 @@ def has_control(text, classes):
 
 
 @_compiled
-def tokenize(text, tokens, asks, finds, names, classes):
+def tokenize(text, tokens, asks, finds, names, last_aside, classes):
     """Fill `tokens`; returns how many there are, and of how many Python has to fill in FROM.
 
     Args:
@@ -221,6 +222,7 @@ def tokenize(text, tokens, asks, finds, names, classes):
         tokens: int64, (at least size / 2 + 1, TOKEN_COLUMNS).
         asks: int64, as long: for the numbers of NOWIKI, and of LINK that may be hidden.
         finds: int64, -1, (FIRST_NAME + rows of names, 2): the next match of each, to be linear in all.
+        last_aside: the last row of names of those whose content is set aside, from NOWIKI_ROW on.
         names: int64, (rows, longest + 1): lower-case ASCII letters, filled up with 0.
         classes: uint8, (CLASSED).
 
@@ -239,7 +241,7 @@ def tokenize(text, tokens, asks, finds, names, classes):
         token = tokens[count]
         found = line_start and _table_mark(text, at, token)
         if not found and starts:
-            found = _tag(text, at, token, finds, names, classes) if char == LESS else _pair(text, at, token)
+            found = _tag(text, at, token, finds, names, last_aside, classes) if char == LESS else _pair(text, at, token)
         after_comment = False
         if found:
             token[START] = at

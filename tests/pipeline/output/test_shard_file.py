@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from pipeline.output.shard_file import ROWS_PER_BATCH, ArrowFile, ShardFile, dataset_files
 from pipeline.storage.place import Place
 from pipeline.tokens.rows import Rows
-from wikilm.errors import RunError
 from wikilm.files import sha256_of
 from wikilm.shards.format import articles_schema, schema, shard_name
 from wikilm.shards.manifest import ShardEntry
@@ -109,12 +108,6 @@ def test_a_shard_is_the_same_bytes_again_and_says_what_it_is(tmp_path):
     written = tmp_path / "a" / first.path
     assert (written.stat().st_size, sha256_of(written)) == (first.bytes, first.sha256)
     assert pa.ipc.open_stream(written.read_bytes()).read_all().schema == schema(8, 400)
-
-
-def test_an_id_beyond_the_vocabulary_is_refused_rather_than_cut_to_16_bits(tmp_path):
-    with pytest.raises(RunError, match="gave id 299, but has 299 entries"):
-        write_shard(tmp_path, "train", 0, [rows(50)], 299)
-    assert not list((tmp_path / "train").iterdir())
 
 
 def test_the_fingerprint_is_of_the_content():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.articles.site import Site
 from pipeline.prose.clean import clean_by_reference
 from pipeline.prose.clean import clean_compiled as clean
-from tests.helpers.wikitext import CHINESE, SITE
+from tests.helpers.wikitext import CHINESE, SITE, TEX
 
 CASES = {
     # bold and italic, as MediaWiki pairs the quotes
@@ -18,11 +18,15 @@ CASES = {
     "L'''Arc''' de l''''Etoile'''": "LArc de l'Etoile",
     "the dog's ''bone''s": "the dog's bones",
     "l'''amour'' et x": "l'amour et x",  # one bold was an apostrophe and italic
+    "'''the ''ox'''s tail'''": "'the oxs tail",  # so is one at the start of a line
+    "a '''b ''c''\u00a0'''d": "a b c\u00a0d",
     # links
-    "[[dog]]s, [[Cat|cats]] and [[:Category:Ants]] of [[A_b]]": "dogs, cats and Category:Ants of A b",
+    "[[dog]]s, [[Cat|cats]] and [[:Category:Ants]] of [[A_b]]": "dogs, cats and Category:Ants of A_b",
+    "[[a| ]]b [[a|<nowiki/>]]c [[::fr:x]] [[: fr:x]]": "b c ::fr:x fr:x",  # a label that is blank
     "[[:File:x.png]] and [[#History]] of [[:Category:Ants|ants]], [[:#x]]": "File:x.png and #History of ants, #x",
     "[[Media:song.ogg|the song]] and [[media:song.ogg]], [[Help:x.png|help]]": "the song and media:song.ogg, help",
     "[[New%20York]] [[100% proof]] [[C%C3%A9]] [[%5B%5B]] [[%ff]]": "New York 100% proof Cé %5B%5B %ff",
+    "[[5%2525 b]] [[x%23%3Ey]] [[%3Ey%23x]] [[%23a%0Ab]]": "5%2525 b x#>y %3Ey%23x %23a%0Ab",
     "[[d''o]] and ''[[d''o|x ''y'' z]]''": "d''o and x y z",
     "[[Paris, Texas|]]": "Paris, Texas",
     "[[Help:Contents|]]": "Contents",
@@ -31,6 +35,10 @@ CASES = {
     "[http://a.example/\u3000題名] [http://a.example''Title'' of] [//a.example/<b>b</b>]": "題名 Title of b",
     "[http://[2001:db8::1]/x home] [http://[2001:db8::1]/x] http://[2001:db8::1]/x": "home http://[2001:db8::1]/x",
     "[http://x.example unclosed": "http://x.example unclosed",
+    "[http://x.example [1] [http://x.example/a[b] [//x.example<x>c]": "[1 [b <x>c",
+    "[http://x.example [[a]] (b) [[c|d]]] [note: e [mailto:f@g h] i": "a (b) d [note: e h i",
+    "[http://x.example a [http://y.example b": "http://x.example a http://y.example b",
+    "[// c] and [//] and [//": "[// c] and [//] and [//",
     "array[1][2] and [sic]": "array[1][2] and [sic]",
     "a [[unclosed link and more": "a unclosed link and more",
     # files and categories, by the names of the wiki and by the canonical ones
@@ -48,6 +56,7 @@ CASES = {
     "a {{b|c={{d|[[e]]}}\n|f}} g": "a g",
     "a {{{1|b}}} c {{#if:x|y|z}} d": "a c d",
     "{{{{a}}}} b": "b",
+    "{{{nowrap|a}}, {{nowrap|{b}}} {{{c}}, {{d}}} e{{{1}}}}, {{{2}} f": "{a, {b} e}, { f",  # one brace is text
     "a }} b {{ c": "a b c",
     "{{lang|de|[[Hund]]}} {{lang-fr|chien}} {{langx|es|perro}}": "Hund chien perro",
     "{{convert|100|km|mi}}, {{convert|6|ft|2|in|m|abbr=on}}, {{cvt|5|to|10|C|F}}": "100 km, 6 ft 2 in, 5 to 10 °C",
@@ -56,7 +65,8 @@ CASES = {
     # tables, references and other extensions
     "a\n{| class=x\n|-\n! b\n| c\n{|\n| d\n|}\n|}\ne": "a\ne",
     "a\n:{|\n| c\n|}\ne": "a\ne",
-    "a <table><tr><td>b<table>c</table></td></tr></table> d": "a d",
+    "a <table><tr><td>b<table>c</table></td></tr></table> d": "a\nd",
+    "ab<table></table>cd\n(e <table>f</table>\n{{{!}} class=g\n|}\n{{x}} | h": "ab\ncd\n(e",
     "a\n{|\n| never closed\n\n== B ==\nc": "a\n\nB\nc",
     "a<ref>b</ref>.<ref name=\"c\" /> <REF group='d'>{{e}} [[f]]</REF> g": "a. g",
     "a<ref name=x>never closed": "anever closed",
@@ -74,15 +84,24 @@ CASES = {
     "-{zh-hans:汉; zh-hant:漢}- x -{{{b}}} y": "-{zh-hans:汉; zh-hant:漢}- x - y",  # no language with variants
     "2-{4-[phenyl]butyl}-1H-indole, 1-{2-[[a]]}-b": "2-{4-[phenyl]butyl}-1H-indole, 1-{2-a}-b",
     # HTML and entities
+    "a<br>\n<br>b\n<br clear=all>\n*<br>\nc<hr>* d": "a\nb\nc\n* d",
+    "'''a<br>b''' [[c|d<br>e]] [http://x.example f<br/>g]\n|<br>": "a\nb d\ne f\ng",
+    "== A<br>B ==\nc\n== <div>D</div> ==\ne": "A B\nc\nD\ne",
     "a<br/>b<br>c <span style='x'>d</span> H<sub>2</sub>O <b>e": "a\nb\nc d H2O e",
     "a <span style=\"display:none\">b</span> c": "a c",
     "&lt;b&gt; &amp;nbsp; &eacute;&#233;&#xe9; &apos; &zzz; AT&T": "<b> &nbsp; ééé ' &zzz; AT&T",
-    "a&#0;&#1;&#xFEFF;&#x110000;&#x85;0&#x3;": "a&#0;&#1;&#x110000;0&#x3;",
+    "a&#0;&#1;&#xFEFF;&#x110000;&#x85;0&#x3;": "a&#0;&#1;&#x110000;&#x85;0&#x3;",
+    "&lrm;a &#10;b&#9;c &NewLine;d &רלמ;e &רל;": "\u200ea b c d \u200fe &רל;",  # a line feed is a space
+    "&#128;&#13;&#127; &#160;&#9;&#x7E;&#xA1;": "&#128;&#13;&#127; \u00a0 ~¡",  # not €
     "a&#xD83D;&#55357; &#xFFFF;&#XE9;&#x1F600; &amp &#65": "a&#xD83D;&#55357; &#xFFFF;é😀 &amp &#65",
     "<nowiki>&#xD83D;&#x27; &amp &lt;</nowiki>": "&#xD83D;' &amp <",
     "see http://a.example/?b&amp;c=2 and [http://a.example/?b&amp;c d&amp;e]": "see http://a.example/?b&c=2 and d&e",
     "1 < 2, a <- b, <n> and <foo@example.org>": "1 < 2, a <- b, <n> and <foo@example.org>",
+    "<b_c>d</b_c> <i:x> <p|>e<sub→>f</sub→> <sup\n/>g</sub\n>": "<b_c>d</b_c> <i:x> <p|>e<sub→>f</sub→> g",
+    "<noinclude><!-- x --></noinclude>== A ==\n<span <noinclude>id=b</noinclude>>c</span>": "A\nc",
     "<blockquote>a</blockquote>b": "a\nb",
+    "<ul><li>a</li> <li>b<br>c</li></ul>d\n<ol>\n<li>e\n<li> {{x}}\n<li> f </li>\n</ol>\ng": "a\nb\nc\nd\n\ne\nf\n\ng",
+    "== <li>a</li> ==\n<dl><dt>b<dd>c</dl>": "a\nb\nc",
     # lines
     "* a\n** b\n# c\n:: d\n; e": "a\nb\nc\nd\ne",
     " a \n\n\n\nb\n----\nc": "a\n\nb\nc",
@@ -92,6 +111,7 @@ CASES = {
     "a\n== Empty ==\n== B ==\nb\n=== Empty ===\n==== Empty ====\n== References ==\n{{reflist}}\n": "a\nB\nb",
     "== A ==\n=== B ===\nb": "A\nB\nb",
     "= a = b": "= a = b",
+    "= a = [[b]]\n== c == <s></s>d": "= a = b\n== c == d",
     # holes
     "Ant ({{IPA-de|x}}; born 1950) b": "Ant (born 1950) b",
     "Ant ({{x}}) b, ( ) c (, ) d ({{a}}, {{b}}; {{c}}). e": "Ant b, c d. e",
@@ -100,6 +120,11 @@ CASES = {
     "（{{a}}）漢、{{b}}、字": "漢、字",
     "{{a}}, b": "b",
     'a "{{x}}" b «{{x}}» c „{{x}}“, 「{{x}}」d『{{x}}』《{{x}}、{{y}}》 ("{{x}}") e': "a b c, d e",
+    "a [{{x}}] 【{{x}}】b〔{{x}}、{{y}}〕 [] {{{x}}} c": "a b [] c",  # brackets, too
+    "a ({{x}}/{{y}}), ({{x}}-{{y}}) ({{x}}/b) (b/{{x}}) ( - ) /c/ {{x}} /d/": "a, (b) (b) ( - ) /c/ /d/",
+    "'{{x}}' a '{{x}}' b'{{x}}'s (it '{{x}}'.)": "a b's (it.)",
+    "हिन्दी {{x}}। अ {{x}}؟ b {{x}} … c、{{x}}・{{y}}・d": "हिन्दी। अ؟ b … c、d",
+    "<!-- x -->...a\n{{x}}... b\n<!-- x -->.5 kg\n{{x}}. c\n{{x}} .\n{{x}}。d": "...a\n... b\n.5 kg\nc\nd",
     '"a"{{x}}"b" and "c" {{x}} "d", 5" {{x}} "e", «f» {{x}} «g», "" k':
         '"a""b" and "c" "d", 5" "e", «f» «g», "" k',
     "»{{x}}« a »b«{{x}}»c«": "a »b«»c«",
@@ -130,6 +155,24 @@ def test_variants_of_a_language_are_read_where_the_wiki_has_them(wikitext: str, 
     assert clean(wikitext, CHINESE) == clean_by_reference(wikitext, CHINESE) == text
 
 
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        (
+            "a <math>x^2\n + y</math>, (<ce>H2O</ce>) or <CHEM display=block>H+</chem>.",
+            "a $x^2 + y$, ($\\ce{H2O}$) or $\\ce{H+}$.",
+        ),
+        (":<math>1 &lt; 2</math>\n* {{nowrap|a <math>{b}|c</math>}} [[d|<math>e</math>]]", "$1 < 2$\na ${b}|c$ $e$"),
+        ("a<ref><math>x</math></ref> <math/>b <math></math>(<math>never", "a b (never"),
+        ("<nowiki>''<math>x</math></nowiki> <!--<math>y</math>--> <score>z</score>", "''<math>x</math>"),
+        ("== <math>x</math> ==\n<math>y</math>\n{|\n|<math>z</math>\n|}", "$x$\n$y$"),
+    ],
+)
+def test_formulas_stay_as_tex_where_they_are_asked_for(wikitext: str, text: str) -> None:
+    assert clean(wikitext, TEX) == clean_by_reference(wikitext, TEX) == text
+    assert "$" not in clean(wikitext, CHINESE)
+
+
 def test_names_of_namespaces_are_those_of_the_wiki_alone() -> None:
     assert clean("[[Fails:x]]a [[Kategoreja:y]]", SITE) == "a"
     assert clean("[[Fails:x]]a [[Kategoreja:y|z]]", Site()) == "Fails:xa z"
@@ -149,7 +192,7 @@ WORDS = st.sampled_from(
 
 
 @settings(max_examples=400)
-@given(st.lists(WORDS, max_size=40).map("".join), st.sampled_from([SITE, CHINESE]))
+@given(st.lists(WORDS, max_size=40).map("".join), st.sampled_from([SITE, CHINESE, TEX]))
 def test_whatever_comes_in_what_comes_out_is_tidy(wikitext: str, site: Site) -> None:
     text = clean(wikitext, site)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]", text)

@@ -41,7 +41,7 @@ def test_the_names_that_matter_are_compared() -> None:
     assert {"LEVEL", "START", "END", "GIVE_UP", "CUT"} <= constants(marks).keys() & constants(lines).keys()
     assert {"LEVEL", "START", "END", "GIVE_UP", "CUT"} <= constants(marks).keys() & constants(holes).keys()
     assert "MAX_CHARS" in constants(templates).keys() & constants(cut).keys()
-    assert {"DASHES", "QUOTES"} <= constants(reference_holes).keys() & constants(holes).keys()
+    assert {"DASHES", "ENCLOSING"} <= constants(reference_holes).keys() & constants(holes).keys()
     assert "LIST_MARKS" in constants(reference_lines).keys() & constants(marks).keys()
     assert {"KEPT", "DROPPED", "PARTS"} <= constants(reference_cut).keys() & constants(cut).keys()
     assert "MARKS" in constants(reference_holes).keys() & constants(lines).keys() & constants(holes).keys()

@@ -33,7 +33,7 @@ def test_lines_show_what_the_reference_shows(text: str) -> None:
     ("line", "show"),
     [
         ("no markup: (a) 'b' 5 > 4", "no markup: (a) 'b' 5 > 4"),
-        ("[[dog]]s, [[Cat|cats]], [[A_b]] and [[#Part]]", "dogs, cats, A b and #Part"),
+        ("[[dog]]s, [[Cat|cats]], [[A_b]] and [[#Part]]", "dogs, cats, A_b and #Part"),
         ("[http://x.example a label] and [https://x.example]", f"a label and {CUT}"),
         ("<b>a</b> <i><sub>b</sub></i> c", "a b c"),
         ("[[a|<b>b</b>]]<b>[http://x.example c]</b>", "bc"),

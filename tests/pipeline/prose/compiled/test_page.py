@@ -17,9 +17,9 @@ from pipeline.prose.deadline import TooSlow
 from pipeline.settings import SourceSettings
 from pipeline.source.plan import open_source
 from tests.helpers import ROOT, SHARED
-from tests.helpers.wikitext import CHINESE, JAPANESE, PAGES, SITE
+from tests.helpers.wikitext import CHINESE, JAPANESE, PAGES, SITE, TEX
 
-SITES = st.sampled_from([SITE, CHINESE, JAPANESE])
+SITES = st.sampled_from([SITE, CHINESE, JAPANESE, TEX])
 
 
 def articles(path: Path) -> tuple[Site, list[str]]:

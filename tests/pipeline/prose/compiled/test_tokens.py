@@ -11,9 +11,9 @@ from pipeline.prose.compiled import page, tokens
 from pipeline.prose.cut import _Cutter, drops_link, set_aside
 from pipeline.prose.deadline import Deadline
 from pipeline.prose.signs import ASIDE_OPEN, CONTROL, CUT
-from tests.helpers.wikitext import CHINESE, PAGES, SITE, few_examples
+from tests.helpers.wikitext import CHINESE, PAGES, SITE, TEX, few_examples
 
-SITES = st.sampled_from([SITE, CHINESE])
+SITES = st.sampled_from([SITE, CHINESE, TEX])
 HARD_LETTERS = "\u0130\u0131\u017f\u212a"  # other cases of i, s and k
 
 
@@ -53,9 +53,10 @@ def test_tokens_start_and_end_where_the_reference_says(text: str, site: Site) ->
     rows, asks = found
     reference = Recorder(text, site)
     assert rows[:, : tokens.FROM].tolist() == [list(token) for token in reference.seen]
-    nowiki = [number for number in asks if rows[number, tokens.KIND] == tokens.NOWIKI]
-    content = [text[first:last] for first, last in rows[nowiki, tokens.FROM :].tolist()]
-    assert list(map(set_aside, content)) == reference.aside
+    aside = [rows[number].tolist() for number in asks if rows[number, tokens.KIND] == tokens.NOWIKI]
+    names = [re.sub("[^a-z]", "", text[start:].lower()[:8].partition(">")[0].split()[0]) for _, start, *_ in aside]
+    content = [text[first:last] for *_, first, last in aside]
+    assert list(map(set_aside, names, content)) == reference.aside
 
 
 @few_examples
