@@ -20,7 +20,7 @@ from pipeline.output.reports import (
     write_report,
 )
 from pipeline.output.resume import begin, finished, forget, plan_record, unfinished
-from pipeline.output.shard_file import ArrowFile, ShardFile
+from pipeline.output.shard_file import ArrowFile, ShardFile, wiki_column
 
 __all__ = [
     "CHOSEN",
@@ -51,6 +51,7 @@ __all__ = [
     "total",
     "unfinished",
     "unit_file",
+    "wiki_column",
     "work_folder",
     "write_repeats",
     "write_report",

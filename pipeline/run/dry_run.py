@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.output import plan_record, refuse_foreign, unfinished
 from pipeline.run.job import Job
-from pipeline.source import open_source
+from pipeline.source import open_mixture
 from pipeline.tokens import TOKENIZERS, Encoder
 from wikilm.shards.format import SPLITS
 
@@ -17,11 +17,11 @@ def dry_run(job: Job) -> dict[str, Any]:
         UsageError, RunError: as `run.make_shards`, as far as that can be seen now.
     """
     refuse_foreign(job.output)
-    source = open_source(job.source, hashed=False)
+    mixture = open_mixture(job.source, hashed=False)
     tokenizer = Encoder(job.tokenizer, TOKENIZERS).entry
-    record = plan_record(source.entry, job.source, job.split, job.shards, tokenizer)
+    record = plan_record(mixture, job.source, job.split, job.shards, tokenizer)
     done, same = unfinished(job.output, record)
-    sizes = [unit.bytes for unit in source.units]
+    sizes = [unit.bytes for unit in mixture.units]
     entry = record["source"]
     return {
         "dry_run": True,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pipeline.articles import Page, Pages, Site
+from pipeline.articles import ONLY, Page, Pages, Site, Wiki
 from pipeline.settings import SourceSettings
 from pipeline.source import dump, parquet
 from pipeline.source.listing import SourceFile, SourceFiles, find_files
@@ -47,6 +47,7 @@ class WorkUnit:
     parts: tuple[Part, ...]
     bytes: int  # as stored
     max_page_bytes: int
+    wiki: Wiki = ONLY
 
     def pages(self, site: Site) -> Iterator[Page]:
         """Yield the pages of the unit, one by one (see `Part`)."""
@@ -116,7 +117,7 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
             first = found.files[0].file
             raise RunError(
                 f"{one.file.url}: is of {site.database!r}, but {first.name} of {sites[0].database!r}; "
-                "a source is one wiki: name its files alone"
+                "put each wiki's files into a folder of their own, and name both with --source"
             )
     return replace(sites[0], content=settings.namespaces), units
 
