@@ -19,6 +19,7 @@ from pipeline.output import (
     Unbalanced,
     UnitReport,
     begin,
+    by_wiki,
     check,
     find_repeats,
     finished,
@@ -34,7 +35,7 @@ from pipeline.output import (
 )
 from pipeline.output.finish import finish
 from pipeline.output.publish import publish
-from pipeline.output.remarks import remarks
+from pipeline.output.remarks import remarks, remarks_on_wikis
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.fast_path import prepare
 from pipeline.run.beam import for_source, run_graph
@@ -97,7 +98,8 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
             seconds = time.monotonic() - began
             show = functools.partial(_replay, mixture)
             counts = check(reports, len(mixture.units), job.shards.chunk_tokens, job.shards.max_dead_fraction, show)
-            notes = list(remarks(counts, job.split, job.shards))
+            wikis = dict(zip((wiki.name for wiki in mixture.wikis), by_wiki(reports, len(mixture.wikis)), strict=True))
+            notes = [*remarks(counts, job.split, job.shards), *remarks_on_wikis(wikis)]
             manifest = finish(work, mixture, job.split, job.shards, encoder.entry, reports, counts)
             check_stamps(before)
             lock.check()

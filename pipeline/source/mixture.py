@@ -72,7 +72,7 @@ class Mixture:
         )
         known = all(entry.checksum for entry in entries)
         return SourceEntry(
-            name=" + ".join(entry.name for entry in entries),
+            name=" + ".join(wiki.name for wiki in self.wikis),
             kind="mixture",
             bytes=sum(entry.bytes for entry in entries),
             checksum=f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}" if known else "",
