@@ -37,7 +37,8 @@ def add_source(parser: Parser) -> None:
         metavar="PATH",
         help="a Wikipedia dump (*-multistream.xml.bz2 with its index beside it, .xml, .xml.bz2, .xml.gz, .xml.xz), a "
         "Parquet file, or a folder of them; here, or at https://, s3://, gs://, hf://datasets/…; or a dump by name, "
-        "such as wikimedia:ltgwiki/latest; see docs/sources.md. Give it again for each further wiki",
+        "such as wikimedia:ltgwiki/latest; see docs/sources.md. Give it again for each further wiki "
+        "(source.mixture of params.yaml)",
     )
     group.add_argument(
         "--share",

@@ -126,8 +126,8 @@ def _dataset(manifest: Manifest) -> str:
 
 
 def _mixture(manifest: Manifest) -> str:
-    lines = (f"{plain(entry.wiki)} {entry.counts.tokens / manifest.counts.tokens:.1%}" for entry in manifest.wikis)
-    return f"{', '.join(lines)} of the tokens"
+    shares = ((entry.wiki, 100 * entry.counts.tokens / max(1, manifest.counts.tokens)) for entry in manifest.wikis)
+    return f"{', '.join(f'{plain(wiki)} {percent:.1f} %' for wiki, percent in shares)} of the tokens"
 
 
 def _facts(figures: dict[str, Any], manifest: Manifest) -> dict[str, str]:
