@@ -102,6 +102,13 @@ def test_an_interrupted_run_is_resumed_in_the_other_order(
     monkeypatch.setattr(pipeline.unit.steps, "write_report", fails_after_three)
     assert run_of(inputs, tmp_path / "out", [inputs.dump, other]) == 1
     monkeypatch.undo()
+    capsys.readouterr()
+    assert run_of(inputs, tmp_path / "out", [other, inputs.dump], "--dry-run") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["unfinished"] == {"units": 3, "goes_on": True}
+    assert [part["wiki"] for part in plan["mixture"]] == ["dewiki", "miniwiki"]
+    assert run_of(inputs, tmp_path / "out", [other, (inputs.dump, 0.5)], "--dry-run") == 0
+    assert json.loads(capsys.readouterr().out)["unfinished"] == {"units": 3, "goes_on": False}
     assert run_of(inputs, tmp_path / "out", [other, inputs.dump]) == 0
     assert "3 of" in capsys.readouterr().err
     assert tree(tmp_path / "out") == tree(both)
