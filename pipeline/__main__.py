@@ -3,6 +3,7 @@
 Examples:
   python -m pipeline                                    all as params.yaml says, into data/shards
   python -m pipeline --source enwiki-20160501-pages-articles-multistream.xml.bz2 --take 50,50 --chunking document
+  python -m pipeline --source enwiki.xml.bz2 --share 0.1 --source ltgwiki.xml.bz2      several wikis as one corpus
   python -m pipeline --direct_running_mode multi_processing --direct_num_workers 8
   python -m pipeline --runner FlinkRunner --flink_master localhost:8081
   python -m pipeline --output s3://bucket/shards

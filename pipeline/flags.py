@@ -1,7 +1,10 @@
 """Add the command-line flags that several commands share, and apply them to sections of params.yaml."""
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from pipeline.settings import SourceSettings, SplitSettings
 from wikilm.cli import Parser
@@ -30,11 +33,20 @@ def add_source(parser: Parser) -> None:
     group = parser.add_argument_group("source")
     group.add_argument(
         "--source",
-        action=Once,
+        action=AppendSource,
         metavar="PATH",
         help="a Wikipedia dump (*-multistream.xml.bz2 with its index beside it, .xml, or .xml.bz2, .gz, .xz, .zst), a "
         "Parquet or .jsonl file (.gz, .zst, ...), or a folder of them; here, or at https://, s3://, gs://, "
-        "hf://datasets/…; or a dump by name, such as wikimedia:ltgwiki/latest; see docs/sources.md",
+        "hf://datasets/…; or a dump by name, such as wikimedia:ltgwiki/latest; see docs/sources.md. Give it again for "
+        "each further wiki (source.mixture of params.yaml)",
+    )
+    group.add_argument(
+        "--share",
+        action=ShareOfSource,
+        type=share,
+        metavar="F",
+        help="only this share, from 0 to 1, of the articles of the --source before it, such as: --source A --share 0.5 "
+        "--source B",
     )
     group.add_argument(
         "--unit-bytes",
@@ -109,8 +121,30 @@ def source_settings(args: argparse.Namespace) -> SourceSettings:
     if args.templates is not None:
         overrides["templates"] = dict(args.templates)
     if args.source is not None:
-        overrides |= {"path": args.source, "address": None}
-    return section(args.params, "source", SourceSettings, overrides)
+        overrides |= named_sources(args.source)
+    settings = section(args.params, "source", SourceSettings, overrides)
+    if args.source is None:
+        _check_dvc_sees(settings)
+    return settings
+
+
+def named_sources(sources: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """Return the keys of section `source` that name these sources: the values of --source, with their shares."""
+    first, *others = sources
+    several = bool(others) or first.get("share", 1.0) != 1.0
+    return {"path": first["path"], "address": None, "mixture": list(sources) if several else None}
+
+
+def _check_dvc_sees(settings: SourceSettings) -> None:
+    """Refuse a mixture of params.yaml with files whose changes DVC would not see: `source.path` is what it hashes."""
+    seen = Path(os.path.abspath(settings.path))
+    for member in settings.mixture or ():
+        here = Path(os.path.abspath(member.path))
+        if "://" not in member.path and not member.path.startswith("wikimedia:") and not here.is_relative_to(seen):
+            raise UsageError(
+                f"source.mixture: {member.path}: is not within source.path ({settings.path}), which is what DVC hashes;"
+                " let source.path be the folder that holds all that are on this machine"
+            )
 
 
 def split_settings(args: argparse.Namespace) -> SplitSettings:
@@ -119,8 +153,8 @@ def split_settings(args: argparse.Namespace) -> SplitSettings:
     return section(args.params, "split", SplitSettings, overrides)
 
 
-class Once(argparse.Action):
-    """A flag that may be given once: of two, argparse would drop the first without a word."""
+class AppendSource(argparse.Action):
+    """A flag that may be given again, once for each source."""
 
     def __call__(
         self,
@@ -129,14 +163,41 @@ class Once(argparse.Action):
         values: object,
         option_string: str | None = None,
     ) -> None:
-        """Store the value.
+        """Append the source, all of whose articles count until a share is given."""
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), {"path": values}])
+
+
+class ShareOfSource(argparse.Action):
+    """A flag that belongs to the --source that is named before it."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the share to the last source.
 
         Raises:
-            argparse.ArgumentError: there is one already.
+            argparse.ArgumentError: there is no source before it, or it has a share already.
         """
-        if getattr(namespace, self.dest) is not None:
-            raise argparse.ArgumentError(self, "given twice; name one source: a file, a folder or an address")
-        setattr(namespace, self.dest, values)
+        sources: list[dict[str, object]] = getattr(namespace, "source", None) or []
+        if not sources or "share" in sources[-1]:
+            raise argparse.ArgumentError(self, "belongs behind the --source whose share it is, once for each")
+        sources[-1]["share"] = values
+
+
+def share(text: str) -> float:
+    """Parse a share, such as 0.5.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no number from 0 to 1.
+    """
+    with contextlib.suppress(ValueError):
+        if 0 <= (number := float(text)) <= 1:
+            return number
+    raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, such as 0.5, not {text!r}")
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -5,13 +5,12 @@ Examples:
 
 Prints a table, and as its last line one JSON object. Ranges are half-open: `row_tokens` [0, 40] are the first 40 tokens
 of the row, `article_tokens` say which tokens of the article these are. Where rows are packed, the end-of-text token
-after an article counts as its last.
+after an article counts as its last. Where the shards are of several wikis, each article has its `wiki`.
 """
 
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from wikilm.cli import Parser, program, run
@@ -27,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", choices=["train", "validation"], default="train", help="split of the row")
     parser.add_argument("--row", type=int, metavar="N", required=True, help="number of the row in its split, from 0")
     args = parser.parse_args(argv)
-    from pipeline.inspection.origins import lines, locate
+    from pipeline.inspection.origins import as_json, lines, locate
     from pipeline.storage import parse_place
     from wikilm.shards.reading import read_manifest
 
@@ -41,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(line)
     # In ASCII, so that a title can do nothing to a terminal and still is here exactly as it is.
     result = {"split": args.split, "row": args.row, "shard": shard.path, "row_in_shard": inside}
-    print(json.dumps(result | {"articles": [asdict(origin) for origin in origins]}))
+    print(json.dumps(result | {"articles": [as_json(origin) for origin in origins]}))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Check the pipeline's sections of params.yaml: source, split, tokenizer, shards."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -8,6 +9,19 @@ from pydantic import Field, model_validator
 from wikilm.params import Section
 
 ColumnName = Literal["id", "title", "text", "url", "revision", "timestamp"]
+
+
+class Member(Section):
+    """One source of several (an entry of `source.mixture`): a text is its path alone."""
+
+    path: str = Field(min_length=1, description="as `source.path`, an address too")
+    share: float = Field(default=1.0, ge=0, le=1, description="of its articles, those with the smallest digests")
+    wiki: str | None = Field(default=None, min_length=1, description="what its wiki is called, where it does not say")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, given: Any) -> Any:
+        return {"path": given} if isinstance(given, str) else given
 
 
 class SourceSettings(Section):
@@ -19,6 +33,10 @@ class SourceSettings(Section):
     )
     address: str | None = Field(
         default=None, min_length=1, description="a source elsewhere, taken instead of path, which DVC hashes"
+    )
+    mixture: Annotated[tuple[Member, ...], Field(strict=False, min_length=1)] | None = Field(
+        default=None,
+        description="several sources, each of another wiki, instead of path: paths, or path, share, wiki",
     )
     unit_bytes: int = Field(
         gt=0, description="about how many bytes of the source, as stored, make one unit and so one shard"
@@ -65,6 +83,24 @@ class SourceSettings(Section):
         if isinstance(given, Mapping) and isinstance(given.get("address"), str):
             return {**given, "path": given["address"]}
         return given
+
+    @model_validator(mode="after")
+    def _names_no_source_twice(self) -> Self:
+        if self.mixture is not None and self.address is not None:
+            raise ValueError("address and mixture are both set; leave one of them empty")
+        for path, times in Counter(member.path for member in self.members).items():
+            if times > 1:
+                raise ValueError(f"{path} is named twice in a mixture; name each source once")
+        return self
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The sources that are read, in their order: those of `mixture`, or the one of `path`."""
+        return self.mixture or (Member(path=self.path),)
+
+    def of(self, member: Member) -> "SourceSettings":
+        """Return the settings of one of the sources alone, without its share."""
+        return self.model_copy(update={"path": member.path, "address": None, "mixture": None})
 
 
 class SplitSettings(Section):

@@ -37,14 +37,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--tokenizer", type=Path, metavar="DIR", help=f"show tokens and chunks too; {DEFAULT_TOKENIZER} if it is there"
     )
     add_source(parser)
+    parser.add_argument("--wiki", metavar="NAME", help="of several sources the one of this wiki, such as enwiki")
     parser.add_params()
     args = parser.parse_args(argv)
-    source = source_settings(args)
+    settings = source_settings(args)
     from pipeline.inspection.origins import NO_TITLE
     from pipeline.inspection.page import Dead, columns_of, dead_page, find
-    from pipeline.source import Wanted
+    from pipeline.source import Wanted, member_of
     from pipeline.tokens import Encoder
 
+    source = member_of(settings, args.wiki)
     found = find(source, Wanted(args.title, args.page_id, args.where))
     if isinstance(found, Dead):
         print("\n".join(dead_page(found)))

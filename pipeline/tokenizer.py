@@ -184,16 +184,17 @@ def make(
     source: SourceSettings, split: SplitSettings, how: TokenizerSettings, folder: Path, options: "PipelineOptions"
 ) -> "Encoder":
     """Train the tokenizer that the settings ask for, on a Beam runner, and write it to `folder`."""
-    from pipeline.run.words import count_source
-    from pipeline.source import open_source
+    from pipeline.run.words import count_words_of
+    from pipeline.source import open_mixture
 
     check_output(folder)
-    opened = open_source(source)
-    words = count_source(opened, taken(split, how.sample), folder, options)
+    mixture = open_mixture(source)
+    words = count_words_of(mixture, taken(split, how.sample), folder, options)
     provenance = {
         "vocab_size": how.vocab_size,
         **({} if how.sample is None else {"sample": how.sample}),
-        "source": opened.entry.model_dump(),
+        "source": mixture.entry.model_dump(),
+        **mixture.record(),
         "split": split.model_dump(mode="json"),
     }
     return save(train_on_words(words, how.vocab_size or 0), folder, provenance)

@@ -28,7 +28,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command `python -m pipeline.verify`."""
     parser = Parser(prog=program(PROGRAM), description=__doc__)
     parser.add_argument("folder", metavar="DIR", help="what `python -m pipeline --output DIR` wrote")
-    parser.add_argument("--source", metavar="PATH", help="what the shards were made of: compare it with the manifest")
+    parser.add_argument(
+        "--source",
+        action="append",
+        metavar="PATH",
+        help="what the shards were made of: compare it with the manifest; give it again for each further wiki",
+    )
     parser.add_argument("--contact", metavar="ADDRESS", help="for the User-Agent, where the source is on http(s)")
     parser.add_argument("--mirror", metavar="URL", help="where wikimedia:WIKI/DATE sources are looked up")
     args = parser.parse_args(argv)
@@ -36,27 +41,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     from pipeline.storage import parse_place
     from wikilm.shards.format import MANIFEST, SPLITS
 
-    named = args.folder
-    folder = parse_place(named, "DIR")
+    folder = parse_place(args.folder, "DIR")
     manifest = manifest_of(folder)
     sizes = folder.sizes()
     for path in sorted(set(sizes) - {entry.path for entry in manifest.entries} - {MANIFEST}):
         print(f"{folder}/{path}: is not named in {MANIFEST}, so no reader opens it", file=sys.stderr)
     wrong = list(faults(folder, manifest, sizes))
-    other = [] if args.source is None else list(source_faults(_settings(args), manifest))
+    other = [line for source in args.source or () for line in source_faults(_settings(args, source), manifest)]
     for line in [*wrong, *other]:
         print(line, file=sys.stderr)
     if wrong:
         raise RunError(f"{folder}: problems found: {len(wrong)}; make the shards again with python -m pipeline")
     if other:
-        raise RunError(f"{folder}: the shards are whole, but were made of another source than {args.source}")
+        named = " and ".join(args.source)
+        raise RunError(f"{folder}: the shards are whole, but were made of another source than {named}")
     files = manifest.entries
-    result = {"folder": named, "files": len(files), "bytes": sum(entry.bytes for entry in files)}
+    result = {"folder": args.folder, "files": len(files), "bytes": sum(entry.bytes for entry in files)}
     print(json.dumps(result | {f"{split}_rows": manifest.row_count(split) for split in SPLITS}, ensure_ascii=False))
 
 
-def _settings(args: argparse.Namespace) -> SourceSettings:
-    given = {"path": args.source, **from_flags(args, "contact", "mirror")}
+def _settings(args: argparse.Namespace, source: str) -> SourceSettings:
+    given = {"path": source, **from_flags(args, "contact", "mirror")}
     try:
         return SourceSettings(unit_bytes=1, **given)
     except ValidationError as error:

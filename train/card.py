@@ -9,7 +9,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from train.settings import Objective
 from wikilm.markdown import code, plain, table
 from wikilm.model_folder import TRAINING
-from wikilm.origin import date_of, language_fields, language_of, text_license
+from wikilm.origin import date_of, language_fields, languages_of, license_of
 from wikilm.shards import Manifest
 from wikilm.terminal import visible
 
@@ -74,7 +74,7 @@ def model_card(figures: dict[str, Any], manifest: Manifest, mask_token: str) -> 
         usage=USAGE[objective].replace("{blank}", json.dumps(f"The river flows into the {visible(mask_token)}.")),
         facts=table(("", ""), _facts(figures, manifest).items()),
         training=TRAINING,
-        license=text_license(manifest.source.name, manifest.site.database, manifest.site.base).notice,
+        license=license_of(manifest).notice,
     )
     return str(ModelCard(f"---\n{_metadata(figures, manifest).to_yaml()}\n---\n{body}"))
 
@@ -86,9 +86,8 @@ def _title(objective: Objective, manifest: Manifest) -> str:
 def _metadata(figures: dict[str, Any], manifest: Manifest) -> ModelCardData:
     """Write what the hub reads. It has one license for a model; of several, the first is the one that a wiki names."""
     objective: Objective = figures["objective"]
-    origin = (manifest.source.name, manifest.site.database, manifest.site.base)
     dataset = _dataset(manifest)
-    language: dict[str, Any] = dict(language_fields(manifest.site.language or language_of(manifest.site.base)))
+    language: dict[str, Any] = dict(language_fields(languages_of(manifest).values()))
     results = [
         EvalResult(
             task_type=TASK[objective],
@@ -105,7 +104,7 @@ def _metadata(figures: dict[str, Any], manifest: Manifest) -> ModelCardData:
         )
     ]
     return ModelCardData(
-        license=text_license(*origin).names[0],
+        license=license_of(manifest).names[0],
         datasets=[dataset],
         metrics=[result.metric_type for result in results],
         library_name="transformers",
@@ -126,10 +125,16 @@ def _dataset(manifest: Manifest) -> str:
     return words.strip("-.")[:96].rstrip("-.") or "unnamed"
 
 
+def _mixture(manifest: Manifest) -> str:
+    shares = ((entry.wiki, 100 * entry.counts.tokens / max(1, manifest.counts.tokens)) for entry in manifest.wikis)
+    return f"{', '.join(f'{plain(wiki)} {percent:.1f} %' for wiki, percent in shares)} of the tokens"
+
+
 def _facts(figures: dict[str, Any], manifest: Manifest) -> dict[str, str]:
     """Return the table of the training: names and values as Markdown."""
     origin = {
         "source": f"{code(manifest.source.name)}, {plain(manifest.source.checksum)}",
+        **({"wikis": _mixture(manifest)} if manifest.names_wikis else {}),
         "tokenizer": f"{figures['vocab_size']:,} entries, sha256 `{manifest.tokenizer.sha256}`",
     }
     run = {

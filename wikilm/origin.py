@@ -2,12 +2,21 @@
 
 import datetime
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wikilm.markdown import plain
+
+if TYPE_CHECKING:
+    from wikilm.shards.manifest import Manifest
 
 PAGE_ADDRESS = re.compile(
     r"https?://(?P<host>[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?(?P<path>/[!$%&'()*+,./:;=@A-Za-z0-9_~-]{0,2000})"
 )
 RELICENSED = "2023-06-07"  # when the text of Wikipedia went from CC BY-SA 3.0 to 4.0
+# The model hub's identifiers of the licenses below; of several texts, the first that one has is named first.
+LICENSES = ("unknown", "cc-by-sa-4.0", "cc-by-sa-3.0", "gfdl", "apache-2.0")
 BUNDLED = ("miniwiki", "miniwiki-pages-articles-multistream.xml.bz2")  # database and file of corpus/
 
 
@@ -47,6 +56,28 @@ def text_license(source: str, database: str, base: str) -> TextLicense:
     return TextLicense((f"cc-by-sa-{version}", "gfdl"), notice)
 
 
+def license_of(manifest: "Manifest") -> TextLicense:
+    """Infer the license of the text that shards are made of; of several wikis, those of all, each with its wikis.
+
+    A text under CC BY-SA 3.0 may be passed on, within a whole, under 4.0 (section 4b of 3.0).
+    """
+    wikis: dict[TextLicense, list[str]] = {}
+    for entry in manifest.wikis:
+        found = text_license(entry.source.name, entry.site.database, entry.site.base)
+        wikis.setdefault(found, []).append(plain(entry.wiki))
+    if len(wikis) == 1:
+        return next(iter(wikis))
+    names = {name for license in wikis for name in license.names}
+    notices = (f"{', '.join(some)}: {license.notice}" for license, some in wikis.items())
+    return TextLicense(tuple(name for name in LICENSES if name in names), "\n".join(notices))
+
+
+def languages_of(manifest: "Manifest") -> dict[str, str]:
+    """Return the language of each wiki that says it, by the name of the wiki."""
+    found = {entry.wiki: entry.site.language or language_of(entry.site.base) for entry in manifest.wikis}
+    return {wiki: language for wiki, language in found.items() if language}
+
+
 def language_of(base: str) -> str | None:
     """Return the language of a Wikipedia, from the address of one of its pages; None for other sites."""
     page = PAGE_ADDRESS.fullmatch(base)
@@ -54,13 +85,15 @@ def language_of(base: str) -> str | None:
     return {"simple": "en"}.get(host[1], host[1]) if host else None
 
 
-def language_fields(language: str | None) -> dict[str, list[str]]:
-    """Return the field of a hub card that names a language: none where it is no language tag."""
-    if re.fullmatch("[a-z]{2,3}", language or ""):
-        return {"language": [str(language)]}
-    if re.fullmatch("[a-z]{2,3}(-[A-Za-z0-9]{2,8})+", language or ""):
-        return {"language_bcp47": [str(language)]}
-    return {}
+def language_fields(languages: Iterable[str]) -> dict[str, list[str]]:
+    """Return the fields of a hub card that name languages, each once: none for what is no language tag."""
+    fields: dict[str, list[str]] = {}
+    for language in dict.fromkeys(languages):
+        if re.fullmatch("[a-z]{2,3}", language):
+            fields.setdefault("language", []).append(language)
+        elif re.fullmatch("[a-z]{2,3}(-[A-Za-z0-9]{2,8})+", language):
+            fields.setdefault("language_bcp47", []).append(language)
+    return fields
 
 
 def date_of(source: str) -> str | None:

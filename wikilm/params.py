@@ -125,7 +125,7 @@ def shown_values(path: Path | None, key: str) -> dict[str, str]:
     in_file = path is not None or file.exists()
     try:
         node = find_section(read_params(file) if in_file else built_in(), key, file)
-        values = dict(settings.model_validate(node))
+        values = settings.model_validate(node).model_dump()
     except (UsageError, ValidationError):  # told when the command runs; help has to come all the same
         return dict.fromkeys(settings.model_fields, f"({file}: not valid)")
     return {

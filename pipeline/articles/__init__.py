@@ -6,7 +6,8 @@ Pages of a source go in, one by one; batches of them come out. Pure: this wing r
 from pipeline.articles.article import MAX_ID, REDIRECT, Article, DeadLetter, Dropped, Page
 from pipeline.articles.columns import NO_ARTICLES, NO_IDENTITIES, Articles, Identities, Pages, Texts, gather, in_columns
 from pipeline.articles.site import CATEGORY, FILE, TEMPLATE, Site, page_base, page_url
-from pipeline.articles.split import NO_SPLIT, TRAIN, Selection, Smallest, merge, selection, smallest
+from pipeline.articles.split import NO_SHARE, NO_SPLIT, TRAIN, Selection, Smallest, merge, selection, smallest
+from pipeline.articles.wiki import ONLY, Wiki
 
 __all__ = [
     "CATEGORY",
@@ -14,7 +15,9 @@ __all__ = [
     "MAX_ID",
     "NO_ARTICLES",
     "NO_IDENTITIES",
+    "NO_SHARE",
     "NO_SPLIT",
+    "ONLY",
     "REDIRECT",
     "TEMPLATE",
     "TRAIN",
@@ -29,6 +32,7 @@ __all__ = [
     "Site",
     "Smallest",
     "Texts",
+    "Wiki",
     "gather",
     "in_columns",
     "merge",

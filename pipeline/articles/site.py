@@ -16,6 +16,12 @@ CANONICAL: dict[str, int] = {
     "template talk": 11, "help": 12, "help talk": 13, "category": 14, "category talk": 15, "module": 828,
 }  # fmt: skip
 
+_WIKIMEDIA = re.compile(
+    r"([a-z]{2,12}(?:-[a-z]{2,12})*)\.(?:m\.)?"
+    r"(wikipedia|wiktionary|wikisource|wikibooks|wikinews|wikiquote|wikiversity|wikivoyage)\.org"
+)
+_OTHER_DATABASES = {"be-tarask": "be_x_old"}  # whose language has another code in its host
+
 
 @dataclass(frozen=True)
 class Site:
@@ -30,6 +36,11 @@ class Site:
     # (name, what it stands for) of its templates; siteinfo does not say: `source.templates`, and the dump's redirects
     templates: tuple[tuple[str, str], ...] = ()
     formulas: str = "drop"  # or "tex", how to show them; siteinfo does not say: `source.formulas`
+
+    @property
+    def wiki(self) -> str:
+        """The name of its database, from the host of its pages where no name is given; empty where neither is known."""
+        return self.database or database_of(self.base)
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -61,6 +72,22 @@ def page_base(address: str) -> str:
     Only http(s), printable ASCII, and no user or password, which must not travel on into a manifest.
     """
     return address if PAGE_ADDRESS.fullmatch(address) else ""
+
+
+def database_of(base: str) -> str:
+    """Return what the database of a wiki of Wikimedia is called, from the address of one of its pages; else the host.
+
+    Source: the `dbname` of meta.wikimedia.org's sitematrix. A dump and the Parquet of a wiki have the same.
+    """
+    page = PAGE_ADDRESS.fullmatch(base)
+    if not page:
+        return ""
+    host = page["host"].lower()
+    match = _WIKIMEDIA.fullmatch(host)
+    if not match:
+        return host
+    language = _OTHER_DATABASES.get(match[1], match[1].replace("-", "_"))
+    return language + ("wiki" if match[2] == "wikipedia" else match[2])
 
 
 def page_url(base: str, title: str) -> str | None:

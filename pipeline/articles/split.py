@@ -1,60 +1,92 @@
 """Decide which articles are for training and which for validation, by a digest of each page id.
 
-Where only some articles are taken (`split.take`), find those with the smallest digests.
+Where only some articles are taken (`split.take`), find those with the smallest digests. Where there are several wikis,
+the digests are of the wiki and the page id, so that neither the order nor the number of wikis has a say.
 """
 
 import hashlib
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.articles.wiki import ONLY, Wiki
 from pipeline.settings import SplitSettings
 from wikilm.shards import SPLITS
 
 TRAIN, VALIDATION = SPLITS
 SPAN = 2**64
 NO_SPLIT = -1  # stands among indices into `SPLITS` for an article that is not taken
+NO_SHARE = -2  # and for one that is not in its wiki's share
 
 
-def digest(seed: int, page_id: int) -> int:
-    """Return the first 64 bits of sha256("seed:page_id"): uniform, and the same on every machine."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{page_id}".encode()).digest()[:8], "big")
+def digest(seed: int, page_id: int, wiki: Wiki = ONLY) -> int:
+    """Return the first 64 bits of sha256("seed:page_id"), or of "seed:wiki:page_id" where there are several wikis.
+
+    Uniform, and the same on every machine.
+    """
+    return int.from_bytes(hashlib.sha256(_prefix(seed, wiki) + b"%d" % page_id).digest()[:8], "big")
 
 
-def split_of(settings: SplitSettings, page_id: int) -> str:
-    """Return the split of an article, which depends on nothing but the seed, the fraction and its page id."""
-    return VALIDATION if digest(settings.seed, page_id) < settings.validation_fraction * SPAN else TRAIN
+def split_of(settings: SplitSettings, page_id: int, wiki: Wiki = ONLY) -> str:
+    """Return the split of an article, which depends on nothing but the seed, the fraction, its wiki and its page id."""
+    return VALIDATION if digest(settings.seed, page_id, wiki) < settings.validation_fraction * SPAN else TRAIN
 
 
-def splits_of(settings: SplitSettings, page_ids: Iterable[int]) -> NDArray[np.int8]:
-    """Return `split_of` each article, as an index into `SPLITS`: int8 [page ids]."""
-    numbers = b"".join(hashlib.sha256(b"%d:%d" % (settings.seed, page_id)).digest()[:8] for page_id in page_ids)
+def in_share(settings: SplitSettings, page_id: int, wiki: Wiki) -> bool:
+    """Return whether an article is in its wiki's share: a larger share has all articles of a smaller one.
+
+    By a digest of its own, "share:seed:…", so that the splits of a share are as large as those of the whole.
+    """
+    found = hashlib.sha256(b"share:" + _prefix(settings.seed, wiki) + b"%d" % page_id).digest()[:8]
+    return int.from_bytes(found, "big") < wiki.share * SPAN
+
+
+def splits_of(settings: SplitSettings, page_ids: Iterable[int], wiki: Wiki = ONLY) -> NDArray[np.int8]:
+    """Return `split_of` each article, as an index into `SPLITS`, or `NO_SHARE`: int8 [page ids]."""
+    prefix, page_ids = _prefix(settings.seed, wiki), list(page_ids)
+    found = _below(settings.validation_fraction, prefix, page_ids).astype(np.int8)  # train is 0
+    if wiki.share < 1:
+        found[~_below(wiki.share, b"share:" + prefix, page_ids)] = NO_SHARE
+    return found
+
+
+def _below(fraction: float, prefix: bytes, page_ids: Iterable[int]) -> NDArray[np.bool_]:
+    """Return whether the digest of each article is among this fraction of all digests, which is below 1."""
+    numbers = b"".join(hashlib.sha256(b"%b%d" % (prefix, page_id)).digest()[:8] for page_id in page_ids)
     # As whole numbers, since those of 64 bits and their fractions are not told apart exactly.
-    limit = np.uint64(math.ceil(settings.validation_fraction * SPAN))
-    return (np.frombuffer(numbers, ">u8") < limit).astype(np.int8)  # train is 0
+    return np.frombuffer(numbers, ">u8") < np.uint64(math.ceil(fraction * SPAN))
+
+
+def _prefix(seed: int, wiki: Wiki) -> bytes:
+    return b"%d:%b:" % (seed, wiki.name.encode()) if wiki.name else b"%d:" % seed
+
+
+Ranked = tuple[int, int, int]  # digest, number of the wiki, page id
 
 
 @dataclass(frozen=True)
 class Smallest:
-    """The articles with the smallest digests seen so far, at most `take` of each split: sorted (digest, page id)."""
+    """The articles with the smallest digests seen so far, at most `take` of each split, sorted."""
 
-    train: tuple[tuple[int, int], ...] = ()
-    validation: tuple[tuple[int, int], ...] = ()
+    train: tuple[Ranked, ...] = ()
+    validation: tuple[Ranked, ...] = ()
 
 
-def smallest(settings: SplitSettings, page_ids: Iterable[int]) -> Smallest:
-    """Choose the articles that `split.take` might take. Memory is bounded by `take`, not by the input."""
+def smallest(settings: SplitSettings, page_ids: Iterable[int], wiki: Wiki = ONLY) -> Smallest:
+    """Choose the articles of a wiki that `split.take` might take. Memory is bounded by `take`, not by the input."""
     assert settings.take is not None
-    found: dict[str, list[tuple[int, int]]] = {TRAIN: [], VALIDATION: []}
+    found: dict[str, list[Ranked]] = {TRAIN: [], VALIDATION: []}
     # Thinned out now and then: what counts is never more than `take`, however many page ids there are.
     limits = dict(zip(SPLITS, settings.take, strict=True))
     for page_id in page_ids:
-        split = split_of(settings, page_id)
-        found[split].append((digest(settings.seed, page_id), page_id))
+        if wiki.share < 1 and not in_share(settings, page_id, wiki):
+            continue
+        split = split_of(settings, page_id, wiki)
+        found[split].append((digest(settings.seed, page_id, wiki), wiki.number, page_id))
         if len(found[split]) > 2 * limits[split] + 1000:
             found[split][:] = _least(limits[split], found[split])
     return Smallest(*(_least(limits[split], found[split]) for split in SPLITS))
@@ -65,36 +97,38 @@ def merge(settings: SplitSettings, parts: Iterable[Smallest]) -> Smallest:
     assert settings.take is not None
     found = list(parts)
     return Smallest(
-        _least(settings.take[0], [pair for part in found for pair in part.train]),
-        _least(settings.take[1], [pair for part in found for pair in part.validation]),
+        _least(settings.take[0], [one for part in found for one in part.train]),
+        _least(settings.take[1], [one for part in found for one in part.validation]),
     )
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which articles are taken, and into which split. `taken` is None where all are, else the page ids of those."""
+    """Which articles are taken, and into which split.
+
+    `taken` is None where all are, else the page ids of those that are, by the number of their wiki.
+    """
 
     settings: SplitSettings
-    taken: frozenset[int] | None = None
+    taken: Mapping[int, frozenset[int]] | None = None
 
-    def split_of(self, page_id: int) -> str | None:
-        """Return "train", "validation", or None for an article that is not taken."""
-        if self.taken is not None and page_id not in self.taken:
-            return None
-        return split_of(self.settings, page_id)
-
-    def splits_of(self, page_ids: Sequence[int]) -> NDArray[np.int8]:
-        """Return `split_of` each article, as an index into `SPLITS` or `NO_SPLIT`: int8 [page ids]."""
-        found = splits_of(self.settings, page_ids)
+    def splits_of(self, page_ids: Sequence[int], wiki: Wiki = ONLY) -> NDArray[np.int8]:
+        """Return `split_of` each article, as an index into `SPLITS`, `NO_SHARE` or `NO_SPLIT`: int8 [page ids]."""
+        found = splits_of(self.settings, page_ids, wiki)
         if self.taken is not None:
-            found[[page_id not in self.taken for page_id in page_ids]] = NO_SPLIT
+            taken = self.taken.get(wiki.number, frozenset())
+            others = np.fromiter((page_id not in taken for page_id in page_ids), bool, len(page_ids))
+            found[others & (found != NO_SHARE)] = NO_SPLIT
         return found
 
 
 def selection(settings: SplitSettings, found: Smallest) -> Selection:
     """Select the articles that were found to have the smallest digests."""
-    return Selection(settings, frozenset(page_id for _, page_id in found.train + found.validation))
+    taken: dict[int, set[int]] = {}
+    for _, wiki, page_id in found.train + found.validation:
+        taken.setdefault(wiki, set()).add(page_id)
+    return Selection(settings, {wiki: frozenset(page_ids) for wiki, page_ids in taken.items()})
 
 
-def _least(count: int, pairs: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    return tuple(heapq.nsmallest(count, set(pairs)))  # a set: a page id that comes twice is one article
+def _least(count: int, ranked: Iterable[Ranked]) -> tuple[Ranked, ...]:
+    return tuple(heapq.nsmallest(count, set(ranked)))  # a set: a page id that comes twice is one article

@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pipeline.settings import SourceSettings
 from pipeline.storage import FILES_AT_ONCE, Place
 from wikilm.errors import RunError
+from wikilm.shards.balance import all_imbalances
 from wikilm.shards.format import MANIFEST, SPLITS
-from wikilm.shards.manifest import FileEntry, Manifest, imbalances, parse_manifest
+from wikilm.shards.manifest import FileEntry, Manifest, SourceEntry, parse_manifest
 from wikilm.shards.reading import open_split, read_manifest
+from wikilm.terminal import visible
 
 
 def manifest_of(folder: Place) -> Manifest:
@@ -35,9 +37,7 @@ def faults(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> Itera
         sizes: path -> bytes of all files that are there.
     """
     found = [f"{folder}/{path}: {problem}" for path, problem in _of_files(folder, manifest, sizes)]
-    found += [
-        f"{folder}/{MANIFEST}: {line}" for line in imbalances(manifest.counts, manifest.chunk_tokens, manifest.shards)
-    ]
+    found += [f"{folder}/{MANIFEST}: {line}" for line in all_imbalances(manifest)]
     yield from found
     if found or not folder.is_local:
         return
@@ -49,22 +49,40 @@ def faults(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> Itera
 
 
 def source_faults(settings: SourceSettings, manifest: Manifest) -> Iterator[str]:
-    """Yield a line for each way in which a source is not as the manifest says."""
+    """Yield a line for each way in which a source is not as the manifest says; of several, the one of its wiki."""
     from pipeline.source import entry_of, find_files
 
-    now = entry_of(find_files(settings), manifest.source.units, hashed=True)
-    before = {file.name: file for file in manifest.source.files}
+    found = find_files(settings)
+    then = _recorded(settings, found.name, manifest)
+    if then is None:
+        wikis = ", ".join(visible(entry.wiki) for entry in manifest.wikis)
+        yield f"{settings.path}: is of none of the wikis in {MANIFEST} ({wikis})"
+        return
+    now = entry_of(found, then.units, hashed=True)
+    before = {file.name: file for file in then.files}
     if len(before) == len(now.files) == 1:  # one file may have got another name
-        before = {now.files[0].name: manifest.source.files[0]}
+        before = {now.files[0].name: then.files[0]}
     for file in now.files:
-        then = before.pop(file.name, None)
-        if then is None:
+        old = before.pop(file.name, None)
+        if old is None:
             yield f"{settings.path}: {file.name} is not named in {MANIFEST}"
-        elif file.bytes != then.bytes:
-            yield f"{settings.path}: {file.name} has {file.bytes} bytes instead of {then.bytes}"
-        elif file.checksum != then.checksum:
-            yield f"{settings.path}: {file.name} has {file.checksum} instead of {then.checksum}"
+        elif file.bytes != old.bytes:
+            yield f"{settings.path}: {file.name} has {file.bytes} bytes instead of {old.bytes}"
+        elif file.checksum != old.checksum:
+            yield f"{settings.path}: {file.name} has {file.checksum} instead of {old.checksum}"
     yield from (f"{settings.path}: {name} is missing" for name in before)
+
+
+def _recorded(settings: SourceSettings, name: str, manifest: Manifest) -> SourceEntry | None:
+    """Return what the manifest says of a source: of several, the one of its wiki, or else the one of its name."""
+    from pipeline.source import wiki_of
+
+    if not manifest.names_wikis:
+        return manifest.wikis[0].source
+    wiki = wiki_of(settings)
+    of_wiki = [entry.source for entry in manifest.wikis if entry.wiki == wiki]
+    of_name = [entry.source for entry in manifest.wikis if entry.source.name == name]
+    return next(iter(of_wiki + of_name), None)
 
 
 def _of_files(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:

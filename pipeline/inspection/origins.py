@@ -1,8 +1,8 @@
 """Find the articles that the tokens of a row come from."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Origin:
     url: str | None
     row_tokens: tuple[int, int]
     article_tokens: tuple[int, int]
+    wiki: str | None = None  # where there are several
 
 
 def pieces(tokens: NDArray[np.int64], row: int, chunk_tokens: int, chunking: str) -> Iterator[Piece]:
@@ -84,13 +85,16 @@ def locate(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[Shar
     shard, inside = _shard_of(folder, manifest, split, row)
     table = _articles(folder, manifest, shard)
     found = list(pieces(table["tokens"].to_numpy(), inside, manifest.chunk_tokens, manifest.chunking))
-    page_id = open_shard(folder, manifest, shard)["page_id"][inside].as_py()
-    if not found or table["page_id"][found[0].article].as_py() != page_id:
+    [row_of] = open_shard(folder, manifest, shard).drop_columns("input_ids").slice(inside, 1).to_pylist()
+    articles = [table.slice(piece.article, 1).to_pylist()[0] for piece in found]
+    if not articles or {name: articles[0][name] for name in row_of} != row_of:
         raise RunError(
-            f"{folder / shard.path}: row {inside} starts in page {page_id}, which is not what the table of articles"
-            f" says; run python -m pipeline.verify {folder}"
+            f"{folder / shard.path}: row {inside} starts in page {row_of['page_id']}, which is not what the table of"
+            f" articles says; run python -m pipeline.verify {folder}"
         )
-    return shard, inside, [_origin(table.slice(piece.article, 1).to_pylist()[0], piece, manifest) for piece in found]
+    bases = {entry.wiki if manifest.names_wikis else None: entry.site.base for entry in manifest.wikis}
+    origins = (_origin(article, piece, bases) for article, piece in zip(articles, found, strict=True))
+    return shard, inside, list(origins)
 
 
 def _shard_of(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[ShardEntry, int]:
@@ -118,31 +122,43 @@ def _articles(folder: Path, manifest: Manifest, shard: ShardEntry) -> pa.Table:
         table.validate(full=True)
     except (OSError, pa.ArrowException) as error:
         raise RunError(f"{folder / name}: cannot read this table of articles: {error}; {again}") from None
-    expected = articles_schema()
+    expected = articles_schema(manifest.names_wikis)
     known = table.schema.names == expected.names and table.schema.types == expected.types
     if not known or any(column.null_count for column in table.columns):
         raise RunError(f"{folder / name}: holds other columns than a table of articles; {again}")
     return table
 
 
-def _origin(article: dict[str, Any], piece: Piece, manifest: Manifest) -> Origin:
+def _origin(article: dict[str, Any], piece: Piece, bases: Mapping[str | None, str]) -> Origin:
+    wiki = article.get("wiki")
     return Origin(
         page_id=article["page_id"],
         revision_id=article["revision_id"] or None,
         title=article["title"],
-        url=page_url(manifest.site.base, article["title"]),
+        url=page_url(bases.get(wiki, ""), article["title"]),
         row_tokens=piece.row_tokens,
         article_tokens=piece.article_tokens,
+        wiki=wiki,
     )
+
+
+def as_json(origin: Origin) -> dict[str, Any]:
+    """Return an origin as JSON: its wiki only where there are several."""
+    found = asdict(origin)
+    wiki = found.pop("wiki")
+    return found if wiki is None else {"wiki": wiki, **found}
 
 
 def lines(origins: Sequence[Origin]) -> Iterator[str]:
     """Lay out the articles as a table for people."""
-    table = [("tokens", "of the article", "page", "revision", "title", "URL")]
+    table = [("tokens", "of the article", "wiki", "page", "revision", "title", "URL")]
     for origin in origins:
         spans = [f"{start}-{stop - 1}" for start, stop in (origin.row_tokens, origin.article_tokens)]
-        ids = [str(origin.page_id), str(origin.revision_id or "unknown")]
-        table.append((spans[0], spans[1], ids[0], ids[1], visible(origin.title) or NO_TITLE, origin.url or "unknown"))
-    widths = [max(display_width(line[column]) for line in table) for column in range(5)]
+        ids = [visible(origin.wiki or ""), str(origin.page_id), str(origin.revision_id or "unknown")]
+        title = visible(origin.title) or NO_TITLE
+        table.append((*spans, *ids, title, origin.url or "unknown"))  # type: ignore[arg-type]
+    if not any(origin.wiki for origin in origins):
+        table = [(*line[:2], *line[3:]) for line in table]  # type: ignore[misc]
+    widths = [max(display_width(line[column]) for line in table) for column in range(len(table[0]) - 1)]
     for *numbers, title, url in table:
-        yield "  ".join([*map(rjust, numbers, widths), ljust(title, widths[4]), url])
+        yield "  ".join([*map(rjust, numbers, widths), ljust(title, widths[-1]), url])

@@ -4,7 +4,7 @@ Rows and reports go in; files in a work folder, and at the end their final names
 `storage`.
 """
 
-from pipeline.output.ledger import Unbalanced, check, replay, total
+from pipeline.output.ledger import Unbalanced, by_wiki, check, replay, total
 from pipeline.output.publish import FINAL, UNFINISHED, refuse_foreign, work_folder
 from pipeline.output.remarks import NoRows
 from pipeline.output.repeats import IDENTITY_COLUMNS, find_repeats, pages_name, read_repeats, stale, write_repeats
@@ -21,7 +21,7 @@ from pipeline.output.reports import (
     write_report,
 )
 from pipeline.output.resume import begin, finished, forget, plan_record, unfinished
-from pipeline.output.shard_file import ArrowFile, ShardFile
+from pipeline.output.shard_file import ArrowFile, ShardFile, wiki_column
 
 __all__ = [
     "CHOSEN",
@@ -37,6 +37,7 @@ __all__ = [
     "Unbalanced",
     "UnitReport",
     "begin",
+    "by_wiki",
     "check",
     "find_repeats",
     "finished",
@@ -53,6 +54,7 @@ __all__ = [
     "total",
     "unfinished",
     "unit_file",
+    "wiki_column",
     "work_folder",
     "write_repeats",
     "write_report",

@@ -5,13 +5,13 @@ A pure function: no clock, no folder, no machine. Names come from the source, so
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline.output.ledger import flags_of
 from wikilm.markdown import plain, table
-from wikilm.origin import date_of, language_fields, language_of, text_license
+from wikilm.origin import date_of, language_fields, languages_of, license_of
 from wikilm.shards.format import DEAD_LETTERS, SPLITS
-from wikilm.shards.manifest import Manifest
+from wikilm.shards.manifest import Counts, Manifest
 from wikilm.terminal import visible
 
 MAX_NAME = 200  # characters of a name in a heading
@@ -59,7 +59,7 @@ import datasets
 datasets.load_from_disk("DIR")  # both splits, memory-mapped
 datasets.load_dataset("DIR")  # every split that has rows, copied into the cache of `datasets`
 ```
-
+{of_wiki}
 `input_ids` are the token ids of a row, `page_id` is the article in which it starts. This names all articles of a row,
 with their addresses:
 
@@ -72,17 +72,7 @@ python -m pipeline.locate --shards DIR --split train --row 0
 def card(manifest: Manifest) -> str:
     """Write the text of README.md for the folder that a manifest describes; the manifest need not list it yet."""
     counts, name = manifest.counts, title(manifest)
-    license = text_license(manifest.source.name, manifest.site.database, manifest.site.base)
-    dated = {"date of the dump": date_of(manifest.source.name)} if date_of(manifest.source.name) else {}
-    source = {
-        "name": plain(manifest.source.name),
-        "kind": manifest.source.kind,
-        "wiki": plain(", ".join(part for part in (manifest.site.name, manifest.site.database) if part) or "unknown"),
-        "language": plain(_language(manifest) or "unknown"),
-        **dated,
-        "bytes": f"{manifest.source.bytes:,}",
-        "checksum": plain(manifest.source.checksum),
-    }
+    license = license_of(manifest)
     splits = [
         (
             split,
@@ -98,10 +88,13 @@ def card(manifest: Manifest) -> str:
         chunk_tokens=manifest.chunk_tokens,
         articles=counts.train_articles + counts.validation_articles,
         version=plain(manifest.version),
-        source=table(("source", ""), source.items()),
+        source=_sources(manifest) if manifest.names_wikis else _source(manifest),
         license=license.notice,
         splits=table(("split", "articles", "rows", "files"), splits),
-        ledger=table(("fate", "count"), _ledger(manifest)),
+        ledger=_ledger(manifest),
+        of_wiki="\nEach row also has its `wiki`: page ids are unique only within one.\n"
+        if manifest.names_wikis
+        else "",
         command=_command(manifest),
         tokenizer=manifest.tokenizer.sha256,
         vocab_size=manifest.tokenizer.vocab_size,
@@ -112,7 +105,8 @@ def card(manifest: Manifest) -> str:
 def title(manifest: Manifest) -> str:
     """Name the data: the wiki, its language, the date of the dump, and what became of it."""
     name = manifest.site.name or manifest.source.name
-    about = ", ".join(part for part in (_language(manifest), date_of(manifest.source.name)) if part)
+    parts = () if manifest.names_wikis else (*languages_of(manifest).values(), date_of(manifest.source.name))
+    about = ", ".join(part for part in parts if part)
     return visible(f"{name[:MAX_NAME]}{f' ({about})' if about else ''}, rows of {manifest.chunk_tokens} tokens")
 
 
@@ -125,15 +119,45 @@ def size_category(rows: int) -> str:
     return f"{names[power]}<n<{names[power + 1]}" if power + 1 < len(names) else "n>1T"
 
 
-def _language(manifest: Manifest) -> str | None:
-    return manifest.site.language or language_of(manifest.site.base)
+def _source(manifest: Manifest) -> str:
+    [entry] = manifest.wikis
+    dated = {"date of the dump": date_of(entry.source.name)} if date_of(entry.source.name) else {}
+    lines = {
+        "name": plain(entry.source.name),
+        "kind": entry.source.kind,
+        "wiki": plain(", ".join(part for part in (entry.site.name, entry.site.database) if part) or "unknown"),
+        "language": plain(languages_of(manifest).get(entry.wiki, "unknown")),
+        **({"share of its articles": f"{entry.share:g}"} if entry.share < 1 else {}),
+        **dated,
+        "bytes": f"{entry.source.bytes:,}",
+        "checksum": plain(entry.source.checksum),
+    }
+    return table(("source", ""), lines.items())
+
+
+def _sources(manifest: Manifest) -> str:
+    """Lay out a mixture: a line for each wiki."""
+    languages, heads = languages_of(manifest), ("wiki", "language", "share", "articles", "rows", "tokens", "source")
+    lines = (
+        (
+            plain(entry.wiki),
+            plain(languages.get(entry.wiki, "unknown")),
+            f"{entry.share:g}",
+            f"{entry.counts.train_articles + entry.counts.validation_articles:,}",
+            f"{entry.counts.train_chunks + entry.counts.validation_chunks:,}",
+            f"{entry.counts.tokens:,}",
+            plain(f"{entry.source.name}, {entry.source.bytes:,} bytes, {entry.source.checksum}"),
+        )
+        for entry in manifest.wikis
+    )
+    return table(heads, lines)
 
 
 def _front(manifest: Manifest, name: str, licenses: Sequence[str]) -> str:
     """Write the YAML front matter. Each value is a JSON string, which YAML reads as it is, or one of our own words."""
     lines = []
-    for field, (language,) in language_fields(_language(manifest)).items():
-        lines += [f"{field}:", f"- {json.dumps(language)}"]
+    for field, languages in language_fields(languages_of(manifest).values()).items():
+        lines += [f"{field}:", *(f"- {json.dumps(language)}" for language in languages)]
     lines += ["license:", *(f"- {license}" for license in licenses)]
     lines += [f"pretty_name: {json.dumps(name, ensure_ascii=False)}"]
     lines += ["size_categories:", f"- {size_category(sum(map(manifest.row_count, SPLITS)))}"]
@@ -145,19 +169,30 @@ def _front(manifest: Manifest, name: str, licenses: Sequence[str]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _ledger(manifest: Manifest) -> Iterable[tuple[str, str]]:
-    counts: Mapping[str, object] = manifest.counts.model_dump()
-    for name, value in counts.items():
+def _ledger(manifest: Manifest) -> str:
+    """Lay out the ledger; of several wikis, each has a column beside that of all."""
+    wikis = manifest.wikis if manifest.names_wikis else []
+    columns = [dict(_fates(counts)) for counts in (manifest.counts, *(entry.counts for entry in wikis))]
+    heads = ("fate", "all" if wikis else "count", *(plain(entry.wiki) for entry in wikis))
+    return table(heads, ((fate, *(f"{column.get(fate, 0):,}" for column in columns)) for fate in columns[0]))
+
+
+def _fates(counts: Counts) -> Iterator[tuple[str, int]]:
+    for name, value in counts.model_dump().items():
         if isinstance(value, dict):
-            yield from ((f"left out: {plain(reason)}", f"{number:,}") for reason, number in value.items())
+            yield from ((f"left out: {plain(reason)}", number) for reason, number in value.items())
         else:
-            yield name.replace("_", " ").replace("chunks", "rows"), f"{value:,}"
+            yield name.replace("_", " ").replace("chunks", "rows"), value
 
 
 def _command(manifest: Manifest) -> str:
     split, limits = manifest.split, manifest.limits
+    sources = (
+        f"--source {shlex.quote(entry.source.name)}{f' --share {entry.share}' if entry.share < 1 else ''}"
+        for entry in manifest.wikis
+    )
     flags = [
-        f"--source {shlex.quote(manifest.source.name)}",
+        *sources,
         *flags_of(limits),
         f"--seed {split.seed}",
         f"--validation-fraction {split.validation_fraction}",

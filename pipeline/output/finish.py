@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.output.card import card
-from pipeline.output.ledger import replay
+from pipeline.output.ledger import Unbalanced, by_wiki, replay
 from pipeline.output.reports import UnitReport
 from pipeline.output.shard_file import dataset_files, file_entry
 from pipeline.settings import ShardsSettings, SplitSettings
-from pipeline.source import Source
+from pipeline.source import Mixture
 from pipeline.storage.place import Place
 from wikilm import __version__
 from wikilm.shards import (
@@ -19,16 +19,16 @@ from wikilm.shards import (
     SPLITS,
     Counts,
     Manifest,
-    SiteEntry,
     SplitEntry,
     TokenizerEntry,
+    all_imbalances,
     manifest_bytes,
 )
 
 
 def finish(
     work: Place,
-    source: Source,
+    mixture: Mixture,
     split: SplitSettings,
     shards: ShardsSettings,
     tokenizer: TokenizerEntry,
@@ -39,7 +39,7 @@ def finish(
 
     Args:
         work: holds the shards and tables of all units.
-        source: what was read.
+        mixture: the sources that were read.
         split: how articles were split.
         shards: how rows were cut.
         tokenizer: what made the ids.
@@ -48,12 +48,16 @@ def finish(
 
     Returns:
         The manifest, as it was written.
+
+    Raises:
+        Unbalanced: the ledger of a wiki does not balance.
     """
     manifest = Manifest(
         version=__version__,
-        source=source.entry,
-        site=SiteEntry(**{name: getattr(source.site, name) for name in SiteEntry.model_fields}),
-        limits=source.limits,
+        source=mixture.entry,
+        site=mixture.site_entry,
+        mixture=mixture.entries(by_wiki(reports, len(mixture.sources))),
+        limits=mixture.limits,
         tokenizer=tokenizer,
         split=SplitEntry(**split.model_dump(mode="json")),
         chunk_tokens=shards.chunk_tokens,
@@ -66,8 +70,10 @@ def finish(
         ],
         files=[],
     )  # fmt: skip
-    files = dataset_files(manifest.shards, manifest.chunk_tokens, tokenizer.vocab_size)
-    files[DEAD_LETTERS] = "".join(_dead_letters(source, reports)).encode()
+    for problem in all_imbalances(manifest):
+        raise Unbalanced(f"the ledger does not balance: {problem}; nothing was written, please report this")
+    files = dataset_files(manifest.shards, manifest.chunk_tokens, tokenizer.vocab_size, manifest.names_wikis)
+    files[DEAD_LETTERS] = "".join(_dead_letters(mixture, reports)).encode()
     manifest = _with_files(manifest, work, files)
     manifest = _with_files(manifest, work, {CARD: card(manifest).encode()})
     work.write(MANIFEST, manifest_bytes(manifest))
@@ -75,11 +81,13 @@ def finish(
     return manifest
 
 
-def _dead_letters(source: Source, reports: Sequence[UnitReport]) -> Iterator[str]:
+def _dead_letters(mixture: Mixture, reports: Sequence[UnitReport]) -> Iterator[str]:
     """Yield the lines of dead_letters.jsonl; one empty line if there are none, since DVC warns of files of 0 bytes."""
-    letters = [letter for report in reports for letter in report.dead_letters]
-    for letter in letters:
-        record = letter.model_dump() | {"replay": replay(source.entry.name, source.limits, letter)}
+    letters = [(report.wiki, letter) for report in reports for letter in report.dead_letters]
+    for number, letter in letters:
+        wiki, source = mixture.wikis[number], mixture.sources[number].entry
+        named = {"wiki": wiki.name} if wiki.name else {}
+        record = named | letter.model_dump() | {"replay": replay(source.name, mixture.limits, letter)}
         yield json.dumps(record, ensure_ascii=False) + "\n"
     if not letters:
         yield "\n"

@@ -50,12 +50,17 @@ def total(parts: Iterable[Counts]) -> Counts:
     return Counts(left_out={reason: reasons[reason] for reason in sorted(reasons)}, **numbers)
 
 
+def by_wiki(reports: Sequence[UnitReport], wikis: int) -> list[Counts]:
+    """Add up the counts of each wiki, by its number."""
+    return [total(report.counts for report in reports if report.wiki == number) for number in range(wikis)]
+
+
 def check(
     reports: Sequence[UnitReport],
     units: int,
     chunk_tokens: int,
     max_dead_fraction: float,
-    command: Callable[[DeadLetterRecord], str],
+    command: Callable[[UnitReport, DeadLetterRecord], str],
 ) -> Counts:
     """Add up the counts of a whole run, and refuse them if they do not balance.
 
@@ -64,7 +69,7 @@ def check(
         units: how many units there are.
         chunk_tokens: tokens per row.
         max_dead_fraction: the share of articles that may be dead letters.
-        command: shows the page of a dead letter.
+        command: shows the page of a dead letter of a unit.
 
     Raises:
         Unbalanced: a sum does not balance.
@@ -77,10 +82,12 @@ def check(
     for problem in imbalances(counts, chunk_tokens, shards):
         raise Unbalanced(f"the ledger does not balance: {problem}; nothing was written, please report this")
     if counts.dead_letters > max_dead_fraction * counts.articles:
-        first = next(letter for report in sorted(reports, key=lambda r: r.unit) for letter in report.dead_letters)
+        unit, first = next(
+            (report, letter) for report in sorted(reports, key=lambda r: r.unit) for letter in report.dead_letters
+        )
         raise RunError(
             f"{counts.dead_letters} of {counts.articles} articles cannot be read, more than shards.max_dead_fraction "
             f"= {max_dead_fraction} allows; the first is {first.title!r} (page {first.page_id}, {first.where}): "
-            f"{first.error}; look at it with {command(first)}"
+            f"{first.error}; look at it with {command(unit, first)}"
         )
     return counts

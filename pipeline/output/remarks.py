@@ -1,10 +1,11 @@
 """Say what a user should know about a run that is done: what is missing in it, and why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pipeline.settings import ShardsSettings, SplitSettings
 from wikilm.errors import RunError
-from wikilm.shards import ARTICLE_REASONS, DEAD_LETTERS, EMPTY_TEXT, SPLITS, Counts
+from wikilm.shards import ARTICLE_REASONS, DEAD_LETTERS, EMPTY_TEXT, NOT_IN_SHARE, SPLITS, Counts
+from wikilm.terminal import visible
 
 
 class NoRows(RunError):
@@ -38,6 +39,13 @@ def remarks(counts: Counts, split: SplitSettings, shards: ShardsSettings) -> Ite
         )
 
 
+def remarks_on_wikis(counts: Mapping[str, Counts]) -> Iterator[str]:
+    """Yield a line for each of several wikis, by its name, that gives no row."""
+    for wiki, of_wiki in counts.items():
+        if len(counts) > 1 and not of_wiki.train_chunks + of_wiki.validation_chunks:
+            yield f"{visible(wiki)} gives no row: {of_wiki.articles} of its {of_wiki.pages} pages are articles"
+
+
 def _why_no_rows(counts: Counts, shards: ShardsSettings) -> str:
     if not counts.pages:
         return "it has no page; name another one"
@@ -46,6 +54,8 @@ def _why_no_rows(counts: Counts, shards: ShardsSettings) -> str:
         return f"none of its {counts.pages} pages is an article ({left_out}); name another one"
     if counts.dead_letters == counts.articles:
         return f"all of its {counts.articles} articles are dead letters; python -m pipeline.show says why"
+    if counts.left_out.get(NOT_IN_SHARE, 0) == counts.articles - counts.dead_letters:
+        return f"none of its {counts.articles} articles is within the share that is taken; raise --share"
     if not counts.tokens:
         empty = counts.left_out.get(EMPTY_TEXT, 0)
         return f"{empty} of its {counts.articles} articles have no text; a stub dump has none, take pages-articles"

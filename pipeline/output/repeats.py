@@ -1,4 +1,4 @@
-"""Find the pages that occur more than once in a source, of which only the newest revision counts.
+"""Find the pages that occur more than once in the source of a wiki, of which only the newest revision counts.
 
 Every unit writes down which pages it has read, 24 bytes each. They are compared when all units are done, so that a
 source without repeats, as nearly all are, is read once. Units that have an older revision are made again without it.
@@ -28,14 +28,16 @@ def pages_name(unit: int) -> str:
 def find_repeats(work: Place, reports: Sequence[UnitReport]) -> dict[int, NDArray[np.int64]]:
     """Find, by unit, the positions of pages of which there is a newer revision: int64, sorted.
 
-    Of two with the same timestamp, or without any, the later one in the source is the newer one.
+    The same page id in two wikis is two pages. Of two with the same timestamp, or without any, the later one in the
+    source is the newer one.
     """
-    total = sum(report.counts.pages for report in reports)
-    parts = max(1, -(-total // AT_ONCE))
-    older = [pair for part in range(parts) for pair in _older(_identities(work, reports, parts, part))]
     found: dict[int, list[NDArray[np.int64]]] = {}
-    for unit, positions in older:
-        found.setdefault(unit, []).append(positions)
+    for wiki in sorted({report.wiki for report in reports}):
+        of_wiki = [report for report in reports if report.wiki == wiki]
+        parts = max(1, -(-sum(report.counts.pages for report in of_wiki) // AT_ONCE))
+        for part in range(parts):
+            for unit, positions in _older(_identities(work, of_wiki, parts, part)):
+                found.setdefault(unit, []).append(positions)
     return {unit: np.sort(np.concatenate(positions)) for unit, positions in sorted(found.items())}
 
 

@@ -34,6 +34,7 @@ class UnitReport(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     unit: int
+    wiki: int = 0  # its number
     counts: Counts
     shards: list[ShardEntry]
     articles: list[FileEntry]

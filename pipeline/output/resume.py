@@ -14,16 +14,17 @@ from pipeline.output.publish import PUBLISHING, UNFINISHED, clear_final, kept, t
 from pipeline.output.repeats import pages_name
 from pipeline.output.reports import CHOSEN, REDIRECTS, REPORTS, UnitReport, numbered, read_report, unit_file
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
+from pipeline.source import Mixture
 from pipeline.storage import FILES_AT_ONCE, Place
 from wikilm.shards.format import MANIFEST, SPLITS, articles_name, shard_name
-from wikilm.shards.manifest import FORMAT, SourceEntry, TokenizerEntry
+from wikilm.shards.manifest import FORMAT, TokenizerEntry
 
 PLAN = "plan.json"
 LIBRARIES = ("lxml", "mwparserfromhell", "numpy", "pyarrow", "pydantic")  # that have a say in the bytes
 
 
 def plan_record(
-    source: SourceEntry,
+    mixture: Mixture,
     reading: SourceSettings,
     split: SplitSettings,
     shards: ShardsSettings,
@@ -36,9 +37,10 @@ def plan_record(
     """
     return {
         "format": FORMAT,
-        "source": source.model_dump(mode="json"),
+        "source": mixture.entry.model_dump(mode="json"),
+        **mixture.record(),
         "settings": {
-            "source": reading.model_dump(mode="json", exclude={"path", "address", "contact", "mirror"}),
+            "source": reading.model_dump(mode="json", exclude={"path", "address", "mixture", "contact", "mirror"}),
             "split": split.model_dump(mode="json"),
             "shards": shards.model_dump(mode="json", exclude={"max_dead_fraction"}),
         },
@@ -159,12 +161,20 @@ def _differing(there: Place, record: Mapping[str, Any]) -> list[str]:
     try:
         earlier = json.loads(there.read(PLAN))
         if not record["source"]["checksum"]:
-            for entry in (earlier["source"], *earlier["source"]["files"]):
-                entry["checksum"] = ""
-        return [key for key in record if earlier[key] != record[key]]
+            earlier, record = _without_checksums(earlier), _without_checksums(record)
+        return [key for key in {**record, **earlier} if earlier.get(key) != record.get(key)]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return ["plan"]
 
 
 def _difference(there: Place, record: Mapping[str, Any]) -> str:
     return f"it had other {' and '.join(_differing(there, record))}"
+
+
+def _without_checksums(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record as it would be if nothing of the sources were hashed."""
+    bare: dict[str, Any] = json.loads(json.dumps(record))
+    for source in (bare["source"], *(entry["source"] for entry in bare.get("mixture", ()))):
+        for entry in (source, *source["files"]):
+            entry["checksum"] = ""
+    return bare

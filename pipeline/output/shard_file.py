@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from pipeline.articles import ONLY, Wiki
 from pipeline.tokens import Rows
 from wikilm.shards.format import DATASET_DICT, SPLITS, id_type, schema
 from wikilm.shards.manifest import FileEntry, ShardEntry
@@ -74,22 +75,28 @@ class ArrowFile:
 class ShardFile(ArrowFile):
     """The shard of one unit and split, as its rows come; one without rows is a file, too."""
 
-    def __init__(self, name: str, file: BinaryIO, chunk_tokens: int, vocab_size: int) -> None:
-        """Begin the shard; arguments as in `wikilm.shards.schema` and `ArrowFile`."""
-        columns = schema(chunk_tokens, vocab_size)
+    def __init__(self, name: str, file: BinaryIO, chunk_tokens: int, vocab_size: int, wiki: Wiki = ONLY) -> None:
+        """Begin the shard; arguments as in `wikilm.shards.schema` and `ArrowFile`, and the wiki of all of its rows."""
+        columns = schema(chunk_tokens, vocab_size, bool(wiki.name))
         super().__init__(name, file, columns)
-        self._type = columns.field("input_ids").type
+        self._type, self._wiki = columns.field("input_ids").type, wiki
 
     def append_rows(self, rows: Rows) -> None:
         """Append rows, the ids of which fit the vocabulary."""
-        ids = pa.array(rows.input_ids.reshape(-1), self._type.value_type)
-        self.append([pa.FixedSizeListArray.from_arrays(ids, type=self._type), pa.array(rows.page_ids)])
+        flat = pa.array(rows.input_ids.reshape(-1), self._type.value_type)
+        ids = pa.FixedSizeListArray.from_arrays(flat, type=self._type)
+        self.append([ids, pa.array(rows.page_ids), *wiki_column(self._wiki, len(rows.page_ids))])
 
     def close_shard(self, split: str, unit: int) -> ShardEntry:
         """End the shard, and make the manifest's entry for it."""
         file = self.close()
         tokens = self.rows * self._type.list_size
         return ShardEntry(**file.model_dump(), split=split, unit=unit, rows=self.rows, tokens=tokens)  # type: ignore[arg-type]
+
+
+def wiki_column(wiki: Wiki, rows: int) -> list[pa.Array]:
+    """Return the column that says of which wiki some rows are; none where there is one wiki."""
+    return [pa.repeat(wiki.name, rows)] if wiki.name else []
 
 
 class _Hashed:
@@ -108,7 +115,9 @@ class _Hashed:
         """Arrow flushes what it closes; `Place.create` does the rest."""
 
 
-def dataset_files(shards: Sequence[ShardEntry], chunk_tokens: int, vocab_size: int) -> dict[str, bytes]:
+def dataset_files(
+    shards: Sequence[ShardEntry], chunk_tokens: int, vocab_size: int, names_wikis: bool = False
+) -> dict[str, bytes]:
     """Make the files that let `datasets.load_from_disk` open the folder and each split in it, by path in the folder.
 
     Their layout is that of `datasets.DatasetDict.save_to_disk`; written by hand, since it writes a random fingerprint.
@@ -116,16 +125,21 @@ def dataset_files(shards: Sequence[ShardEntry], chunk_tokens: int, vocab_size: i
     """
     files = {DATASET_DICT: (json.dumps({"splits": SPLITS}) + "\n").encode()}
     for split in SPLITS:
-        files |= _split_files(split, [shard for shard in shards if shard.split == split], chunk_tokens, vocab_size)
+        of_split = [shard for shard in shards if shard.split == split]
+        files |= _split_files(split, of_split, _features(chunk_tokens, vocab_size, names_wikis))
     return files
 
 
-def _split_files(split: str, shards: Sequence[ShardEntry], chunk_tokens: int, vocab_size: int) -> dict[str, bytes]:
+def _features(chunk_tokens: int, vocab_size: int, names_wikis: bool) -> dict[str, Any]:
     value = {"dtype": str(id_type(vocab_size)), "_type": "Value"}
-    features = {
+    return {
         "input_ids": {"feature": value, "length": chunk_tokens, "_type": "List"},
         "page_id": {"dtype": "int64", "_type": "Value"},
+        **({"wiki": {"dtype": "string", "_type": "Value"}} if names_wikis else {}),
     }
+
+
+def _split_files(split: str, shards: Sequence[ShardEntry], features: dict[str, Any]) -> dict[str, bytes]:
     content = "".join(shard.sha256 for shard in shards)
     state: dict[str, Any] = {
         "_data_files": [{"filename": Path(shard.path).name} for shard in shards],

@@ -5,10 +5,11 @@ from typing import Any
 
 from pipeline.output import plan_record, refuse_foreign, unfinished
 from pipeline.run.job import Job
-from pipeline.source import open_source
+from pipeline.source import open_mixture
 from pipeline.tokens import TOKENIZERS, Encoder
-from pipeline.unit import cleaner_of
+from pipeline.unit import cleaners_of
 from wikilm.shards.format import SPLITS
+from wikilm.terminal import visible
 
 
 def dry_run(job: Job) -> dict[str, Any]:
@@ -18,22 +19,28 @@ def dry_run(job: Job) -> dict[str, Any]:
         UsageError, RunError: as `run.make_shards`, as far as that can be seen now.
     """
     refuse_foreign(job.output)
-    source = open_source(job.source, hashed=False)
-    cleaner_of(source)  # for its complaints
+    mixture = open_mixture(job.source, hashed=False)
+    cleaners_of(mixture)  # for its complaints
     tokenizer = Encoder(job.tokenizer, TOKENIZERS).entry
-    record = plan_record(source.entry, job.source, job.split, job.shards, tokenizer)
+    record = plan_record(mixture, job.source, job.split, job.shards, tokenizer)
     done, same = unfinished(job.output, record)
-    sizes = [unit.bytes for unit in source.units]
+    sizes = [unit.bytes for unit in mixture.units]
     entry = record["source"]
+    parts = [part | {"source": _bare(part["source"])} for part in record.get("mixture", ())]
     return {
         "dry_run": True,
-        "source": _known(entry) | {"files": [_known(file) for file in entry["files"]]},
+        "source": _bare(entry),
+        **({"mixture": parts} if parts else {}),
         "unit_bytes": {"smallest": min(sizes), "median": int(median(sizes)), "largest": max(sizes)} if sizes else None,
         "passes": 1 if job.split.take is None else 2,
         "shards": {name: len(sizes) for name in SPLITS},
         "tokenizer": record["tokenizer"],
         "unfinished": {"units": done, "goes_on": same} if done else None,
     }
+
+
+def _bare(entry: dict[str, Any]) -> dict[str, Any]:
+    return _known(entry) | {"files": [_known(file) for file in entry["files"]]}
 
 
 def _known(entry: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +56,10 @@ def as_text(plan: dict[str, Any]) -> str:
         f"source  {source['name']} ({source['kind']}), {source['bytes']:,} bytes{passes}",
         f"units   {source['units']:,}",
         f"shards  {', '.join(f'{number:,} {name}' for name, number in plan['shards'].items())}",
+    ]
+    lines += [
+        f"        {visible(part['source']['name'])}: {part['source']['units']:,} units, a share of {part['share']:g}"
+        for part in plan.get("mixture", ())
     ]
     if sizes:
         span = f"{sizes['smallest']:,} to {sizes['largest']:,} stored bytes, the median {sizes['median']:,}"

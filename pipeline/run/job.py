@@ -1,9 +1,9 @@
-"""Make the shards of a source: plan it, run the Beam graph, balance the ledger, publish what was made."""
+"""Make the shards of a source or several: plan them, run the Beam graph, balance the ledger, publish what was made."""
 
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +14,12 @@ from pipeline.articles import Article
 from pipeline.flow import graph
 from pipeline.output import (
     REPORTS,
+    DeadLetterRecord,
     NoRows,
     Unbalanced,
     UnitReport,
     begin,
+    by_wiki,
     check,
     find_repeats,
     finished,
@@ -33,7 +35,7 @@ from pipeline.output import (
 )
 from pipeline.output.finish import finish
 from pipeline.output.publish import publish
-from pipeline.output.remarks import remarks
+from pipeline.output.remarks import remarks, remarks_on_wikis
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.fast_path import prepare
 from pipeline.run.beam import for_source, run_graph
@@ -41,13 +43,13 @@ from pipeline.run.progress import Progress
 from pipeline.run.redirects import with_redirects
 from pipeline.run.summary import Outcome
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
-from pipeline.source import Source, open_source
+from pipeline.source import Mixture, open_mixture
 from pipeline.storage import ChangedError, Place, check_stamps, stamps
 from pipeline.tokens import Encoder, EncoderSpec, encoder_pool
-from pipeline.unit import Recipe, cleaner_of
+from pipeline.unit import Recipe, cleaners_of
 from wikilm.errors import RunError
 
-ARTICLES_TO_COMPARE = 8  # encoded by both engines before the run begins
+ARTICLES_TO_COMPARE = 8  # of each source, encoded by both engines before the run begins
 
 
 @dataclass(frozen=True)
@@ -77,29 +79,30 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
     """
     encoder = Encoder(job.tokenizer)
     with work_folder(job.output) as lock:
-        source = open_source(job.source)
-        before = stamps(source.files)
-        cleaner = cleaner_of(source)
-        encoder.compare(_first_texts(source, cleaner))
+        mixture = open_mixture(job.source)
+        before = stamps(mixture.files)
+        cleaners = cleaners_of(mixture)
+        encoder.compare(_first_texts(mixture, cleaners))
         if encoder.note:
             say(encoder.note)
-        work, kept = _begin(source, job, encoder, say)
+        work, kept = _begin(mixture, job, encoder, say)
         spec = EncoderSpec(job.tokenizer.absolute(), encoder.engine, encoder.entry)
         encoder_pool.put(encoder, spec)
-        recipe = Recipe(cleaner, job.split, work, spec, job.shards, len(source.units))
-        missing = [unit.bytes for unit in source.units if unit.number not in kept]
-        options = for_source(options, source.is_wikitext, missing)
-        prepare(source.is_wikitext, sum(missing))
-        with _kept_when_it_fails(work, len(source.units)):
+        recipe = Recipe(cleaners, job.split, work, spec, job.shards, len(mixture.units))
+        missing = [unit.bytes for unit in mixture.units if unit.number not in kept]
+        options = for_source(options, mixture.is_wikitext, missing)
+        prepare(mixture.is_wikitext, sum(missing))
+        with _kept_when_it_fails(work, len(mixture.units)):
             began = time.monotonic()
-            recipe = with_redirects(recipe, source, options)
-            _run(source, recipe, options, kept)
-            reports = _without_repeats(source, recipe, options, read_reports(work), say)
+            recipe = with_redirects(recipe, mixture, options)
+            _run(mixture, recipe, options, kept)
+            reports = _without_repeats(mixture, recipe, options, read_reports(work), say)
             seconds = time.monotonic() - began
-            show = functools.partial(replay, job.source.path, source.limits)
-            counts = check(reports, len(source.units), job.shards.chunk_tokens, job.shards.max_dead_fraction, show)
-            notes = list(remarks(counts, job.split, job.shards))
-            manifest = finish(work, source, job.split, job.shards, encoder.entry, reports, counts)
+            show = functools.partial(_replay, mixture)
+            counts = check(reports, len(mixture.units), job.shards.chunk_tokens, job.shards.max_dead_fraction, show)
+            wikis = dict(zip((wiki.name for wiki in mixture.wikis), by_wiki(reports, len(mixture.wikis)), strict=True))
+            notes = [*remarks(counts, job.split, job.shards), *remarks_on_wikis(wikis)]
+            manifest = finish(work, mixture, job.split, job.shards, encoder.entry, reports, counts)
             check_stamps(before)
             lock.check()
             publish(work, job.output)
@@ -109,14 +112,14 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
     return Outcome(manifest, len(kept), sum(missing), made_tokens, seconds)
 
 
-def _run(source: Source, recipe: Recipe, options: PipelineOptions, done: frozenset[int]) -> None:
+def _run(mixture: Mixture, recipe: Recipe, options: PipelineOptions, done: frozenset[int]) -> None:
     """Make the shards of the units that are not done, and show the progress."""
-    with Progress(recipe.work, [unit.bytes for unit in source.units], 1 if recipe.split.take is None else 2):
-        run_graph(functools.partial(graph, units=source.units, recipe=recipe, done=done), options)
+    with Progress(recipe.work, [unit.bytes for unit in mixture.units], 1 if recipe.split.take is None else 2):
+        run_graph(functools.partial(graph, units=mixture.units, recipe=recipe, done=done), options)
 
 
 def _without_repeats(
-    source: Source, recipe: Recipe, options: PipelineOptions, reports: list[UnitReport], say: Callable[[str], None]
+    mixture: Mixture, recipe: Recipe, options: PipelineOptions, reports: list[UnitReport], say: Callable[[str], None]
 ) -> list[UnitReport]:
     """Make those units again that have a page of which there is a newer revision; return the reports of all units."""
     work, repeats = recipe.work, find_repeats(recipe.work, reports)
@@ -129,17 +132,17 @@ def _without_repeats(
     for unit in again:
         work.remove(unit_file(REPORTS, unit))
     done = frozenset(report.unit for report in reports) - again
-    _run(source, replace(recipe, leaves_out_repeats=True), options, done)
+    _run(mixture, replace(recipe, leaves_out_repeats=True), options, done)
     return read_reports(work)
 
 
-def _begin(source: Source, job: Job, encoder: Encoder, say: Callable[[str], None]) -> tuple[Place, frozenset[int]]:
+def _begin(mixture: Mixture, job: Job, encoder: Encoder, say: Callable[[str], None]) -> tuple[Place, frozenset[int]]:
     """Return the work folder, and the units that an interrupted run has done there."""
-    record = plan_record(source.entry, job.source, job.split, job.shards, encoder.entry)
+    record = plan_record(mixture, job.source, job.split, job.shards, encoder.entry)
     work, notes = begin(job.output, record)
-    kept = frozenset(report.unit for report in finished(work, len(source.units)))
+    kept = frozenset(report.unit for report in finished(work, len(mixture.units)))
     if kept:
-        notes.append(f"{len(kept)} of {len(source.units)} units are done already")
+        notes.append(f"{len(kept)} of {len(mixture.units)} units are done already")
     for note in notes:
         say(note)
     return work, kept
@@ -159,7 +162,15 @@ def _kept_when_it_fails(work: Place, units: int) -> Iterator[None]:
         raise
 
 
-def _first_texts(source: Source, cleaner: Cleaner) -> list[str]:
-    pages = itertools.chain.from_iterable(unit.pages(source.site) for unit in source.units[:1])
-    texts = (cleaner.prose(page) for page in pages if isinstance(page, Article))
-    return list(itertools.islice((text for text in texts if isinstance(text, str)), ARTICLES_TO_COMPARE))
+def _first_texts(mixture: Mixture, cleaners: Sequence[Cleaner]) -> list[str]:
+    """Return some texts of each source."""
+    found: list[str] = []
+    for source, cleaner in zip(mixture.sources, cleaners, strict=True):
+        pages = itertools.chain.from_iterable(unit.pages(source.site) for unit in source.units[:1])
+        texts = (cleaner.prose(page) for page in pages if isinstance(page, Article))
+        found += itertools.islice((text for text in texts if isinstance(text, str)), ARTICLES_TO_COMPARE)
+    return found
+
+
+def _replay(mixture: Mixture, unit: UnitReport, letter: DeadLetterRecord) -> str:
+    return replay(mixture.paths[unit.wiki], mixture.limits, letter)

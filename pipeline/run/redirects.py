@@ -10,26 +10,29 @@ from pipeline.flow import redirect_graph
 from pipeline.output import REDIRECTS, numbered
 from pipeline.run.beam import run_graph
 from pipeline.run.progress import Progress
-from pipeline.source import Source
+from pipeline.source import Mixture
 from pipeline.unit import Reading, read_redirects
 
 R = TypeVar("R", bound=Reading)
 
 
-def with_redirects(recipe: R, source: Source, options: PipelineOptions) -> R:
-    """Return a recipe whose cleaner knows the redirects of the source; unchanged where the user asks for none.
+def with_redirects(recipe: R, mixture: Mixture, options: PipelineOptions) -> R:
+    """Return a recipe whose cleaners know the redirects of their wikis; unchanged where the user asks for none.
 
     What was found is in the work folder, unit by unit, so that an interrupted run resumes; it depends on neither the
     runner nor its workers.
 
     Raises:
-        RunError: the source is damaged, or has more redirects to known templates than any wiki.
+        RunError: a source is damaged, or has more redirects to known templates than any wiki.
     """
-    if not source.limits.template_redirects or not source.is_wikitext:
+    if not mixture.limits.template_redirects or not mixture.is_wikitext:
         return recipe
     done = frozenset(numbered(recipe.work, REDIRECTS))
-    if len(done) < len(source.units):
-        with Progress(recipe.work, [unit.bytes for unit in source.units], label="redirects", looks_in=REDIRECTS):
-            run_graph(functools.partial(redirect_graph, units=source.units, recipe=recipe, done=done), options)
-    found = functools.partial(read_redirects, recipe.work, len(source.units))
-    return replace(recipe, cleaner=recipe.cleaner.with_redirects(found))
+    if len(done) < len(mixture.units):
+        with Progress(recipe.work, [unit.bytes for unit in mixture.units], label="redirects", looks_in=REDIRECTS):
+            run_graph(functools.partial(redirect_graph, units=mixture.units, recipe=recipe, done=done), options)
+    cleaners = []
+    for cleaner, wiki in zip(recipe.cleaners, mixture.wikis, strict=True):
+        units = [unit.number for unit in mixture.units if unit.wiki == wiki]
+        cleaners.append(cleaner.with_redirects(functools.partial(read_redirects, recipe.work, units)))
+    return replace(recipe, cleaners=tuple(cleaners))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from wikilm.shards.format import SPLITS
 from wikilm.shards.manifest import ARTICLE_REASONS, Manifest
+from wikilm.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ def _rows(outcome: Outcome, seconds: float) -> Iterator[tuple[str, str, str]]:
     yield "    dead letters", f"{counts.dead_letters:,}", ""
     yield from ((f"  left out: {reason}", number, "") for reason, number in left_out if reason not in ARTICLE_REASONS)
     yield "tokens", f"{counts.tokens:,}", f"{counts.tail_tokens:,} of them in tails that fill no row"
+    for entry in manifest.mixture or ():
+        taken = entry.counts.train_articles + entry.counts.validation_articles
+        share = f", a share of {entry.share:g}" if entry.share < 1 else ""
+        yield f"  {visible(entry.wiki)}", f"{entry.counts.tokens:,}", f"of {taken:,} articles{share}"
     kept = f"{outcome.kept_units:,} of them kept from an earlier run" if outcome.kept_units else ""
     yield "units", f"{manifest.source.units:,}", kept
     making = max(outcome.seconds, 1e-3)

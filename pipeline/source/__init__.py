@@ -6,16 +6,21 @@ nothing.
 
 from pipeline.source.listing import find_files
 from pipeline.source.lookup import Candidates, Wanted, candidates, template_redirects
+from pipeline.source.mixture import Mixture, member_of, open_mixture, wiki_of
 from pipeline.source.plan import Source, WorkUnit, entry_of, open_source
 
 __all__ = [
     "Candidates",
+    "Mixture",
     "Source",
     "Wanted",
     "WorkUnit",
     "candidates",
     "entry_of",
     "find_files",
+    "member_of",
+    "open_mixture",
     "open_source",
     "template_redirects",
+    "wiki_of",
 ]

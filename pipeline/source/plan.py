@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pipeline.articles import Page, Pages, Site
+from pipeline.articles import ONLY, Page, Pages, Site, Wiki
 from pipeline.settings import SourceSettings
 from pipeline.source import dump, jsonl, parquet
 from pipeline.source.listing import SourceFile, SourceFiles, find_files
@@ -50,6 +50,7 @@ class WorkUnit:
     parts: tuple[Part, ...]
     bytes: int  # as stored
     max_page_bytes: int
+    wiki: Wiki = ONLY
 
     def pages(self, site: Site) -> Iterator[Page]:
         """Yield the pages of the unit, one by one (see `Part`)."""
@@ -99,7 +100,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
         templates=settings.templates or None,
         template_redirects=settings.template_redirects or None,
         formulas=settings.formulas if settings.formulas != "drop" else None,
-        columns=_columns(settings) or None,
+        columns=columns_of(settings) or None,
     )
     units = tuple(
         WorkUnit(number, some, sum(part.stored_bytes for part in some), limits.max_page_bytes)
@@ -115,7 +116,7 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
         RunError: a file is damaged, or they are of several wikis.
         UsageError: a dump is given columns.
     """
-    columns = _columns(settings)
+    columns = columns_of(settings)
     if found.is_jsonl:
         return jsonl.plan([(one.file, found.kind) for one in found.files], settings.unit_bytes, columns)
     if not found.is_wikitext:
@@ -134,12 +135,12 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
             first = found.files[0].file
             raise RunError(
                 f"{one.file.url}: is of {site.database!r}, but {first.name} of {sites[0].database!r}; "
-                "a source is one wiki: name its files alone"
+                "put each wiki's files into a folder of their own, and name both with --source"
             )
     return replace(sites[0], content=settings.namespaces, formulas=settings.formulas), units
 
 
-def _columns(settings: SourceSettings) -> dict[str, str]:
+def columns_of(settings: SourceSettings) -> dict[str, str]:
     """Return `source.columns` in one order, whatever order they were given in: the manifest has it."""
     return {str(what): name for what, name in sorted(settings.columns.items())}
 

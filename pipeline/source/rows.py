@@ -73,7 +73,8 @@ def one_site(bases: Mapping[File, str]) -> Site:
     if len(hosts) > 1:
         (host, file), (other, first) = list(hosts.items())[:2]
         raise RunError(
-            f"{file.url}: is of {host}, but {first.name} of {other}; a source is one wiki: name its files alone"
+            f"{file.url}: is of {host}, but {first.name} of {other}; put each wiki's files into a folder of "
+            "their own, and name both with --source"
         )
     base = next(iter(known.values()), "")
     return Site(language=language_of(base), base=base)

@@ -4,13 +4,14 @@ A work unit and a recipe go in; shards and a report in the work folder come out.
 """
 
 from pipeline.unit.failures import failure, marked_reason
-from pipeline.unit.steps import Reading, Recipe, Stream, cleaner_of, counted_words, read_redirects
+from pipeline.unit.steps import Reading, Recipe, Stream, cleaner_of, cleaners_of, counted_words, read_redirects
 
 __all__ = [
     "Reading",
     "Recipe",
     "Stream",
     "cleaner_of",
+    "cleaners_of",
     "counted_words",
     "failure",
     "marked_reason",

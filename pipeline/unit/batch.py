@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from pipeline.articles import (
     NO_ARTICLES,
     NO_IDENTITIES,
+    NO_SHARE,
     NO_SPLIT,
+    ONLY,
     REDIRECT,
     Articles,
     DeadLetter,
@@ -20,12 +22,14 @@ from pipeline.articles import (
     Pages,
     Selection,
     Texts,
+    Wiki,
 )
+from pipeline.output import wiki_column
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.plain import blank_texts
 from pipeline.settings import ShardsSettings
 from pipeline.tokens import NO_TAIL, Encoder, Rows, Tail, TokenIds, cut_rows
-from wikilm.shards import EMPTY_TEXT, NOT_TAKEN, REPEATED, SPLITS, Counts
+from wikilm.shards import EMPTY_TEXT, NOT_IN_SHARE, NOT_TAKEN, REPEATED, SPLITS, Counts
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -67,7 +71,11 @@ class Batch(Generic[T]):
 
 
 def take(
-    pages: Pages, selection: Selection, first: int = 0, repeated: NDArray[np.int64] = NO_IDENTITIES.positions
+    pages: Pages,
+    selection: Selection,
+    first: int = 0,
+    repeated: NDArray[np.int64] = NO_IDENTITIES.positions,
+    wiki: Wiki = ONLY,
 ) -> Batch[Texts]:
     """Take the articles that are selected, each with its split, and count all other pages by their reasons.
 
@@ -76,14 +84,16 @@ def take(
         selection: which articles are taken.
         first: position of the first of these pages in the unit.
         repeated: int64, sorted, positions in the unit of articles and redirects of which there is a newer one.
+        wiki: whose pages they are.
     """
     dead, dropped = len(pages.dead_letters), dict(pages.dropped)
     older = repeated[np.searchsorted(repeated, first) : np.searchsorted(repeated, first + pages.count)] - first
     once = ~np.isin(pages.articles.positions, older)
     articles = int(np.count_nonzero(once))
     redirects = dropped.pop(REDIRECT, 0) - (len(older) - (len(once) - articles))
-    splits = np.where(once, selection.splits_of(pages.articles.page_ids.tolist()), NO_SPLIT)
-    taken = splits != NO_SPLIT
+    splits = np.where(once, selection.splits_of(pages.articles.page_ids.tolist(), wiki), NO_SPLIT)
+    taken = splits >= 0
+    beyond = int(np.count_nonzero(splits == NO_SHARE))
     identities = replace(pages.identities, positions=pages.identities.positions + first)
     counts = NOTHING.model_copy(
         update={
@@ -92,7 +102,8 @@ def take(
             "redirects": redirects,
             "left_out": dropped
             | left_out(REPEATED, len(older))
-            | left_out(NOT_TAKEN, articles - int(np.count_nonzero(taken))),
+            | left_out(NOT_IN_SHARE, beyond)
+            | left_out(NOT_TAKEN, articles - beyond - int(np.count_nonzero(taken))),
             "dead_letters": dead,
         }
     )
@@ -159,10 +170,11 @@ def left_out(reason: str, count: int) -> dict[str, int]:
     return {reason: count} if count else {}
 
 
-def table(articles: Articles, rows: Rows) -> Sequence[Any]:
+def table(articles: Articles, rows: Rows, wiki: Wiki = ONLY) -> Sequence[Any]:
     """Return the columns of an articles table (see `wikilm.shards.articles_schema`)."""
     return [
-        pa.array(articles.page_ids), pa.array(articles.revision_ids), articles.titles, pa.array(rows.article_tokens)
+        pa.array(articles.page_ids), pa.array(articles.revision_ids), articles.titles, pa.array(rows.article_tokens),
+        *wiki_column(wiki, len(articles)),
     ]  # fmt: skip
 
 

@@ -6,8 +6,8 @@ size needs the memory of a few batches.
 
 import contextlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.articles import TRAIN, Article, DeadLetter, Selection, Site, Smallest, Texts, smallest
+from pipeline.articles import ONLY, TRAIN, Article, DeadLetter, Selection, Site, Smallest, Texts, Wiki, smallest
 from pipeline.output import (
     CHOSEN,
     IDENTITY_COLUMNS,
@@ -32,7 +32,7 @@ from pipeline.output import (
 )
 from pipeline.prose.cleaner import Cleaner
 from pipeline.settings import ShardsSettings, SplitSettings
-from pipeline.source import Source, WorkUnit
+from pipeline.source import Mixture, Source, WorkUnit
 from pipeline.storage import Place
 from pipeline.tokens import EncoderSpec, Rows, TokenIds, encoder_pool
 from pipeline.tokens.words import COLUMNS, count_words
@@ -51,10 +51,10 @@ SMALLEST = TypeAdapter(Smallest)
 class Reading:
     """What a worker must know to read and clean articles; small, since it travels with every step.
 
-    All workers can reach `work`, the place where they write.
+    There is a cleaner for each wiki, by its number. All workers can reach `work`, the place where they write.
     """
 
-    cleaner: Cleaner
+    cleaners: tuple[Cleaner, ...]
     split: SplitSettings
     work: Place
     # What is repeated is known once all units have been read.
@@ -79,10 +79,11 @@ class Stream:
 
     unit: int
     batches: Iterator[Batch[Any]]
+    wiki: Wiki = ONLY
 
     def with_batches(self, made: Iterator[Batch[Any]]) -> "Stream":
         """Return the same unit after a step."""
-        return Stream(self.unit, made)
+        return replace(self, batches=made)
 
 
 @marks_failure
@@ -91,7 +92,7 @@ def find_smallest(unit: WorkUnit, recipe: Reading) -> Smallest:
     name = unit_file(CHOSEN, unit.number)
     with contextlib.suppress(FileNotFoundError, ValidationError):
         return SMALLEST.validate_json(recipe.work.read(name))
-    found = smallest(recipe.split, article_ids(unit, recipe.cleaner.site))
+    found = smallest(recipe.split, article_ids(unit, recipe.cleaners[unit.wiki.number].site), unit.wiki)
     recipe.work.write(name, SMALLEST.dump_json(found))
     return found
 
@@ -104,14 +105,14 @@ def find_redirects(unit: WorkUnit, recipe: Reading) -> int:
         The unit's number.
     """
     with recipe.work.create(unit_file(REDIRECTS, unit.number)) as file:
-        for redirect in unit.template_redirects(recipe.cleaner.site):
+        for redirect in unit.template_redirects(recipe.cleaners[unit.wiki.number].site):
             file.write((json.dumps(redirect) + "\n").encode())
     return unit.number
 
 
-def read_redirects(work: Place, units: int) -> Iterator[tuple[str, str]]:
-    """Yield what `find_redirects` has found in all units, in the order of the source."""
-    for number in range(units):
+def read_redirects(work: Place, units: Iterable[int]) -> Iterator[tuple[str, str]]:
+    """Yield what `find_redirects` has found in the units of these numbers."""
+    for number in units:
         for line in work.lines(unit_file(REDIRECTS, number)):
             name, leads_to = json.loads(line)
             yield name, leads_to
@@ -121,13 +122,15 @@ def read_redirects(work: Place, units: int) -> Iterator[tuple[str, str]]:
 def read(unit: WorkUnit, recipe: Reading, selected: Selection) -> Stream:
     """Read the articles of a unit that are taken, each with its split."""
     repeated = read_repeats(recipe.work, unit.number) if recipe.leaves_out_repeats else None
-    return Stream(unit.number, read_articles(unit, recipe.cleaner.site, selected, repeated))
+    site = recipe.cleaners[unit.wiki.number].site
+    return Stream(unit.number, read_articles(unit, site, selected, repeated), unit.wiki)
 
 
 @marks_failure
 def clean(articles: Stream, recipe: Reading) -> Stream:
     """Turn their texts into prose."""
-    return articles.with_batches(batches.clean(batch, recipe.cleaner) for batch in articles.batches)
+    cleaner = recipe.cleaners[articles.wiki.number]
+    return articles.with_batches(batches.clean(batch, cleaner) for batch in articles.batches)
 
 
 @marks_failure
@@ -162,14 +165,15 @@ def write(rows: Stream, recipe: Recipe) -> int:
         for split in SPLITS:
             name, table = shard_name(split, unit, recipe.units), articles_name(split, unit, recipe.units)
             file = files.enter_context(work.create(name))
-            shards[split] = ShardFile(name, file, recipe.shards.chunk_tokens, vocab_size)
-            tables[split] = ArrowFile(table, files.enter_context(work.create(table)), articles_schema())
+            shards[split] = ShardFile(name, file, recipe.shards.chunk_tokens, vocab_size, rows.wiki)
+            columns = articles_schema(bool(rows.wiki.name))
+            tables[split] = ArrowFile(table, files.enter_context(work.create(table)), columns)
         pages = ArrowFile(pages_name(unit), files.enter_context(work.create(pages_name(unit))), IDENTITY_COLUMNS)
         for batch in rows.batches:
             pages.append([batch.identities.page_ids, batch.identities.timestamps, batch.identities.positions])
             for split, of_split in batch.content.items():
                 shards[split].append_rows(of_split)
-                tables[split].append(batches.table(batch.of_split(split), of_split))
+                tables[split].append(batches.table(batch.of_split(split), of_split, rows.wiki))
             counts = total([counts, batch.counts])
             dead += batch.dead_letters
             if len(dead) > MAX_DEAD_LETTERS:
@@ -177,6 +181,7 @@ def write(rows: Stream, recipe: Recipe) -> int:
                 raise RunError(f"more than {MAX_DEAD_LETTERS} pages of one unit cannot be read; {first}")
         report = UnitReport(
             unit=unit,
+            wiki=rows.wiki.number,
             counts=counts,
             shards=[shards[split].close_shard(split, unit) for split in SPLITS],
             articles=[tables[split].close() for split in SPLITS],
@@ -208,7 +213,9 @@ def count(texts: Stream, recipe: Reading) -> int:
     with recipe.work.create(word_file(texts.unit)) as file, pa.ipc.new_stream(file, COLUMNS) as tables:
         for table in count_words(training_texts()):
             tables.write_table(table)
-    report = UnitReport(unit=texts.unit, counts=total(counts), shards=[], articles=[], dead_letters=[])
+    report = UnitReport(
+        unit=texts.unit, wiki=texts.wiki.number, counts=total(counts), shards=[], articles=[], dead_letters=[]
+    )
     _check_is_there(recipe.work)
     write_report(recipe.work, report)
     return texts.unit
@@ -223,6 +230,11 @@ def counted_words(work: Place, units: int) -> pa.Table:
     """Add up the words that `count` has counted in all units, each of which comes once."""
     files = (pa.ipc.open_stream(work.read(word_file(unit))) for unit in range(units))
     return merge_words(pa.Table.from_batches([batch]) for file in files for batch in file)
+
+
+def cleaners_of(mixture: Mixture) -> tuple[Cleaner, ...]:
+    """Make the cleaners for the texts of all sources, by the number of their wiki."""
+    return tuple(map(cleaner_of, mixture.sources))
 
 
 def cleaner_of(source: Source) -> Cleaner:
@@ -245,7 +257,8 @@ def read_articles(
     """Yield the articles of a unit that are taken, some at a time, but for those that are repeated."""
     first = 0
     for pages in unit.batches(site):
-        yield batches.take(pages, selected, first, np.empty(0, np.int64) if repeated is None else repeated)
+        older = np.empty(0, np.int64) if repeated is None else repeated
+        yield batches.take(pages, selected, first, older, unit.wiki)
         first += pages.count
 
 

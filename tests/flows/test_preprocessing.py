@@ -306,12 +306,6 @@ def test_a_run_that_makes_no_row_fails_says_why_and_publishes_nothing(
     assert not output.exists()
 
 
-def test_two_sources_are_refused_and_none_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        run(main, "pipeline", ["--source", "a.xml", "--source", "b.xml"])
-    assert "--source: given twice; name one source" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [

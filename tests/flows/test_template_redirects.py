@@ -53,6 +53,7 @@ def test_redirects_and_names_of_the_user_put_words_into_the_text(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where no tokenizer lies, whose columns would make those of the text narrow
+    monkeypatch.setenv("COLUMNS", "200")
     plain = made(source, tmp_path / "plain", tiny_tokenizer)
     known = made(source, tmp_path / "known", tiny_tokenizer, "--template-redirects", *OWN)
     gained = known.counts.text_bytes - plain.counts.text_bytes

@@ -49,7 +49,12 @@ class Page:
         )
 
 
-def header(namespaces: Mapping[int, str] = NAMESPACES, language: str = "en", database: str = "miniwiki") -> bytes:
+def header(
+    namespaces: Mapping[int, str] = NAMESPACES,
+    language: str = "en",
+    database: str = "miniwiki",
+    base: str = "http://example.org/wiki/Main_Page",
+) -> bytes:
     """The header stream: the root element and siteinfo."""
     names = "".join(
         f'      <namespace key="{key}" case="first-letter"{">" + escape(name) + "</namespace>" if name else " />"}\n'
@@ -59,7 +64,7 @@ def header(namespaces: Mapping[int, str] = NAMESPACES, language: str = "en", dat
         '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" '
         'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" version="0.11" '
         f'xml:lang="{language}">\n  <siteinfo>\n    <sitename>Miniwiki</sitename>\n    <dbname>{database}</dbname>\n'
-        "    <base>http://example.org/wiki/Main_Page</base>\n    <generator>MediaWiki 1.42.0</generator>\n"
+        f"    <base>{base}</base>\n    <generator>MediaWiki 1.42.0</generator>\n"
         f"    <case>first-letter</case>\n    <namespaces>\n{names}    </namespaces>\n  </siteinfo>\n"
     ).encode()
 
@@ -71,9 +76,10 @@ def make_dump(
     pages_per_stream: int = 2,
     language: str = "en",
     database: str = "miniwiki",
+    base: str = "http://example.org/wiki/Main_Page",
 ) -> Path:
     """Write `path`, stored as its name says; `*-multistream.xml.bz2` gets its index beside it. Returns `path`."""
-    head = header(namespaces, language, database)
+    head = header(namespaces, language, database, base)
     if not path.name.endswith("-multistream.xml.bz2"):
         data = head + "".join(page.xml() for page in pages).encode() + FOOTER
         pack = {

@@ -1,5 +1,7 @@
 """Make up manifests and ledgers, without the shards that they are about."""
 
+from typing import Any
+
 from wikilm.shards.format import shard_name
 from wikilm.shards.manifest import (
     Counts,
@@ -10,6 +12,7 @@ from wikilm.shards.manifest import (
     SourceEntry,
     SplitEntry,
     TokenizerEntry,
+    WikiEntry,
 )
 
 WIKI = "https://lv.wikipedia.org/wiki/Main"
@@ -56,3 +59,30 @@ def manifest(
         articles=[],
         files=[],
     )  # fmt: skip
+
+
+def mixture(*changed: dict[str, Any]) -> Manifest:
+    """The manifest of shards of several such dumps, half of the articles of each; `changed` is as for `manifest`."""
+    parts = [manifest(**some) for some in changed]
+    wikis = [
+        WikiEntry(wiki=part.site.database, share=0.5, source=part.source, site=part.site, counts=part.counts)
+        for part in parts
+    ]
+    source = SourceEntry(
+        name=" + ".join(entry.wiki for entry in wikis), kind="mixture", bytes=2, checksum="sha256:def",
+        units=len(parts), files=[],
+    )  # fmt: skip
+    numbers = {
+        name: sum(getattr(part.counts, name) for part in parts) for name in Counts.model_fields if name != "left_out"
+    }
+    reasons = {reason for part in parts for reason in part.counts.left_out}
+    left_out = {reason: sum(part.counts.left_out.get(reason, 0) for part in parts) for reason in sorted(reasons)}
+    return parts[0].model_copy(
+        update={
+            "source": source,
+            "site": SiteEntry(language=None, name="", database="", base=""),
+            "mixture": wikis,
+            "counts": Counts(left_out=left_out, **numbers),
+            "shards": [shard("train", unit, part.row_count("train")) for unit, part in enumerate(parts)],
+        }
+    )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.output.card import card
-from tests.helpers.manifests import manifest
+from tests.helpers.manifests import manifest, mixture
 from train.card import model_card
 from wikilm.origin import text_license
 
@@ -66,6 +66,14 @@ def test_its_license_is_that_of_the_dataset_card_in_the_same_words(changed):
     notice = text_license(shards.source.name, shards.site.database, shards.site.base).notice
     assert notice in dataset
     assert notice in model
+
+
+def test_of_several_wikis_it_says_how_much_of_the_text_is_of_each():
+    shards = mixture({"database": "lvwiki"}, {"database": "ltgwiki", "language": "ltg", "rows": 15})
+    text = model_card(FIGURES | {"objective": "causal"}, shards, "[MASK]")
+    assert "| wikis | lvwiki 25.0 %, ltgwiki 75.0 % of the tokens |" in text
+    assert front(text)["language"] == ["lv", "ltg"]
+    assert front(text)["datasets"] == ["lvwiki-ltgwiki"]
 
 
 def test_a_parquet_folder_of_the_hub_has_a_dataset_without_a_database():

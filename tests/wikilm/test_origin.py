@@ -2,7 +2,8 @@
 
 import pytest
 
-from wikilm.origin import date_of, language_of
+from tests.helpers.manifests import manifest, mixture
+from wikilm.origin import date_of, language_fields, language_of, license_of
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,24 @@ from wikilm.origin import date_of, language_of
 )
 def test_the_host_of_a_wikipedia_names_its_language(base, language):
     assert language_of(base) == language
+
+
+def test_of_several_licenses_the_widest_is_named_first_and_each_says_whose_it_is():
+    early, late = {"name": "lvwiki-20200101.xml", "database": "lvwiki"}, {"database": "ltgwiki"}
+    assert license_of(mixture(late, {"database": "enwiki"})) == license_of(manifest())
+    both = license_of(mixture(early, late))
+    assert both.names == ("cc-by-sa-4.0", "cc-by-sa-3.0", "gfdl")
+    first, second = both.notice.splitlines()
+    assert first.startswith("lvwiki: The text is © Wikipedia contributors, under CC BY-SA 3.0")
+    assert second.startswith("ltgwiki: The text is © Wikipedia contributors, under CC BY-SA 4.0")
+    assert license_of(mixture(early, {"database": "own", "base": ""})).names[0] == "unknown"
+
+
+def test_languages_are_named_once_each_in_the_field_for_their_tags():
+    assert language_fields(["de", "zh-yue", "de", "x y", "ltg"]) == {
+        "language": ["de", "ltg"],
+        "language_bcp47": ["zh-yue"],
+    }
 
 
 def test_the_date_is_the_first_that_is_one():

@@ -71,7 +71,9 @@ def test_without_a_params_file_the_laptop_preset_holds(tmp_path, monkeypatch):
 def test_a_source_elsewhere_is_taken_instead_of_the_path_that_dvc_hashes(tmp_path):
     text = "source: {path: here.bz2, address: 'wikimedia:ltgwiki/latest', unit_bytes: 1}"
     assert load(tmp_path, text, "source", SourceSettings).path == "wikimedia:ltgwiki/latest"
-    named = argparse.Namespace(params=tmp_path / "params.yaml", source="there.bz2", **dict.fromkeys(SOURCE_FLAGS))
+    named = argparse.Namespace(
+        params=tmp_path / "params.yaml", source=[{"path": "there.bz2"}], **dict.fromkeys(SOURCE_FLAGS)
+    )
     assert source_settings(named).path == "there.bz2"
     with pytest.raises(UsageError, match=r"source\.address: .*5"):
         load(tmp_path, text.replace("'wikimedia:ltgwiki/latest'", "5"), "source", SourceSettings)

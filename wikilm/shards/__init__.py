@@ -4,6 +4,7 @@ A folder of shards goes in, its manifest and memory-mapped rows come out. Needs 
 of this machine only, and writes none.
 """
 
+from wikilm.shards.balance import all_imbalances, imbalances
 from wikilm.shards.format import (
     ARTICLES,
     CARD,
@@ -21,6 +22,7 @@ from wikilm.shards.manifest import (
     ARTICLE_REASONS,
     EMPTY_TEXT,
     FORMAT,
+    NOT_IN_SHARE,
     NOT_TAKEN,
     REPEATED,
     Counts,
@@ -33,7 +35,7 @@ from wikilm.shards.manifest import (
     SourceFileEntry,
     SplitEntry,
     TokenizerEntry,
-    imbalances,
+    WikiEntry,
     manifest_bytes,
     parse_manifest,
 )
@@ -57,6 +59,7 @@ __all__ = [
     "EMPTY_TEXT",
     "FORMAT",
     "MANIFEST",
+    "NOT_IN_SHARE",
     "NOT_TAKEN",
     "REPEATED",
     "SPLITS",
@@ -72,6 +75,8 @@ __all__ = [
     "SplitEntry",
     "SplitRows",
     "TokenizerEntry",
+    "WikiEntry",
+    "all_imbalances",
     "articles_name",
     "articles_schema",
     "id_type",

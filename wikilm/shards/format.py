@@ -24,10 +24,13 @@ def id_type(vocab_size: int) -> pa.DataType:
     return pa.uint16() if vocab_size <= 2**16 else pa.uint32()
 
 
-def schema(chunk_tokens: int, vocab_size: int) -> pa.Schema:
-    """Columns of a shard: `input_ids` fixed_size_list[chunk_tokens], `page_id` int64 of the article a row starts in."""
+def schema(chunk_tokens: int, vocab_size: int, names_wikis: bool = False) -> pa.Schema:
+    """Columns of a shard: `input_ids` fixed_size_list[chunk_tokens], `page_id` int64 of the article a row starts in.
+
+    Where there are several wikis, also `wiki` string, the article's wiki as the manifest's `mixture` names it.
+    """
     ids = pa.list_(pa.field("item", id_type(vocab_size), nullable=False), chunk_tokens)
-    return pa.schema([pa.field("input_ids", ids, nullable=False), pa.field("page_id", pa.int64(), nullable=False)])
+    return _without_nulls({"input_ids": ids, "page_id": pa.int64()}, names_wikis)
 
 
 def shard_name(split: str, unit: int, units: int) -> str:
@@ -35,13 +38,19 @@ def shard_name(split: str, unit: int, units: int) -> str:
     return f"{split}/data-{unit:05d}-of-{units:05d}.arrow"
 
 
-def articles_schema() -> pa.Schema:
+def articles_schema(names_wikis: bool = False) -> pa.Schema:
     """Columns of an articles table: who is in one shard, in the order of the source.
 
     `tokens` counts the ids that the article put into the stream: with its end-of-text where `chunking` is pack, and
-    those that filled no row too. `revision_id` is 0 where the source does not say.
+    those that filled no row too. `revision_id` is 0 where the source does not say. `wiki` is as in `schema`.
     """
     columns = {"page_id": pa.int64(), "revision_id": pa.int64(), "title": pa.string(), "tokens": pa.int64()}
+    return _without_nulls(columns, names_wikis)
+
+
+def _without_nulls(columns: dict[str, pa.DataType], names_wikis: bool) -> pa.Schema:
+    if names_wikis:
+        columns = columns | {"wiki": pa.string()}
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
 
 

@@ -2,19 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from wikilm.errors import RunError
-from wikilm.shards.format import SPLITS
 
 FORMAT = 3
 EMPTY_TEXT, NOT_TAKEN = "empty_text", "not_taken"
 REPEATED = "repeated"  # the reason of a page that a newer revision of the same page is in the source for
-ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN)  # why an article is in no shard; all other reasons are those of pages
+NOT_IN_SHARE = "not_in_share"  # the reason of an article that is beyond the share of its source
+# Why an article is in no shard; all other reasons are those of pages.
+ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN, NOT_IN_SHARE)
 
 
 class _Record(BaseModel):
@@ -64,7 +64,7 @@ class SourceEntry(_Record):
     name: str = Field(description="of the file or folder, without its path, which differs between machines")
     kind: Literal[
         "multistream", "xml", "xml.bz2", "xml.gz", "xml.xz", "xml.zst",
-        "jsonl", "jsonl.bz2", "jsonl.gz", "jsonl.xz", "jsonl.zst", "parquet",
+        "jsonl", "jsonl.bz2", "jsonl.gz", "jsonl.xz", "jsonl.zst", "parquet", "mixture",
     ]  # fmt: skip
     bytes: int = Field(ge=0, description="size of all its files, as stored")
     checksum: str = Field(description="of its file or commit; of several files the sha256 of what `sha256sum` prints")
@@ -130,13 +130,26 @@ class SplitEntry(_Record):
     take: list[int] | None
 
 
+class WikiEntry(_Record):
+    """One of the wikis that a set of shards is made of."""
+
+    wiki: str = Field(description="as its database is called, such as enwiki; may be empty where it is the only one")
+    share: float = Field(ge=0, le=1, description="of its articles that was taken, those with the smallest digests")
+    source: SourceEntry
+    site: SiteEntry
+    counts: Counts = Field(description="its line of the ledger; of tokens in rows and tails, those of its units")
+
+
 class Manifest(_Record):
     """All that a reader needs to trust a folder of shards."""
 
     format: Literal[3] = 3
     version: str = Field(description="of wikilm")
-    source: SourceEntry
-    site: SiteEntry
+    source: SourceEntry = Field(description="what was read; of several sources their sums, files aside")
+    site: SiteEntry = Field(description="whose wiki it is; of several nothing is said here")
+    mixture: list[WikiEntry] | None = Field(
+        default=None, description="the wikis, in the order of their units; left out where it is all of a single one"
+    )
     limits: LimitsEntry
     tokenizer: TokenizerEntry
     split: SplitEntry
@@ -146,6 +159,17 @@ class Manifest(_Record):
     shards: list[ShardEntry]
     articles: list[FileEntry] = Field(description="which articles are in each shard: one file for each, in their order")
     files: list[FileEntry] = Field(description="all else: what `datasets` reads, dead_letters.jsonl and README.md")
+
+    @property
+    def wikis(self) -> list[WikiEntry]:
+        """What is known of each wiki, also where there is one."""
+        alone = WikiEntry(wiki="", share=1.0, source=self.source, site=self.site, counts=self.counts)
+        return self.mixture or [alone]
+
+    @property
+    def names_wikis(self) -> bool:
+        """Whether rows and tables of articles have a column `wiki`: there are several."""
+        return len(self.wikis) > 1
 
     @property
     def entries(self) -> list[FileEntry]:
@@ -209,37 +233,10 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the manifest as it is stored, its own sha256 last: the same bytes for the same content."""
     content = manifest.model_dump()
     content["limits"] = {name: value for name, value in content["limits"].items() if value is not None}
+    if manifest.mixture is None:
+        del content["mixture"]
     return _json(content | {"sha256": hashlib.sha256(_json(content)).hexdigest()})
 
 
 def _json(content: dict[str, object]) -> bytes:
     return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def imbalances(counts: Counts, chunk_tokens: int, shards: Sequence[ShardEntry]) -> Iterator[str]:
-    """Yield every equation of the ledger that does not hold, as one line."""
-    page_reasons = sum(n for reason, n in counts.left_out.items() if reason not in ARTICLE_REASONS)
-    article_reasons = sum(counts.left_out.get(reason, 0) for reason in ARTICLE_REASONS)
-    chunks = counts.train_chunks + counts.validation_chunks
-    rows = {split: sum(shard.rows for shard in shards if shard.split == split) for split in SPLITS}
-    equations = (
-        ("pages", counts.pages, "articles + redirects + left out", counts.articles + counts.redirects + page_reasons),
-        (
-            "articles",
-            counts.articles,
-            "train + validation + left out + dead letters",
-            counts.train_articles + counts.validation_articles + article_reasons + counts.dead_letters,
-        ),
-        ("tokens", counts.tokens, "tokens in chunks + tails", chunk_tokens * chunks + counts.tail_tokens),
-        ("train_chunks", counts.train_chunks, "rows in train shards", rows["train"]),
-        ("validation_chunks", counts.validation_chunks, "rows in validation shards", rows["validation"]),
-        (
-            "tokens in shards",
-            sum(shard.tokens for shard in shards),
-            "chunk_tokens x chunks",
-            chunk_tokens * chunks,
-        ),
-    )
-    for left, value, right, other in equations:
-        if value != other:
-            yield f"{left} = {value}, but {right} = {other}"

@@ -127,7 +127,7 @@ def open_shard(folder: Path, manifest: Manifest, entry: ShardEntry) -> pa.Table:
             table = pa.ipc.open_stream(source).read_all()
     except (OSError, pa.ArrowInvalid) as error:
         raise RunError(f"{path}: cannot read this shard: {error}; run python -m pipeline.verify {folder}") from None
-    expected = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size)
+    expected = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size, manifest.names_wikis)
     if size != entry.bytes or table.num_rows != entry.rows or table.schema.remove_metadata() != expected:
         raise RunError(f"{path}: not the shard that {MANIFEST} names; run python -m pipeline.verify {folder}")
     return table.replace_schema_metadata(None)
@@ -140,7 +140,7 @@ def open_split(folder: Path, manifest: Manifest, split: str) -> pa.Table:
         RunError: a shard of it cannot be opened (see `open_shard`).
     """
     tables = [open_shard(folder, manifest, entry) for entry in manifest.shards_of(split)]
-    columns = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size)
+    columns = schema(manifest.chunk_tokens, manifest.tokenizer.vocab_size, manifest.names_wikis)
     return pa.concat_tables(tables) if tables else columns.empty_table()
 
 

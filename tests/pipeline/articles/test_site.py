@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.articles.site import page_base, page_url
+from pipeline.articles.site import Site, page_base, page_url
 
 BASE = "https://lv.wikipedia.org/wiki/Main"
 
@@ -28,6 +28,26 @@ BASE = "https://lv.wikipedia.org/wiki/Main"
 )
 def test_titles_are_quoted_as_mediawiki_does(title, path):
     assert page_url(BASE, title) == f"https://lv.wikipedia.org/wiki/{path}"
+
+
+@pytest.mark.parametrize(
+    ("base", "wiki"),
+    [
+        ("https://en.wikipedia.org/wiki/A", "enwiki"),
+        ("https://en.m.wikipedia.org/wiki/A", "enwiki"),
+        ("https://zh-min-nan.wikipedia.org/wiki/A", "zh_min_nanwiki"),
+        ("https://be-tarask.wikipedia.org/wiki/A", "be_x_oldwiki"),
+        ("https://fr.wikisource.org/wiki/A", "frwikisource"),
+        ("https://EN.wiktionary.org/wiki/A", "enwiktionary"),
+        ("https://example.org:8080/wiki/A", "example.org"),
+        ("https://en.wikipedia.org.example.net/wiki/A", "en.wikipedia.org.example.net"),
+        ("javascript:alert(1)", ""),
+        ("", ""),
+    ],
+)
+def test_a_wiki_without_the_name_of_its_database_has_that_of_its_host(base, wiki):
+    assert Site(base=base).wiki == wiki
+    assert Site(base=base, database="mywiki").wiki == "mywiki"
 
 
 @given(st.text(max_size=40))

@@ -1,15 +1,28 @@
-"""An article's split is a function of the seed and its page id alone, and so are the articles that are taken."""
+"""An article's split is a function of the seed, its page id and, of several wikis, its wiki, and so are those taken."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.articles.split import NO_SPLIT, Selection, digest, merge, selection, smallest, split_of
+from pipeline.articles.split import (
+    NO_SHARE,
+    NO_SPLIT,
+    Selection,
+    digest,
+    in_share,
+    merge,
+    selection,
+    smallest,
+    split_of,
+)
+from pipeline.articles.wiki import ONLY, Wiki
 from pipeline.settings import SplitSettings
 
 page_ids = st.integers(min_value=1, max_value=2**63 - 1)
+wikis = st.builds(Wiki, st.just(0), st.text(max_size=9), st.floats(0, 1))
 
 
 def settings(seed: int = 0, fraction: float = 0.1, take: tuple[int, int] | None = None) -> SplitSettings:
@@ -22,6 +35,21 @@ def test_digest_is_sha256_of_seed_and_page_id_in_every_year():
 
     assert digest(0, 12) == int(hashlib.sha256(b"0:12").hexdigest()[:16], 16)
     assert digest(0, 12) != digest(1, 12)
+    assert digest(0, 12, Wiki(3, "ltgwiki", 0.5)) == int(hashlib.sha256(b"0:ltgwiki:12").hexdigest()[:16], 16)
+
+
+@given(st.lists(page_ids, max_size=40), wikis, st.floats(0, 1))
+def test_a_larger_share_has_all_articles_of_a_smaller_one(ids, wiki, share):
+    small, large = (replace(wiki, share=some) for some in sorted((wiki.share, share)))
+    assert all(in_share(settings(), page_id, large) for page_id in ids if in_share(settings(), page_id, small))
+    assert all(in_share(settings(), page_id, replace(wiki, share=1.0)) for page_id in ids)
+    assert not any(in_share(settings(), page_id, replace(wiki, share=0.0)) for page_id in ids)
+
+
+def test_the_splits_of_a_share_are_as_large_as_those_of_the_whole():
+    splits = Selection(settings(fraction=0.1)).splits_of(range(1, 20_001), replace(ONLY, share=0.3)).tolist()
+    assert splits.count(NO_SHARE) / 20_000 == pytest.approx(0.7, abs=0.01)
+    assert splits.count(1) / (20_000 - splits.count(NO_SHARE)) == pytest.approx(0.1, abs=0.01)
 
 
 @given(page_ids, st.integers(0, 2**32), st.floats(0, 0.99))
@@ -44,12 +72,26 @@ def test_take_keeps_the_smallest_digests_of_each_split_however_the_source_is_cut
     pieces = [[], [], []]
     for page_id in ids:
         random.choice(pieces).append(page_id)
-    taken = selection(split, merge(split, [smallest(split, piece) for piece in pieces])).taken
+    taken = selection(split, merge(split, [smallest(split, piece) for piece in pieces])).taken or {}
     for name, limit in (("train", train), ("validation", validation)):
         of_split = sorted((digest(0, page_id), page_id) for page_id in set(ids) if split_of(split, page_id) == name)
-        assert {page_id for page_id in taken if split_of(split, page_id) == name} == {
+        assert {page_id for page_id in taken.get(0, ()) if split_of(split, page_id) == name} == {
             page for _, page in of_split[:limit]
         }
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), page_ids), max_size=60), st.integers(1, 5), st.floats(0, 1))
+def test_of_several_wikis_take_keeps_the_smallest_digests_of_all_within_their_shares(pairs, count, share):
+    split = settings(fraction=0.0, take=(count, 0))
+    wikis = [Wiki(0, "awiki", share), Wiki(1, "bwiki"), Wiki(2, "cwiki")]
+    ids = [[page_id for number, page_id in pairs if number == wiki.number] for wiki in wikis]
+    selected = selection(split, merge(split, [smallest(split, ids[wiki.number], wiki) for wiki in wikis]))
+    within = {(number, page_id) for number, page_id in pairs if in_share(split, page_id, wikis[number])}
+    best = sorted(within, key=lambda pair: digest(0, pair[1], wikis[pair[0]]))[:count]
+    assert {(number, page_id) for number, some in (selected.taken or {}).items() for page_id in some} == set(best)
+    for wiki, some in zip(wikis, ids, strict=True):
+        taken = selected.splits_of(some, wiki) >= 0
+        assert taken.tolist() == [(wiki.number, page_id) in best for page_id in some]
 
 
 def test_memory_of_take_is_bounded_and_nothing_is_lost_by_thinning_out():
@@ -60,14 +102,16 @@ def test_memory_of_take_is_bounded_and_nothing_is_lost_by_thinning_out():
     assert found.train[0][0] == best
 
 
-def test_without_take_every_article_has_a_split_and_with_it_the_others_have_none():
-    assert Selection(settings()).split_of(7) in ("train", "validation")
-    assert Selection(settings(take=(1, 1)), frozenset({8})).split_of(7) is None
+@given(st.lists(page_ids, max_size=30), wikis, st.integers(0, 2**32), st.floats(0, 0.9999999), st.booleans())
+def test_many_articles_at_once_have_the_splits_that_each_has(ids, wiki, seed, fraction, some):
+    split, taken = settings(seed, fraction), frozenset(ids[::2])
 
+    def expected(page_id):
+        if not in_share(split, page_id, wiki):
+            return NO_SHARE
+        if some and page_id not in taken:
+            return NO_SPLIT
+        return ("train", "validation").index(split_of(split, page_id, wiki))
 
-@given(st.lists(page_ids, max_size=30), st.integers(0, 2**32), st.floats(0, 0.9999999), st.booleans())
-def test_many_articles_at_once_have_the_splits_that_each_has(ids, seed, fraction, some):
-    taken = frozenset(ids[::2]) if some else None
-    selected = Selection(settings(seed, fraction), taken)
-    names = {None: NO_SPLIT, "train": 0, "validation": 1}
-    assert selected.splits_of(ids).tolist() == [names[selected.split_of(page_id)] for page_id in ids]
+    selected = Selection(split, {wiki.number: taken} if some else None)
+    assert selected.splits_of(ids, wiki).tolist() == [expected(page_id) for page_id in ids]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.output.card import card, size_category
-from tests.helpers.manifests import manifest
+from tests.helpers.manifests import manifest, mixture
 from tests.helpers.shards import make_rows, make_shards
 from wikilm.shards.format import CARD, SPLITS
 
@@ -60,6 +60,19 @@ def test_the_license_is_that_of_the_source_or_unknown(changed, licenses):
     assert DatasetCard(card(manifest(**changed))).data.to_dict()["license"] == licenses
 
 
+def test_of_several_wikis_it_has_a_line_a_column_and_a_license_for_each_and_how_to_mix_them_again():
+    text = card(mixture({"database": "lvwiki"}, {"name": "own.xml", "database": "own", "language": None, "base": ""}))
+    front = DatasetCard(text).data.to_dict()
+    assert front["language"] == ["lv"]
+    assert front["license"] == ["unknown", "cc-by-sa-4.0", "gfdl"]
+    for said in (
+        "| lvwiki | lv | 0.5 | 1,000 | 5 | 40 | lvwiki-20240101-pages-articles.xml.bz2, 1,234,567 bytes, sha256:abc |",
+        "| fate | all | lvwiki | own |", "| pages | 2,468 | 1,234 | 1,234 |", "own: The license of the text is not",
+        "--source lvwiki-20240101-pages-articles.xml.bz2 --share 0.5", "--source own.xml --share 0.5", "its `wiki`",
+    ):  # fmt: skip
+        assert said in text
+
+
 def test_it_is_the_same_text_for_the_same_manifest_whether_that_lists_the_card_or_not():
     first = manifest()
     listed = first.model_copy(update={"files": [first.shards[0]]})
@@ -78,6 +91,10 @@ def test_no_name_breaks_the_front_matter_or_becomes_markup(name, wiki, language,
     assert text.count("\n---\n") == plain.count("\n---\n")
     assert text.count("\n```") == plain.count("\n```")
     assert text.count("\n#") == plain.count("\n#")
+    several = card(mixture({"name": name, "database": wiki, "language": language}, {"reason": reason}))
+    assert set(DatasetCard(several).data.to_dict()) <= known
+    for mark in ("\n---\n", "\n```", "\n#"):
+        assert several.count(mark) == plain.count(mark)
 
 
 @pytest.mark.parametrize(

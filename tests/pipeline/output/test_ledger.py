@@ -72,5 +72,5 @@ def test_too_many_dead_letters_fail_the_run_and_the_first_is_told():
     with pytest.raises(
         RunError, match=r"1 of 9 articles.*max_dead_fraction = 0\.1 .*'Broken' \(page 7, dump.*no revision"
     ):
-        check([report()], 1, 8, 0.1, str)
-    assert check([report()], 1, 8, 0.2, str).dead_letters == 1
+        check([report()], 1, 8, 0.1, lambda unit, letter: f"{unit.unit} {letter}")
+    assert check([report()], 1, 8, 0.2, lambda unit, letter: "").dead_letters == 1

@@ -4,19 +4,22 @@ import hashlib
 
 import pytest
 
+from pipeline.articles.site import Site
 from pipeline.output.publish import UNFINISHED
 from pipeline.output.reports import UnitReport, read_reports
 from pipeline.output.resume import begin, code_digest, finished, plan_record, unfinished
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
+from pipeline.source import Mixture, Source
 from pipeline.storage.place import Place
 from pipeline.unit.batch import NOTHING
-from wikilm.shards.manifest import FileEntry, ShardEntry, SourceEntry, TokenizerEntry
+from wikilm.shards.manifest import FileEntry, LimitsEntry, ShardEntry, SourceEntry, TokenizerEntry
 
 FILE = {"name": "x.xml", "bytes": 9, "checksum": "sha256:0"}
 SOURCE = {"name": "x.xml", "kind": "xml", "bytes": 9, "checksum": "sha256:0", "units": 3, "files": [FILE]}
 READING = {"path": "/a/x.xml", "unit_bytes": 700}
 SPLIT = {"seed": 0, "validation_fraction": 0.1}
 SHARDS = {"chunk_tokens": 16, "chunking": "pack", "max_dead_fraction": 0.1}
+LIMITS = LimitsEntry(unit_bytes=700, max_page_bytes=4096, max_page_seconds=1.0)
 TOKENIZER = {"sha256": "0" * 64, "vocab_size": 300, "end_of_text_id": 0, "mask_id": 1}
 
 
@@ -28,7 +31,8 @@ def record(**changed):
             ("shards", ShardsSettings, SHARDS), ("tokenizer", TokenizerEntry, TOKENIZER),
         )
     ]  # fmt: skip
-    return plan_record(*parts)
+    mixture = Mixture((Source(parts[0], (), Site(), True, LIMITS),), ("/a/x.xml",))
+    return plan_record(mixture, *parts[1:])
 
 
 def entry(work: Place, path: str) -> dict[str, object]:

@@ -48,9 +48,10 @@ def test_the_ledger_of_a_unit_balances(encoder, parts: list[list[Page]], taken, 
     in_order = [page for part in parts for page in part]
     older = [place for place in sorted(repeated) if place < len(in_order) and has_revisions(in_order[place])]
     settings = ShardsSettings(chunk_tokens=8, chunking=chunking, max_dead_fraction=1)
+    selected = Selection(SPLIT, taken if taken is None else {0: taken})
     tails, first, done = batches.no_tails(), 0, []
     for part in parts:
-        batch = batches.take(in_columns(part), Selection(SPLIT, taken), first, np.array(older, np.int64))
+        batch = batches.take(in_columns(part), selected, first, np.array(older, np.int64))
         batch = batches.encode(batches.clean(batch, CLEANER), encoder)
         done.append(batches.cut(batch, settings, encoder.end_of_text_id, tails))
         tails = {split: rows.tail for split, rows in done[-1].content.items()}

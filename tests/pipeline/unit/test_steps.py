@@ -21,8 +21,8 @@ from pipeline.tokens.words import count_words, merge
 from pipeline.unit import steps
 from pipeline.unit.steps import Reading, Recipe, cleaner_of, read_articles
 from tests.helpers.dumps import Page, make_dump
+from wikilm.shards import imbalances
 from wikilm.shards.format import SPLITS
-from wikilm.shards.manifest import imbalances
 
 SPLIT = SplitSettings(seed=0, validation_fraction=0.3)
 TEXTS = {number: f"Text number {number} " * (number % 13) + "\r\nend\x00" * (number % 2) for number in range(1, 90)}
@@ -55,7 +55,7 @@ def sources(folder: Path) -> list[Source]:
 def made(source: Source, folder: Path, work: Path, chunking: str) -> tuple[UnitReport, dict[str, bytes]]:
     tokenizer = folder / "tokenizer"
     recipe = Recipe(
-        cleaner=cleaner_of(source),
+        cleaners=(cleaner_of(source),),
         split=SPLIT,
         encoder=EncoderSpec(tokenizer, GIGATOKEN, Encoder(tokenizer).entry),
         shards=ShardsSettings(chunk_tokens=8, chunking=chunking, max_dead_fraction=1),
@@ -122,7 +122,7 @@ def test_the_words_of_a_unit_are_those_of_its_training_articles(folder, tmp_path
     taken = SplitSettings(seed=0, validation_fraction=0.3, take=(20, 20))
     ids = sorted((number for number in TEXTS if split_of(SPLIT, number) == "train"), key=lambda n: digest(0, n))[:20]
     clean = [TEXTS[number].replace("\r\n", "\n").replace("\x00", "") for number in ids]
-    reading = Reading(cleaner_of(table), taken, Place(str(tmp_path)))
+    reading = Reading((cleaner_of(table),), taken, Place(str(tmp_path)))
     [unit] = table.units
     selected = selection(taken, steps.find_smallest(unit, reading))
     assert steps.count(steps.clean(steps.read(unit, reading, selected), reading), reading) == 0
