@@ -10,20 +10,24 @@ from pipeline.output.remarks import NoRows
 from pipeline.output.repeats import IDENTITY_COLUMNS, find_repeats, pages_name, read_repeats, stale, write_repeats
 from pipeline.output.reports import (
     CHOSEN,
+    ENCODED,
     REPORTS,
     DeadLetterRecord,
     UnitReport,
+    ids_name,
     numbered,
     read_report,
     read_reports,
     unit_file,
+    units_kept,
     write_report,
 )
 from pipeline.output.resume import begin, finished, forget, plan_record, unfinished
-from pipeline.output.shard_file import ArrowFile, ShardFile
+from pipeline.output.shard_file import ArrowFile, ShardFile, check_ids
 
 __all__ = [
     "CHOSEN",
+    "ENCODED",
     "FINAL",
     "IDENTITY_COLUMNS",
     "REPORTS",
@@ -36,9 +40,11 @@ __all__ = [
     "UnitReport",
     "begin",
     "check",
+    "check_ids",
     "find_repeats",
     "finished",
     "forget",
+    "ids_name",
     "numbered",
     "pages_name",
     "plan_record",
@@ -51,6 +57,7 @@ __all__ = [
     "total",
     "unfinished",
     "unit_file",
+    "units_kept",
     "work_folder",
     "write_repeats",
     "write_report",

@@ -9,7 +9,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from pipeline.output.reports import CHOSEN, REPORTS, numbered
+from pipeline.output.reports import CHOSEN, numbered, units_kept
 from pipeline.storage import Lock, Place, exclusive
 from wikilm.errors import UsageError
 from wikilm.shards.format import ARTICLES, CARD, DATASET_DICT, DEAD_LETTERS, MANIFEST, SPLITS
@@ -85,7 +85,7 @@ def take_back(work: Place, output: Place) -> None:
 
 def kept(work: Place) -> bool:
     """Return whether a work folder holds what a later run can resume from."""
-    return bool(numbered(work, REPORTS) or numbered(work, CHOSEN))
+    return bool(units_kept(work) or numbered(work, CHOSEN))
 
 
 def clear_final(output: Place) -> None:

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from pipeline.storage import Place
 from pipeline.tokens import Rows
 from wikilm.errors import RunError
 from wikilm.shards.format import DATASET_DICT, SPLITS, id_type, schema
@@ -19,6 +22,28 @@ ROWS_PER_BATCH = 1024  # as `datasets` does: small enough to map one batch, larg
 def file_entry(path: str, data: bytes) -> FileEntry:
     """Make the manifest's entry for a file with these bytes."""
     return FileEntry(path=path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def write_lines(work: Place, path: str, lines: Iterable[str]) -> FileEntry:
+    """Write a text file line by line, of any size, and make the manifest's entry for it."""
+    with work.create(path) as file:
+        hashed = _Hashed(file)
+        for line in lines:
+            hashed.write(line.encode())
+    return FileEntry(path=path, bytes=hashed.size, sha256=hashed.digest.hexdigest())
+
+
+def check_ids(ids: NDArray[np.uint32], vocab_size: int) -> None:
+    """Check ids before they are made smaller numbers.
+
+    Raises:
+        RunError: one is not below `vocab_size`, so the tokenizer is not the one that it claims to be.
+    """
+    if ids.size and int(ids.max()) >= vocab_size:
+        raise RunError(
+            f"the tokenizer gave id {int(ids.max())}, but has {vocab_size} entries: "
+            "make it again with python -m pipeline.tokenizer"
+        )
 
 
 class ArrowFile:
@@ -49,6 +74,12 @@ class ArrowFile:
         self._write(table.slice(0, whole))
         self._rest = table.slice(whole)
 
+    def append_now(self, columns: Sequence[Any]) -> None:
+        """Write rows as a batch of their own: where they are so large that none are to be kept waiting for more."""
+        table = pa.table(list(columns), schema=self._rest.schema)
+        self.rows += table.num_rows
+        self._write(table)
+
     def close(self) -> FileEntry:
         """End the stream, and make the manifest's entry for it."""
         self._write(self._rest)
@@ -76,13 +107,9 @@ class ShardFile(ArrowFile):
         """Append rows.
 
         Raises:
-            RunError: an id is not below `vocab_size`, so the tokenizer is not the one that it claims to be.
+            RunError: see `check_ids`.
         """
-        if rows.input_ids.size and int(rows.input_ids.max()) >= self._vocab_size:
-            raise RunError(
-                f"the tokenizer gave id {int(rows.input_ids.max())}, but has {self._vocab_size} entries: "
-                "make it again with python -m pipeline.tokenizer"
-            )
+        check_ids(rows.input_ids, self._vocab_size)
         flat = rows.input_ids.reshape(-1).astype(id_type(self._vocab_size).to_pandas_dtype())
         self.append([pa.FixedSizeListArray.from_arrays(pa.array(flat), type=self._type), pa.array(rows.page_ids)])
 

@@ -10,14 +10,16 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
-from pipeline.output import CHOSEN, REPORTS, numbered, read_report
+from pipeline.output import CHOSEN, ENCODED, REPORTS, numbered, read_report
 from pipeline.storage import Place
 from wikilm.errors import RunError
 
 POLL_SECONDS = 0.2
 REMOTE_POLL_SECONDS = 10.0  # a listing of an object store costs time and money
 LOOKS_LEAVE = 20  # times as long as a look took, until the next: a folder may hold many thousand reports
-SHARDS = "shards"  # the label of what is made of tokens
+# What a run makes, as the progress calls it: shards, ids to be compared, or shards of what was compared; or words.
+SHARDS, IDS, COPIES = "shards", "ids", "shards without copies"
+FOLDERS = {IDS: ENCODED}  # of reports, elsewhere REPORTS
 LINE_SECONDS = 10.0  # between lines where stderr is no terminal
 
 
@@ -27,15 +29,18 @@ class Seen:
 
     work: Place
     unit_bytes: Sequence[int]
+    label: str = SHARDS
     chosen: set[int] = field(default_factory=set)
     tokens: dict[int, int] = field(default_factory=dict)  # by unit that is done
 
     def look(self) -> None:
         """Read what is new. What cannot be read now may be the next time."""
         with contextlib.suppress(OSError, RunError):
-            self.chosen.update(filter(self._is_ours, numbered(self.work, CHOSEN)))
-            for number in filter(self._is_ours, numbered(self.work, REPORTS)):
-                if number not in self.tokens and (report := read_report(self.work, number)):
+            folder = FOLDERS.get(self.label, REPORTS)
+            if self.label != COPIES:
+                self.chosen.update(filter(self._is_ours, numbered(self.work, CHOSEN)))
+            for number in filter(self._is_ours, numbered(self.work, folder)):
+                if number not in self.tokens and (report := read_report(self.work, number, folder)):
                     self.tokens[number] = report.counts.tokens
 
     @property
@@ -75,7 +80,9 @@ def line(
 
 def _speed(tokens: int, seconds: float, label: str) -> str:
     """Say how many tokens come in a second, of what is made of tokens."""
-    return f", {tqdm.format_sizeof(tokens / seconds) if seconds > 0 else '0.00'} tokens/s" if label == SHARDS else ""
+    if label not in (SHARDS, COPIES):
+        return ""
+    return f", {tqdm.format_sizeof(tokens / seconds) if seconds > 0 else '0.00'} tokens/s"
 
 
 class Progress:
@@ -99,7 +106,7 @@ class Progress:
             label: what the run makes.
         """
         self._label = label
-        self._seen = Seen(work, unit_bytes)
+        self._seen = Seen(work, unit_bytes, label)
         self._units, self._bytes = len(unit_bytes) * passes, sum(unit_bytes) * passes
         self._poll = POLL_SECONDS if work.is_local else REMOTE_POLL_SECONDS
         self._stream = stream or sys.stderr

@@ -14,7 +14,9 @@ from wikilm.shards.format import SPLITS
 FORMAT = 3
 EMPTY_TEXT, NOT_TAKEN = "empty_text", "not_taken"
 REPEATED = "repeated"  # the reason of a page that a newer revision of the same page is in the source for
-ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN)  # why an article is in no shard; all other reasons are those of pages
+DUPLICATE, NEAR_DUPLICATE = "duplicate", "near_duplicate"  # of another article, which is kept
+# Why an article is in no shard; all other reasons are those of pages.
+ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN, DUPLICATE, NEAR_DUPLICATE)
 
 
 class _Record(BaseModel):
@@ -121,6 +123,22 @@ class SplitEntry(_Record):
     take: list[int] | None
 
 
+class NearEntry(_Record):
+    """What makes two articles near duplicates: settings of section `shards`."""
+
+    threshold: float = Field(description="share of common n-grams")
+    ngram: int = Field(description="characters of an n-gram")
+    permutations: int = Field(description="MinHash values of an article")
+    bands: int
+
+
+class DeduplicationEntry(_Record):
+    """How articles were compared, of which one of each group of copies is kept."""
+
+    form: Literal["exact", "near"]
+    near: NearEntry | None = Field(description="null where the form is exact")
+
+
 class Manifest(_Record):
     """All that a reader needs to trust a folder of shards."""
 
@@ -133,6 +151,7 @@ class Manifest(_Record):
     split: SplitEntry
     chunk_tokens: int = Field(gt=0)
     chunking: Literal["pack", "document"]
+    deduplication: DeduplicationEntry | None = Field(default=None, description="left out where there is none")
     counts: Counts
     shards: list[ShardEntry]
     articles: list[FileEntry] = Field(description="which articles are in each shard: one file for each, in their order")
@@ -201,6 +220,8 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     content = manifest.model_dump()
     if manifest.limits.namespaces is None:
         del content["limits"]["namespaces"]
+    if manifest.deduplication is None:
+        del content["deduplication"]
     return _json(content | {"sha256": hashlib.sha256(_json(content)).hexdigest()})
 
 
