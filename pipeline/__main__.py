@@ -28,6 +28,10 @@ from wikilm.cli import Parser, program, run
 from wikilm.params import from_flags, section
 
 PROGRAM = "python -m pipeline"
+SHARDS = (
+    "chunk_tokens", "chunking", "max_dead_fraction", "deduplicate",
+    "near_threshold", "near_ngram", "near_permutations", "near_bands",
+)  # fmt: skip
 
 
 def arguments() -> Parser:
@@ -51,6 +55,14 @@ def arguments() -> Parser:
         help="pack: one stream of articles with end-of-text between; document: each article alone",
     )
     group.add_argument("--max-dead-fraction", type=float, metavar="F", help="share of articles that may be unreadable")
+    group.add_argument(
+        "--deduplicate",
+        help="none; exact: leave out articles with the very text of another one; near: or with nearly the same one",
+    )
+    group.add_argument("--near-threshold", type=float, metavar="F", help="share of n-grams that near duplicates share")
+    group.add_argument("--near-ngram", type=int, metavar="N", help="characters of an n-gram")
+    group.add_argument("--near-permutations", type=int, metavar="N", help="MinHash values of an article")
+    group.add_argument("--near-bands", type=int, metavar="N", help="bands of these, which it must be a multiple of")
     return parser
 
 
@@ -59,12 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     started = time.monotonic()
     args, rest = parse_with_beam(arguments(), argv)
     source, split = source_settings(args), split_settings(args)
-    shards = section(
-        args.params,
-        "shards",
-        ShardsSettings,
-        from_flags(args, "chunk_tokens", "chunking", "max_dead_fraction"),
-    )
+    shards = section(args.params, "shards", ShardsSettings, from_flags(args, *SHARDS))
     with quiet():  # and only here, since Beam takes seconds that --help need not wait for
         from pipeline.run.beam import beam_options
         from pipeline.run.dry_run import as_text, dry_run

@@ -1,4 +1,7 @@
-"""The Beam graphs: from the work units of a source to shards or counted words in a work folder. Read them aloud."""
+"""The Beam graphs: from the work units of a source to shards or counted words in a work folder. Read them aloud.
+
+Where copies are left out, shards take two graphs, since a unit can be cut into rows only when all units are known.
+"""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -7,9 +10,10 @@ from typing import Any
 import apache_beam as beam
 
 from pipeline.articles import Selection, Smallest, merge, selection
+from pipeline.duplicates import Comparison
 from pipeline.settings import SplitSettings
 from pipeline.source import WorkUnit
-from pipeline.unit import Reading, Recipe, Stream, failure, steps
+from pipeline.unit import Reading, Recipe, Stream, encoded, failure, steps
 from wikilm.errors import RunError
 
 NOT_FUSED = "the runner does not fuse the steps of the graph, which hand on what cannot be stored"
@@ -22,6 +26,39 @@ def graph(
     return (
         texts(pipeline, units, recipe, done)
         | "encode them as token ids" >> beam.Map(steps.encode, recipe)
+        | "cut the ids into rows" >> beam.Map(steps.cut, recipe)
+        | "write the rows as shards" >> beam.Map(steps.write, recipe)
+    )
+
+
+def encoding_graph(
+    pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Recipe, done: frozenset[int] = frozenset()
+) -> beam.PCollection[int]:
+    """Encode units, and keep what their texts can be compared by."""
+    return (
+        texts(pipeline, units, recipe, done)
+        | "take the prints of the texts" >> beam.Map(encoded.take_prints, recipe)
+        | "encode them as token ids" >> beam.Map(steps.encode, recipe)
+        | "keep the ids until copies are known" >> beam.Map(encoded.keep, recipe)
+    )
+
+
+def graph_without_copies(
+    pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Recipe, done: frozenset[int], comparison: Comparison
+) -> beam.PCollection[int]:
+    """Make shards of units that are all encoded, without the articles that are copies of others."""
+    copies = (
+        pipeline
+        | "the digest of the texts, and each band" >> beam.Create(comparison.tasks, reshuffle=False)
+        | "spread these" >> beam.Reshuffle()
+        | "find the pairs that are alike by it" >> beam.Map(encoded.match, comparison)
+        | "when all are found" >> beam.CombineGlobally(sum)
+        | "choose which articles are kept" >> beam.Map(encoded.choose, comparison)
+    )
+    return (
+        spread(pipeline, units)
+        | "that are not cut yet" >> beam.Filter(is_missing, done)
+        | "take up their ids" >> beam.Map(encoded.take_up, recipe, copies=beam.pvalue.AsSingleton(copies))
         | "cut the ids into rows" >> beam.Map(steps.cut, recipe)
         | "write the rows as shards" >> beam.Map(steps.write, recipe)
     )
@@ -52,16 +89,22 @@ def texts(
 
     After "spread them" a unit stays in one worker: fused steps hand on streams of batches.
     """
-    spread = (
+    spread_units = spread(pipeline, units)
+    selected = articles_taken(pipeline, spread_units, recipe)
+    return (
+        spread_units
+        | "that are not done yet" >> beam.Filter(is_missing, done)
+        | "read the articles of each" >> beam.Map(steps.read, recipe, selected=selected)
+        | "clean their texts" >> beam.Map(steps.clean, recipe)
+    )
+
+
+def spread(pipeline: beam.Pipeline, units: Iterable[WorkUnit]) -> beam.PCollection[WorkUnit]:
+    """Spread units over the workers."""
+    return (
         pipeline
         | "the work units of the source" >> beam.Create(units, reshuffle=False)
         | "spread them over the workers" >> beam.Reshuffle()
-    )
-    return (
-        spread
-        | "that are not done yet" >> beam.Filter(is_missing, done)
-        | "read the articles of each" >> beam.Map(steps.read, recipe, selected=articles_taken(pipeline, spread, recipe))
-        | "clean their texts" >> beam.Map(steps.clean, recipe)
     )
 
 
