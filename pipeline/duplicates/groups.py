@@ -8,7 +8,7 @@ WORK/copies/00012.arrow   the articles of unit 12 that are left out, in their or
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ COPY_COLUMNS = pa.schema(
             "reason": pa.string(),
             "kept_page_id": pa.int64(),
             "kept_title": pa.string(),
+            "kept_unit": pa.int64(),
             "similarity": pa.float64(),
         }.items()
     ]
@@ -63,13 +64,20 @@ def read_copies(work: Place, unit: int) -> pa.Table:
         return NO_COPIES
 
 
-def lines(work: Place, units: int) -> Iterator[str]:
-    """Yield a line of JSON for each article that is left out; an empty line if there are none (see dead letters)."""
+def lines(work: Place, wikis: Sequence[str]) -> Iterator[str]:
+    """Yield a line of JSON for each article that is left out; an empty line if there are none (see dead letters).
+
+    Args:
+        work: where the copies are.
+        wikis: the name of the wiki of each unit; empty where there is one wiki, which then is not named.
+    """
     any_copy = False
-    for unit in range(units):
-        for copy in read_copies(work, unit).select(list(TOLD)).to_pylist():
+    for unit, wiki in enumerate(wikis):
+        for copy in read_copies(work, unit).select([*TOLD, "kept_unit"]).to_pylist():
             any_copy = True
-            yield json.dumps(copy, ensure_ascii=False) + "\n"
+            kept = wikis[copy.pop("kept_unit")]
+            named = {"wiki": wiki, **copy, "kept_wiki": kept} if wiki else copy
+            yield json.dumps(named, ensure_ascii=False) + "\n"
     if not any_copy:
         yield "\n"
 
@@ -143,7 +151,7 @@ def _described(comparison: Comparison, copies: Numbers, kept: Numbers) -> list[A
     page_ids, kept_ids = of_both("page_id")
     return [
         comparison.column("text_bytes", copies), page_ids, titles, _reasons(same), kept_ids.take(pa.array(which)),
-        kept_titles.take(pa.array(which)), similarity,
+        kept_titles.take(pa.array(which)), np.searchsorted(comparison.starts, kept, side="right") - 1, similarity,
     ]  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def finish(
     files[DEAD_LETTERS] = "".join(_dead_letters(mixture, reports)).encode()
     manifest = _with_files(manifest, work, files)
     if shards.deduplicate != "none":
-        duplicates = write_lines(work, DUPLICATES, lines(work, len(reports)))
+        duplicates = write_lines(work, DUPLICATES, lines(work, [unit.wiki.name for unit in mixture.units]))
         manifest = manifest.model_copy(update={"files": [*manifest.files, duplicates]})
     manifest = _with_files(manifest, work, {CARD: card(manifest).encode()})
     work.write(MANIFEST, manifest_bytes(manifest))
