@@ -4,6 +4,7 @@ Examples:
   python -m pipeline                                    all as params.yaml says, into data/shards
   python -m pipeline --source enwiki-20160501-pages-articles-multistream.xml.bz2 --take 50,50 --chunking document
   python -m pipeline --source enwiki.xml.bz2 --share 0.1 --source ltgwiki.xml.bz2      several wikis as one corpus
+  python -m pipeline --deduplicate near                 without articles that are copies of others, or nearly
   python -m pipeline --direct_running_mode multi_processing --direct_num_workers 8
   python -m pipeline --runner FlinkRunner --flink_master localhost:8081
   python -m pipeline --output s3://bucket/shards
@@ -57,12 +58,20 @@ def arguments() -> Parser:
     group.add_argument("--max-dead-fraction", type=float, metavar="F", help="share of articles that may be unreadable")
     group.add_argument(
         "--deduplicate",
-        help="none; exact: leave out articles with the very text of another one; near: or with nearly the same one",
+        help="none; exact: leave out articles with the very text of another one; near: or with nearly the same one "
+        "(docs/duplicates.md)",
     )
-    group.add_argument("--near-threshold", type=float, metavar="F", help="share of n-grams that near duplicates share")
-    group.add_argument("--near-ngram", type=int, metavar="N", help="characters of an n-gram")
-    group.add_argument("--near-permutations", type=int, metavar="N", help="MinHash values of an article")
-    group.add_argument("--near-bands", type=int, metavar="N", help="bands of these, which it must be a multiple of")
+    group.add_argument(
+        "--near-threshold", type=float, metavar="F", help="near: share of common n-grams that makes two articles copies"
+    )
+    group.add_argument("--near-ngram", type=int, metavar="N", help="near: characters of an n-gram")
+    group.add_argument("--near-permutations", type=int, metavar="N", help="near: MinHash values of an article")
+    group.add_argument(
+        "--near-bands",
+        type=int,
+        metavar="N",
+        help="near: bands that these are cut into; more of them find more pairs",
+    )
     return parser
 
 

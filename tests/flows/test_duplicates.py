@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,12 +12,13 @@ import pytest
 import pipeline.unit.encoded
 from pipeline.output.card import card
 from pipeline.output.reports import ENCODED, UnitReport, write_report
+from pipeline.output.shard_file import file_entry
 from pipeline.storage import Place
 from pipeline.verify import main as verify
 from tests.helpers.dumps import Page, make_dump
 from tests.helpers.pipeline_runs import PipelineInputs, prose, tree
 from wikilm.cli import run
-from wikilm.shards import read_manifest
+from wikilm.shards import DUPLICATES, MANIFEST, manifest_bytes, read_manifest
 
 LONG = 300  # words
 
@@ -54,6 +57,13 @@ def made(request: pytest.FixtureRequest, inputs: PipelineInputs) -> tuple[str, P
     return request.param, output
 
 
+@pytest.fixture(scope="module")
+def exact(inputs: PipelineInputs) -> Path:
+    output = inputs.folder / "exact once"
+    assert inputs.run(output, "--deduplicate", "exact") == 0
+    return output
+
+
 def copies(output: Path) -> list[dict[str, object]]:
     lines = (output / "articles" / "duplicates.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines if line]
@@ -90,9 +100,69 @@ def test_the_ledger_counts_them_and_the_manifest_knows_their_file(made: tuple[st
     assert manifest.deduplication.form == form
     assert "articles/duplicates.jsonl" in {entry.path for entry in manifest.files}
     assert run(verify, "verify", [str(output)]) == 0
-    (output / "articles" / "duplicates.jsonl").rename(output / "gone")
+
+
+@pytest.mark.parametrize("is_named", [False, True], ids=["other bytes", "a manifest that fits"])
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda lines: lines[1:], "names 4 articles as duplicate, but the ledger counts 5"),
+        (lambda lines: [*lines, lines[0]], "names 6 articles as duplicate, but the ledger counts 5"),
+        (lambda lines: [*lines, "[1]"], "1 lines do not name a copy and its reason, first line 6"),
+        (lambda lines: [line.replace('"duplicate"', '"other"') for line in lines], "as duplicate, but the ledger"),
+    ],
+    ids=["a line missing", "a line twice", "no copy", "other reasons"],
+)
+def test_a_list_of_copies_that_is_not_the_ledgers_is_a_fault_named_with_the_file(
+    exact: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[list[str]], list[str]],
+    why: str,
+    is_named: bool,
+) -> None:
+    output = shutil.copytree(exact, tmp_path / "out")
+    path = output / DUPLICATES
+    path.write_text("".join(f"{line}\n" for line in change(path.read_text().splitlines())))
+    if is_named:
+        manifest = read_manifest(output)
+        files = [file_entry(DUPLICATES, path.read_bytes()) if f.path == DUPLICATES else f for f in manifest.files]
+        (output / MANIFEST).write_bytes(manifest_bytes(manifest.model_copy(update={"files": files})))
     assert run(verify, "verify", [str(output)]) == 1
-    (output / "gone").rename(output / "articles" / "duplicates.jsonl")
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert all(line.startswith(f"{path}: ") for line in lines)
+    assert any(why in line if is_named else "instead of" in line for line in lines)
+    assert "problems found" in last
+
+
+def test_a_missing_list_of_copies_is_a_fault_with_or_without_the_manifest(
+    exact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = shutil.copytree(exact, tmp_path / "out")
+    (output / DUPLICATES).unlink()
+    assert run(verify, "verify", [str(output)]) == 1
+    assert f"{output / DUPLICATES}: is missing" in capsys.readouterr().err
+    manifest = read_manifest(output)
+    files = [file for file in manifest.files if file.path != DUPLICATES]
+    (output / MANIFEST).write_bytes(manifest_bytes(manifest.model_copy(update={"files": files})))
+    assert run(verify, "verify", [str(output)]) == 1
+    assert f"{output / DUPLICATES}: is not named in manifest.json" in capsys.readouterr().err
+
+
+def test_a_run_says_where_its_copies_are_named_and_that_they_count_as_taken(
+    inputs: PipelineInputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pipeline.__main__ import main
+
+    flags = ("--deduplicate", "exact", "--take", "30,1", "--direct_running_mode", "in_memory")
+    assert run(main, "pipeline", inputs.arguments(tmp_path / "out", *flags)) == 0
+    said = capsys.readouterr().err
+    taken = read_manifest(tmp_path / "out").counts
+    copies = taken.left_out["duplicate"]
+    kept = taken.train_articles
+    assert kept + taken.validation_articles + copies + taken.left_out.get("empty_text", 0) == 31
+    assert f"{copies} articles are copies of others: articles/duplicates.jsonl in the output names each" in said
+    assert f"only {kept} of the 30 train articles that --take asks for are left, since {copies} of those taken" in said
 
 
 def test_the_command_on_the_card_makes_them_again(
