@@ -4,16 +4,17 @@ WORK/prints/00012.arrow   the articles of unit 12 that have a text, in the order
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.articles import Articles, Texts
-from pipeline.duplicates.signatures import mixed, signatures
+from pipeline.duplicates.signatures import columnar, mixed, signatures
 from pipeline.settings import ShardsSettings
 from pipeline.storage import Place
 
@@ -54,9 +55,9 @@ def prints_name(unit: int) -> str:
 
 def prints_of(texts: Texts, shards: ShardsSettings) -> Prints:
     """Take the prints that `shards.deduplicate` needs: a digest of each text, and for near duplicates its MinHash."""
-    sizes = pc.binary_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
-    digests = b"".join(hashlib.sha256(text.as_buffer()).digest()[:DIGEST_BYTES] for text in texts)
-    rows = np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
+    data, offsets = columnar(texts)
+    sizes = np.diff(offsets)
+    rows = _digests(memoryview(data), offsets.tolist())
     if shards.deduplicate != "near":
         return Prints(sizes, rows, np.empty((len(texts), 0), np.uint64), np.empty((len(texts), 0), np.uint8))
     signed = signatures(texts, shards.near_ngram, shards.near_permutations)
@@ -64,6 +65,12 @@ def prints_of(texts: Texts, shards: ShardsSettings) -> Prints:
     for values in np.split(signed, shards.near_permutations // shards.near_bands, axis=1):
         hashes = hashes * _BASE + values
     return Prints(sizes, rows, mixed(hashes), (signed & 0xFF).astype(np.uint8))
+
+
+def _digests(data: memoryview, offsets: Sequence[int]) -> NDArray[np.uint8]:
+    """Hash texts, which lie one after another in `data`: uint8 [texts, DIGEST_BYTES]."""
+    hashes = (hashlib.sha256(data[start:end]).digest() for start, end in pairwise(offsets))
+    return np.frombuffer(b"".join(digest[:DIGEST_BYTES] for digest in hashes), np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def print_schema(shards: ShardsSettings) -> pa.Schema:

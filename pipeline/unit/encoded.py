@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from pipeline.articles import NO_ARTICLES, Articles, DeadLetter, Identities
+from pipeline.articles import NO_ARTICLES, NO_SPLIT, Articles, DeadLetter, Identities
 from pipeline.duplicates import (
     Comparison,
     find_matches,
@@ -106,9 +107,9 @@ def _taken_up(unit: int, work: Place) -> Iterator[Batch[TokenIds]]:
     yield Batch(NO_ARTICLES, np.empty(0, np.int8), token_ids([]), counts, dead, identities)
     first = 0
     for stored in _stored(work, unit):
-        kept = ~np.isin(np.arange(first, first + stored.num_rows), left_out)
+        is_copy = np.isin(np.arange(first, first + stored.num_rows), left_out)
         first += stored.num_rows
-        yield _batch(stored if kept.all() else stored.filter(pa.array(kept)))
+        yield _batch(stored, is_copy)
 
 
 def _stored(work: Place, unit: int) -> Iterator[pa.RecordBatch]:
@@ -133,10 +134,11 @@ def _kept(batch: Batch[TokenIds], vocab_size: int) -> list[Any]:
     return [articles.page_ids, articles.revision_ids, articles.titles, batch.splits, lists]
 
 
-def _batch(stored: pa.RecordBatch) -> Batch[TokenIds]:
+def _batch(stored: pa.RecordBatch, is_copy: NDArray[np.bool_]) -> Batch[TokenIds]:
+    """Return a batch of which the copies are in neither split: so their ids need not be cut out first."""
     lists = stored["ids"]
     offsets = lists.offsets.to_numpy()
     content = TokenIds(lists.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0])
     page_ids, revision_ids = stored["page_id"].to_numpy(), stored["revision_id"].to_numpy()
     articles = Articles(page_ids, revision_ids, stored["title"], np.zeros(len(page_ids), np.int64))
-    return Batch(articles, stored["split"].to_numpy(), content)
+    return Batch(articles, np.where(is_copy, NO_SPLIT, stored["split"].to_numpy()), content)
