@@ -47,13 +47,22 @@ def graph_without_copies(
     pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Recipe, done: frozenset[int], comparison: Comparison
 ) -> beam.PCollection[int]:
     """Make shards of units that are all encoded, without the articles that are copies of others."""
-    copies = (
+    equal = (
         pipeline
-        | "the digest of the texts, and each band" >> beam.Create(comparison.tasks, reshuffle=False)
-        | "spread these" >> beam.Reshuffle()
-        | "find the pairs that are alike by it" >> beam.Map(encoded.match, comparison)
+        | "the digests of the texts" >> beam.Create(comparison.digest_tasks, reshuffle=False)
+        | "spread the digests" >> beam.Reshuffle()
+        | "find the pairs that are equal by them" >> beam.Map(encoded.match, comparison)
+        | "when all of these are found" >> beam.CombineGlobally(sum)
+    )
+    near = (
+        pipeline
+        | "each band of their prints" >> beam.Create(comparison.band_tasks, reshuffle=False)
+        | "spread the bands" >> beam.Reshuffle()
+        | "find the pairs that are alike by it" >> beam.Map(encoded.match, comparison, beam.pvalue.AsSingleton(equal))
         | "when all are found" >> beam.CombineGlobally(sum)
-        | "choose which articles are kept" >> beam.Map(encoded.choose, comparison)
+    )
+    copies = near | "choose which articles are kept" >> beam.Map(
+        encoded.choose, comparison, beam.pvalue.AsSingleton(equal)
     )
     return (
         spread(pipeline, units)

@@ -5,7 +5,8 @@ the estimate of their similarity. In a bucket of more than MANY, where all pairs
 compared only with the first MANY that are like none of these before them: time and memory grow with the number of
 articles, whatever the texts are.
 
-Keys do not depend on each other, nor do parts of the hashes of a key, so that workers can take one of each. A worker
+The digest comes first: of equal texts only the first is looked at by bands, so that the others cost nothing there.
+Bands do not depend on each other, nor do parts of the hashes of a key, so that workers can take one of each. A worker
 reads that column of all prints from their files. To have Beam group them instead, each article would go through its
 shuffle once for each band, which takes longer than all else, and on one machine more memory than there is.
 
@@ -15,6 +16,7 @@ WORK/matches/00003-00000.arrow   the pairs that key 3 has found in part 0 of its
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +32,8 @@ PAIRS_AT_ONCE = 500_000  # some 130 MB where they are compared
 MATCH_COLUMNS = pa.schema([("later", pa.int64()), ("earlier", pa.int64())])  # numbers of articles
 Numbers = NDArray[np.int64]
 Pairs = tuple[Numbers, Numbers]  # later and earlier articles
+Task = tuple[int, int]  # a key, and a part of its hashes
+DIGEST = 0  # the key that is the digest; those after it are bands
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,15 @@ class Comparison:
         return max(1, -(-sum(self.articles) // AT_ONCE))
 
     @property
-    def tasks(self) -> list[tuple[int, int]]:
-        """What workers do, one at a time: a key, of which 0 is the digest and others are bands, and a part."""
-        keys = 1 + (self.shards.near_bands if self.shards.deduplicate == "near" else 0)
-        return [(key, part) for key in range(keys) for part in range(self.parts)]
+    def digest_tasks(self) -> list[Task]:
+        """What workers do first, one at a time."""
+        return [(DIGEST, part) for part in range(self.parts)]
+
+    @property
+    def band_tasks(self) -> list[Task]:
+        """What workers do then."""
+        bands = self.shards.near_bands if self.shards.deduplicate == "near" else 0
+        return [(DIGEST + 1 + band, part) for band in range(bands) for part in range(self.parts)]
 
     def column(self, name: str, numbers: Numbers) -> pa.ChunkedArray:
         """Return a column of the prints of some articles, in any order; of each unit it is read once."""
@@ -78,15 +87,18 @@ class Comparison:
         return pa.chunked_array(chunks, chunks[0].type).take(pa.array(inverse)) if chunks else pa.chunked_array([[]])
 
 
-def find_matches(task: tuple[int, int], comparison: Comparison) -> int:
-    """Write the pairs of articles that a task finds; done twice, they are the same. Returns how many."""
+def find_matches(task: Task, comparison: Comparison) -> int:
+    """Write the pairs of articles that a task finds; done twice, they are the same. Returns how many.
+
+    Tasks of bands come after all of the digest.
+    """
     key, _ = task
     count = 0
+    column, needed = ("digest", DIGEST_BYTES) if key == DIGEST else ("values", needed_of(comparison.shards))
     name = _matches_name(task)
     with comparison.work.create(name) as file, pa.ipc.new_stream(file, MATCH_COLUMNS) as matches:
         numbers, buckets = _buckets(task, comparison)
-        values = bytes_of(comparison.column("values" if key else "digest", numbers)) if len(numbers) else _NO_VALUES
-        needed = needed_of(comparison.shards) if key else DIGEST_BYTES
+        values = bytes_of(comparison.column(column, numbers)) if len(numbers) else _NO_VALUES
         for later, earlier in _gathered(alike(buckets, values, needed)):
             matches.write_table(pa.table([numbers[later], numbers[earlier]], schema=MATCH_COLUMNS))
             count += len(later)
@@ -95,11 +107,7 @@ def find_matches(task: tuple[int, int], comparison: Comparison) -> int:
 
 def read_matches(comparison: Comparison) -> Iterator[Pairs]:
     """Yield the pairs that all tasks have found, some at a time."""
-    return _gathered(
-        (batch["later"].to_numpy(), batch["earlier"].to_numpy())
-        for task in comparison.tasks
-        for batch in pa.ipc.open_stream(comparison.work.read(_matches_name(task)))
-    )
+    return _matches(comparison.work, [*comparison.digest_tasks, *comparison.band_tasks])
 
 
 def needed_of(shards: ShardsSettings) -> int:
@@ -162,13 +170,14 @@ def _gathered(pairs: Iterable[Pairs]) -> Iterator[Pairs]:
         yield np.concatenate([pair[0] for pair in some]), np.concatenate([pair[1] for pair in some])
 
 
-def _buckets(task: tuple[int, int], comparison: Comparison) -> Pairs:
+def _buckets(task: Task, comparison: Comparison) -> Pairs:
     """Return the articles that share a bucket with others, by bucket and number, and the bucket of each."""
     key, part = task
     hashes, numbers = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    for unit, first in enumerate(comparison.starts[:-1].tolist()):
+    looked_at = _looked_at(key, comparison)
+    for unit, (first, end) in enumerate(pairwise(comparison.starts.tolist())):
         hashed = _hashes(comparison.work, unit, key)
-        here = np.flatnonzero(hashed % np.uint64(comparison.parts) == part)
+        here = np.flatnonzero(looked_at[first:end] & (hashed % np.uint64(comparison.parts) == part))
         hashes.append(hashed[here])
         numbers.append(first + here)
     hashed, numbered = np.concatenate(hashes), np.concatenate(numbers)
@@ -179,10 +188,28 @@ def _buckets(task: tuple[int, int], comparison: Comparison) -> Pairs:
     return numbered[order][shared], np.cumsum(begins)[shared]
 
 
+def _looked_at(key: int, comparison: Comparison) -> NDArray[np.bool_]:
+    """Return of each article whether it is looked at by a key: bool [articles]; by bands only the first of equals."""
+    looked_at = np.ones(sum(comparison.articles), bool)
+    if key != DIGEST:
+        for later, _ in _matches(comparison.work, comparison.digest_tasks):
+            looked_at[later] = False
+    return looked_at
+
+
+def _matches(work: Place, tasks: Iterable[Task]) -> Iterator[Pairs]:
+    return _gathered(
+        (batch["later"].to_numpy(), batch["earlier"].to_numpy())
+        for task in tasks
+        for batch in pa.ipc.open_stream(work.read(_matches_name(task)))
+    )
+
+
 def _hashes(work: Place, unit: int, key: int) -> NDArray[np.uint64]:
     """Return the hashes of a unit's articles, of which equal ones make a bucket: uint64 [articles]."""
-    if key:
-        hashes: NDArray[np.uint64] = read_prints(work, unit, band_name(key - 1))[band_name(key - 1)].to_numpy()
+    if key != DIGEST:
+        name = band_name(key - DIGEST - 1)
+        hashes: NDArray[np.uint64] = read_prints(work, unit, name)[name].to_numpy()
         return hashes
     return bytes_of(read_prints(work, unit, "digest")["digest"])[:, :8].copy().view(np.uint64)[:, 0]
 
@@ -190,5 +217,5 @@ def _hashes(work: Place, unit: int, key: int) -> NDArray[np.uint64]:
 _NO_VALUES = np.empty((0, 1), np.uint8)
 
 
-def _matches_name(task: tuple[int, int]) -> str:
+def _matches_name(task: Task) -> str:
     return f"matches/{task[0]:05d}-{task[1]:05d}.arrow"

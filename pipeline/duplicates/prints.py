@@ -57,7 +57,7 @@ def prints_of(texts: Texts, shards: ShardsSettings) -> Prints:
     """Take the prints that `shards.deduplicate` needs: a digest of each text, and for near duplicates its MinHash."""
     data, offsets = columnar(texts)
     sizes = np.diff(offsets)
-    rows = _digests(memoryview(data), offsets.tolist())
+    rows = _digests(data.data, offsets.tolist())
     if shards.deduplicate != "near":
         return Prints(sizes, rows, np.empty((len(texts), 0), np.uint64), np.empty((len(texts), 0), np.uint8))
     signed = signatures(texts, shards.near_ngram, shards.near_permutations)

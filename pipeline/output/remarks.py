@@ -31,7 +31,7 @@ def remarks(counts: Counts, split: SplitSettings, shards: ShardsSettings) -> Ite
     """
     rows = {"train": counts.train_chunks, "validation": counts.validation_chunks}
     articles = {"train": counts.train_articles, "validation": counts.validation_articles}
-    copies = counts.left_out.get(DUPLICATE, 0) + counts.left_out.get(NEAR_DUPLICATE, 0)
+    copies = _copies(counts)
     if not any(rows.values()):
         raise NoRows(f"the source gives no row: {_why_no_rows(counts, shards)}")
     for name in SPLITS:
@@ -79,13 +79,18 @@ def _why_no_rows(counts: Counts, shards: ShardsSettings) -> str:
             f"{empty} of its {counts.articles} articles have no prose: they are empty, as in a stub dump (take "
             "pages-articles), or hold nothing but markup"
         )
-    dead = f", and {counts.dead_letters} are dead letters" if counts.dead_letters else ""
-    return _too_short(counts.train_articles + counts.validation_articles, shards) + dead
+    others = {"dead letters": counts.dead_letters, "copies of others": _copies(counts)}
+    said = "".join(f", and {count} are {what}" for what, count in others.items() if count)
+    return _too_short(counts.train_articles + counts.validation_articles, shards) + said
 
 
 def _not_articles(counts: Counts) -> dict[str, int]:
     reasons = {reason: count for reason, count in counts.left_out.items() if reason not in ARTICLE_REASONS}
     return ({"redirect": counts.redirects} if counts.redirects else {}) | reasons
+
+
+def _copies(counts: Counts) -> int:
+    return counts.left_out.get(DUPLICATE, 0) + counts.left_out.get(NEAR_DUPLICATE, 0)
 
 
 def _why_none_of(name: str, articles: int, split: SplitSettings, shards: ShardsSettings) -> str:
