@@ -1,8 +1,15 @@
 """Articles that are copies of others are left out, whatever the runner and its workers, and each is named."""
 
+import contextlib
+import itertools
 import json
+import os
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +22,9 @@ from pipeline.output.reports import ENCODED, UnitReport, write_report
 from pipeline.output.shard_file import file_entry
 from pipeline.storage import Place
 from pipeline.verify import main as verify
+from tests.helpers import ROOT
 from tests.helpers.dumps import Page, make_dump
-from tests.helpers.pipeline_runs import PipelineInputs, prose, tree
+from tests.helpers.pipeline_runs import PipelineInputs, final_names, prose, tree
 from wikilm.cli import run
 from wikilm.shards import DUPLICATES, MANIFEST, manifest_bytes, read_manifest
 
@@ -216,6 +224,34 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
     assert len(list((work / ENCODED).glob("*.json"))) >= 3
     assert inputs.run(tmp_path / "out", "--deduplicate", form) == 0
     assert tree(tmp_path / "out") == tree(output)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["exact", "near"])
+def test_a_run_that_is_killed_in_each_phase_ends_in_the_same_bytes(tmp_path: Path, form: str) -> None:
+    texts = {number: prose(number, 3000) for number in range(1, 201)}
+    copied = [Page(1000 + number, f"Copy of {number}", texts[number] + " too" * (number % 2)) for number in texts]
+    pages = [*(Page(number, f"Article {number}", text) for number, text in texts.items()), *copied]
+    inputs = PipelineInputs(tmp_path, pages, unit_bytes=30_000)
+    assert inputs.run(tmp_path / "undisturbed", "--deduplicate", form) == 0
+    modes = itertools.cycle([("in_memory", 1), ("multi_threading", 2), ("multi_processing", 2)])
+    made = ("encoded/0*.json", "encoded/0002*.json", "matches/*", "copies/*", "reports/0*.json", "reports/0002*.json")
+    for phase in (*made, DUPLICATES):
+        mode, workers = next(modes)
+        flags = ("--deduplicate", form, "--direct_running_mode", mode, "--direct_num_workers", workers)
+        command = [sys.executable, "-m", "pipeline", *inputs.arguments(tmp_path / "out", *flags)]
+        driver = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        while driver.poll() is None and not any((tmp_path / "out" / ".unfinished").glob(f"*/{phase}")):
+            time.sleep(0.001)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(driver.pid, signal.SIGKILL)
+        assert driver.wait() == -signal.SIGKILL, f"over before {phase}"
+        assert final_names(tmp_path / "out") == []
+    assert inputs.run(tmp_path / "out", "--deduplicate", form) == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "undisturbed")
+    assert len(copies(tmp_path / "out")) == (200 if form == "near" else 100)
 
 
 def test_without_it_nothing_is_left_out_and_nothing_speaks_of_it(inputs: PipelineInputs, tmp_path: Path) -> None:
