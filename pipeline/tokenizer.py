@@ -181,7 +181,11 @@ def _as_it_was(tokenizer: Any, folder: Path) -> "Encoder":
 def take_over(name: str, folder: Path) -> "Encoder":
     """Take over a tokenizer (see `load`), and write it to `folder`."""
     check_output(folder)
-    return save(load(name), folder, {"pretrained": Path(name).name if Path(name).exists() else name})
+    tokenizer = load(name)
+    try:
+        return save(tokenizer, folder, {"pretrained": Path(name).name if Path(name).exists() else name})
+    except RunError as error:  # says what is wrong with a file that is gone by now
+        raise RunError(f"--pretrained {name}: {str(error).rpartition('tokenizer.json: ')[2]}") from None
 
 
 def make(
