@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.articles import Article, DeadLetter, Dropped
+from pipeline.articles import Article, DeadLetter, Dropped, Page
 from pipeline.inspection.origins import NO_TITLE
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.template_names import normal
@@ -47,22 +47,38 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
     found = candidates(source, wanted)
     cleaner = Cleaner.of(found.site, found.is_wikitext, source.max_page_seconds, source.templates)
     titles = _Titles(wanted.title or "")
+    newest: tuple[Page, bytes] | None = None
     for page, xml in found.pages:
-        if not wanted.matches(page):
-            titles.add(page.title)
-        elif isinstance(page, Dropped):
-            raise RunError(f"{source.path}: {visible(page.title)!r} is left out ({page.reason}); name another page")
-        elif isinstance(page, DeadLetter):
-            return Dead(page, xml.decode("utf-8", "backslashreplace"))
+        if wanted.matches(page):
+            newest = (page, xml) if newest is None or _replaces(page, newest[0]) else newest
+        elif newest is not None and found.files.kind != "multistream":
+            break  # further revisions come at once, if there are any; to look for others would be to read it all
         else:
-            if source.template_redirects and found.is_wikitext:
-                cleaner = _with_redirects(cleaner, found, page.text, source)
-            text = cleaner.prose(page)
-            return Dead(text, page.text) if isinstance(text, DeadLetter) else Found(page, text)
+            titles.add(page.title)
+    if newest is not None:
+        return _looked_at(*newest, source, found, cleaner)
     if wanted.title is not None:
         raise RunError(f"{source.path}: has no page {visible(wanted.title)!r}; {near(wanted.title, titles.kept)}")
     which = f"with id {wanted.page_id}" if wanted.page_id is not None else f"at {visible(wanted.where or '')!r}"
     raise RunError(f"{source.path}: has no page {which}; name another one, or a --title")
+
+
+def _replaces(page: Page, other: Page) -> bool:
+    """Return whether a page is a newer revision of one that comes before it, which a run leaves out then."""
+    if isinstance(page, Article) and isinstance(other, Article):
+        return page.timestamp >= other.timestamp
+    return isinstance(page, Article)
+
+
+def _looked_at(page: Page, xml: bytes, source: SourceSettings, found: Candidates, cleaner: Cleaner) -> Found | Dead:
+    if isinstance(page, Dropped):
+        raise RunError(f"{source.path}: {visible(page.title)!r} is left out ({page.reason}); name another page")
+    if isinstance(page, DeadLetter):
+        return Dead(page, xml.decode("utf-8", "backslashreplace"))
+    if source.template_redirects and found.is_wikitext:
+        cleaner = _with_redirects(cleaner, found, page.text, source)
+    text = cleaner.prose(page)
+    return Dead(text, page.text) if isinstance(text, DeadLetter) else Found(page, text)
 
 
 def _with_redirects(cleaner: Cleaner, found: Candidates, text: str, source: SourceSettings) -> Cleaner:

@@ -58,8 +58,12 @@ def _why_no_rows(counts: Counts, shards: ShardsSettings) -> str:
         return f"none of its {counts.articles} articles is within the share that is taken; raise --share"
     if not counts.tokens:
         empty = counts.left_out.get(EMPTY_TEXT, 0)
-        return f"{empty} of its {counts.articles} articles have no text; a stub dump has none, take pages-articles"
-    return _too_short(counts.train_articles + counts.validation_articles, shards)
+        return (
+            f"{empty} of its {counts.articles} articles have no prose: they are empty, as in a stub dump (take "
+            "pages-articles), or hold nothing but markup"
+        )
+    dead = f", and {counts.dead_letters} are dead letters" if counts.dead_letters else ""
+    return _too_short(counts.train_articles + counts.validation_articles, shards) + dead
 
 
 def _not_articles(counts: Counts) -> dict[str, int]:

@@ -130,6 +130,8 @@ def _as_compiler_error() -> Iterator[None]:
         raise
     except Exception as error:
         way_out = "set NUMBA_DISABLE_JIT=1 to do without it, several times more slowly"
+        if isinstance(error, OSError):  # the compiler is sound, but there is no room for what it makes
+            way_out = f"set NUMBA_CACHE_DIR to a folder with room, or {way_out}"
         what = f"{type(error).__name__}: {reason(error)}"
         raise CompilerError(f"numba cannot compile the cleaner of wikitext ({what}); {way_out}") from error
 
@@ -152,7 +154,7 @@ def _progress_shown() -> Iterator[None]:
     def tell() -> None:
         seconds = QUIET_SECONDS
         while not done.wait(seconds):
-            so_far = f"{time.monotonic() - start:.0f} s so far (25 on a server, 45 on a laptop)"
+            so_far = f"{time.monotonic() - start:.0f} s so far; it takes 25 to 45 s of one core"
             print(f"note: compiling the cleaner of wikitext, once on this machine: {so_far}", file=terminal)
             seconds = EACH_SECONDS
 

@@ -25,12 +25,12 @@ BOMB_BYTES, BOMB_RATIO = 256 << 20, 200
 
 # A stream's own header says how much memory it needs; xz itself uses 65 MB at most to read what -9 has made.
 XZ_BYTES = 256 << 20
-_PADDED = ("gz", "xz")  # zeros after a stream are padding, as gzip(1) and the .xz file format have it
+_PADDED = ("bz2", "gz", "xz")  # zeros after a stream are padding, as bzip2(1), gzip(1) and the .xz file format have it
 _NAMES = {"bz2": "bz2", "gz": "gzip", "xz": "xz", "zst": "zstd", "xml": "XML", "jsonl": "JSON", "parquet": "Parquet"}
 _MAGIC = {
     "gzip": rb"\x1f\x8b", "bz2": rb"BZh[1-9]", "xz": rb"\xfd7zXZ\0", "7z": rb"7z\xbc\xaf\x27\x1c",
     "zstd": rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", "zip": rb"PK\x03\x04", "Parquet": rb"PAR1",
-    "a web page (HTML)": rb"(?i:\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+)?html)",
+    "a web page (HTML)": rb"(?i:(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+)?html)",
     "XML": rb"(?:\xef\xbb\xbf)?\s*<(?:\?xml|(?:[\w.-]+:)?mediawiki)",
     "JSON": rb"(?:\xef\xbb\xbf)?\s*[{\[]\s*[\"\]{}]",
 }  # fmt: skip

@@ -1,7 +1,8 @@
 """Find single pages of a source, with as little reading as the source allows."""
 
+import bisect
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.articles import TEMPLATE, Dropped, Page, Site
@@ -90,22 +91,30 @@ def _streams(file: File, index: File, offsets: Collection[int]) -> Iterator[dump
 
 
 def _indexed(found: SourceFiles, source: SourceSettings, wanted: Wanted) -> Candidates:
-    """Return the pages of the one stream that has the page, or else the titles in the indexes."""
+    """Return the pages of the streams that have the page, mostly one, or else the titles in the indexes."""
     indexed = [(one, one.index) for one in found.files if one.index is not None]
     place = Whereabouts.parse(wanted.where or "")
+    streams: list[tuple[Site, dump.Streams]] = []
     for one, index in indexed:
         if place:
             offsets = [place.stream] if one.file.name == place.file else []
         else:
-            offsets = [line.offset for line in read_index(index) if wanted.matches(_listed(line))][:1]
-        for offset in offsets:
+            offsets = sorted({line.offset for line in read_index(index) if wanted.matches(_listed(line))})
+        if offsets:
             wiki, parts = dump.plan_multistream(one.file, index, unit_bytes=1)
             site = replace(wiki, content=source.namespaces, formulas=source.formulas)
-            streams = (part for part in parts if part.run.start <= offset < part.run.end)
-            pages = (part.pages_with_xml(site, source.max_page_bytes) for part in streams)
-            return Candidates(site, True, itertools.chain.from_iterable(pages), found)
+            streams += [(site, part) for part in parts if _has_any(part, offsets)]
+    if streams:
+        pages = (part.pages_with_xml(site, source.max_page_bytes) for site, part in streams)
+        return Candidates(streams[0][0], True, itertools.chain.from_iterable(pages), found)
     lines = itertools.chain.from_iterable(read_index(index) for _, index in indexed)
     return Candidates(Site(), True, ((_listed(line), b"") for line in lines), found)
+
+
+def _has_any(part: dump.Streams, offsets: Sequence[int]) -> bool:
+    """Return whether one of these, which are sorted, lies in the part."""
+    first = bisect.bisect_left(offsets, part.run.start)
+    return first < len(offsets) and offsets[first] < part.run.end
 
 
 def _listed(line: Line) -> Dropped:

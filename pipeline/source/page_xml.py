@@ -1,5 +1,6 @@
 """Read the XML of one page, and the header of a dump, which says whose wiki it is."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from lxml import etree
 
 from pipeline.articles import MAX_ID, REDIRECT, Article, DeadLetter, Dropped, Page, Site, page_base
 from pipeline.source.redirects import is_redirect
+from pipeline.source.rows import timestamp_of
 
 _ID = re.compile(rb"<id>([0-9]{1,19})</id>")
 
@@ -76,9 +78,13 @@ def _newest(revisions: Sequence[Any]) -> tuple[Any, int]:
 
 
 def _timestamp(text: str) -> int:
-    """Parse 2024-01-31T23:59:59Z into 20240131235959; 0 is no timestamp."""
+    """Parse 2024-01-31T23:59:59Z into 20240131235959, of UTC; 0 is no timestamp."""
     digits = re.sub("[^0-9]", "", text)
-    return int(digits) if len(digits) == 14 else 0
+    if len(digits) == 14:  # all that MediaWiki writes
+        return int(digits)
+    with contextlib.suppress(ValueError):
+        return timestamp_of(text.strip())
+    return 0
 
 
 def _number(text: str | None, what: str) -> int:

@@ -292,7 +292,7 @@ def test_a_mistake_ends_in_one_line_that_names_it_and_leaves_nothing(inputs, tmp
     ("pages", "why"),
     [
         ([Page(1, "A", redirect="B")], "none of its 1 pages is an article (1 redirect)"),
-        ([Page(1, "A", "")], "1 of its 1 articles have no text; a stub dump has none"),
+        ([Page(1, "A", "")], "1 of its 1 articles have no prose: they are empty, as in a stub dump"),
         ([Page(1, "A", "short")], "its 1 articles together are shorter than a row"),
     ],
 )

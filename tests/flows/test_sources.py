@@ -201,7 +201,7 @@ def test_an_object_that_changes_after_the_plan_is_refused(place: Path, bucket: s
 def test_what_a_store_has_not_is_one_line(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for path, said in (
         (f"{bucket}/none.xml.bz2", "no such file"),
-        (f"{bucket}/none/", "no .parquet file and no dump"),
+        (f"{bucket}/none/", "no dump, .parquet or .jsonl file"),
         ("s3://no-such-bucket/a.xml.bz2", "no such"),
         ("nosuch://a/b.xml.bz2", "no such kind of address"),
         (f"{bucket}/wiki/20231101.en/train-00000-of-00002.parquet/x-multistream.xml.bz2", "no such"),
@@ -260,7 +260,7 @@ def test_a_dataset_of_the_hub_is_pinned_to_a_commit_and_read_by_column(place: Pa
     told = [line for line in lines if "error:" in line]
     assert len(told) == len(wrong), done.stderr
     for line, said in zip(
-        told, ["no such revision", "no such dataset", "is no dataset of the hub", "no .parquet file"], strict=True
+        told, ["no such revision", "no such dataset", "is no dataset of the hub", "no dump, .parquet or"], strict=True
     ):
         assert said in line
     source = read_manifest(tmp_path / "0").source

@@ -216,3 +216,25 @@ def test_a_page_is_shown_by_its_title_whatever_xml_makes_of_it(
         index.unlink()
     assert run(main, "show", ["--source", str(path), "--title", title, "--params", str(ROOT / "params.yaml")]) == 0
     assert f"text of {TITLES.index(title) + 1}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["a-multistream.xml.bz2", "a.xml"])
+@pytest.mark.parametrize("order", [(2001, 2003, 2002), (2003, 2001, 2002)])
+def test_of_a_page_that_is_repeated_the_newest_revision_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, order: tuple[int, ...]
+) -> None:
+    pages = [Page(7, "T", raw=revision_of_page(7, "T", year)) for year in order]
+    path = make_dump(tmp_path / name, [Page(1, "A", "a"), *pages, Page(8, "U", "u")])
+    for which in (("--title", "T"), ("--page-id", "7")):
+        assert run(main, "show", ["--source", str(path), *which, "--params", str(ROOT / "params.yaml")]) == 0
+        said = capsys.readouterr().out
+        assert "text of 2003" in said
+        assert "text of 2001" not in said
+
+
+def revision_of_page(page_id: int, title: str, year: int) -> str:
+    """A page with one revision, as tools write it that give a page for each."""
+    return (
+        f"<page><title>{title}</title><ns>0</ns><id>{page_id}</id><revision><id>{year}</id>"
+        f"<timestamp>{year}-01-01T00:00:00Z</timestamp><text>text of {year}</text></revision></page>\n"
+    )

@@ -62,6 +62,18 @@ def test_a_compiler_that_fails_is_no_fault_of_a_page(broken: str) -> None:
     assert "NUMBA_DISABLE_JIT=1" in done.stdout
 
 
+def test_a_full_disk_for_what_is_compiled_is_named_with_another_folder_as_the_way_out() -> None:
+    code = (
+        "import errno\nfrom pipeline.prose import fast_path\n"
+        "try:\n    with fast_path._as_compiler_error(): raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        "except fast_path.CompilerError as error: print(error)"
+    )
+    done = python(code)
+    assert "no space left on the device" in done.stdout, done.stderr
+    assert "set NUMBA_CACHE_DIR to a folder with room, or set NUMBA_DISABLE_JIT=1" in done.stdout
+    assert done.stdout.count("\n") == 1
+
+
 def test_the_compiler_is_not_loaded_before_a_page_is_cleaned() -> None:
     code = "import sys, pipeline.__main__, pipeline.flow, pipeline.prose.clean; sys.exit('numba' in sys.modules)"
     assert python(code).returncode == 0

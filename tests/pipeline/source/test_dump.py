@@ -109,6 +109,7 @@ def test_real_dumps_hold_what_is_known_of_them(
         (gzip.compress(b"x", mtime=0), "gzip"), (bz2.compress(b"x"), "bz2"), (lzma.compress(b"x"), "xz"),
         (b"PAR1....", "Parquet"),
         (b"<!DOCTYPE html><html><title>404</title>", "a web page (HTML)"), (b"\n<html lang='en'>", "a web page (HTML)"),
+        (b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN">', "a web page (HTML)"),
         (b"7z\xbc\xaf\x27\x1c\0\4", "7z"), (b"\x28\xb5\x2f\xfd....", "zstd"), (b"PK\x03\x04....", "zip"),
         (header(), "XML"),
     ],

@@ -54,8 +54,9 @@ def without_place(page: FoundPage) -> FoundPage:
     return page if isinstance(page, Dropped) else dataclasses.replace(page, where="")
 
 
-def test_zeros_after_a_gzip_member_are_padding(tmp_path: Path) -> None:
-    path = make_dump(tmp_path / "a.xml.gz", [Page(1, "A", "a")])
+@pytest.mark.parametrize("name", ["a.xml.gz", "a.xml.bz2"])
+def test_zeros_after_a_stream_are_padding(tmp_path: Path, name: str) -> None:
+    path = make_dump(tmp_path / name, [Page(1, "A", "a")])
     expected = pages_of(path)
     for zeros in (1, 511, 1 << 19):
         path.write_bytes(path.read_bytes() + b"\0" * zeros)

@@ -95,6 +95,22 @@ def test_the_revision_with_the_latest_timestamp_is_the_text(tmp_path: Path, name
     assert found == [(5, 3, "new"), (6, 1006, "other")]
 
 
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "2001-02-03T04:05:06Z",
+        "2001-02-03T04:05:06.789Z",
+        "2001-02-03T06:05:06+02:00",
+        "2001-02-03 04:05:06",
+        "20010203040506",
+    ],
+)
+def test_a_timestamp_may_have_the_forms_of_iso_8601(tmp_path: Path, stamp: str) -> None:
+    [page] = pages_of(make_dump(tmp_path / "a.xml", [Page(5, "T", raw=history(revision(1, stamp, "text")))]))
+    assert isinstance(page, Article)
+    assert page.timestamp == 20010203040506
+
+
 def without_place(page: FoundPage) -> FoundPage:
     return page if isinstance(page, Dropped) else dataclasses.replace(page, where="")
 
