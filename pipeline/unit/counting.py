@@ -36,7 +36,7 @@ from wikilm.shards import SPLITS
 
 MAX_PARTS, STORED_IN_PART = 64, 4_000_000  # parts of all words; bytes of the source that are worth one
 SLICE_BYTES = 64_000_000  # of a part that are added up in one go, some 250 MB; of a larger one, some words at a time
-WORDS_BYTES = 200_000_000  # of different words that merges are learned from, 8 million: some 4 GB, and minutes
+WORDS_BYTES = 100_000_000  # of different words that merges are learned from, some 4 million: 3 GB, and a minute
 
 
 @dataclass(frozen=True)
