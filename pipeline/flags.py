@@ -33,7 +33,8 @@ def add_source(parser: Parser) -> None:
     group = parser.add_argument_group("source")
     group.add_argument(
         "--source",
-        action=AppendSource,
+        action="append",
+        type=member,
         metavar="PATH",
         help="a Wikipedia dump (*-multistream.xml.bz2 with its index beside it, .xml, or .xml.bz2, .gz, .xz, .zst), a "
         "Parquet or .jsonl file (.gz, .zst, ...), or a folder of them; here, or at https://, s3://, gs://, "
@@ -115,9 +116,9 @@ def add_split(parser: Parser) -> None:
 def source_settings(args: argparse.Namespace) -> SourceSettings:
     """Return section `source` with the flags of `add_source` applied."""
     overrides = from_flags(
-        args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces", "columns"
-    )
-    overrides |= from_flags(args, "template_redirects", "formulas")
+        args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces", "columns",
+        "template_redirects", "formulas",
+    )  # fmt: skip
     if args.templates is not None:
         overrides["templates"] = dict(args.templates)
     if args.source is not None:
@@ -153,20 +154,6 @@ def split_settings(args: argparse.Namespace) -> SplitSettings:
     return section(args.params, "split", SplitSettings, overrides)
 
 
-class AppendSource(argparse.Action):
-    """A flag that may be given again, once for each source."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        """Append the source, all of whose articles count until a share is given."""
-        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), {"path": values}])
-
-
 class ShareOfSource(argparse.Action):
     """A flag that belongs to the --source that is named before it."""
 
@@ -186,6 +173,11 @@ class ShareOfSource(argparse.Action):
         if not sources or "share" in sources[-1]:
             raise argparse.ArgumentError(self, "belongs behind the --source whose share it is, once for each")
         sources[-1]["share"] = values
+
+
+def member(path: str) -> dict[str, object]:
+    """Make the entry of `source.mixture` for a source, all of whose articles count until a share is given."""
+    return {"path": path}
 
 
 def share(text: str) -> float:

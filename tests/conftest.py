@@ -34,6 +34,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(cores(), 8)
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name a test by its parameter's name where the value is bytes.
+
+    gzip writes the time into them, and then two processes of pytest-xdist know the same test by different names.
+    """
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="module")
 def one_cpu_thread() -> Iterator[None]:
     """Compute on one CPU thread, as the processes that tests start do, so that all of them give the same bytes."""

@@ -53,12 +53,8 @@ class Site:
     @cached_property
     def edition(self) -> str | None:
         """The code of an edition of Wikipedia, such as "ja" or "simple"; None: it is another wiki, or not known."""
-        if self.database:
-            found = re.fullmatch(r"([a-z_]{2,20})wiki", self.database)
-            return found[1].replace("_", "-") if found else None
-        page = PAGE_ADDRESS.fullmatch(self.base)
-        host = re.fullmatch(r"([a-z-]{2,20})\.(?:m\.)?wikipedia\.org", page["host"]) if page else None
-        return host[1] if host else None
+        found = re.fullmatch(r"([a-z_]{2,20})wiki", self.wiki)
+        return found[1].replace("_", "-") if found else None
 
     @cached_property
     def own_templates(self) -> dict[str, str]:

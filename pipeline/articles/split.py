@@ -28,12 +28,12 @@ def digest(seed: int, page_id: int, wiki: Wiki = ONLY) -> int:
 
     Uniform, and the same on every machine.
     """
-    return int.from_bytes(hashlib.sha256(_prefix(seed, wiki) + b"%d" % page_id).digest()[:8], "big")
+    return _number(_prefix(seed, wiki), page_id)
 
 
 def split_of(settings: SplitSettings, page_id: int, wiki: Wiki = ONLY) -> str:
     """Return the split of an article, which depends on nothing but the seed, the fraction, its wiki and its page id."""
-    return VALIDATION if digest(settings.seed, page_id, wiki) < settings.validation_fraction * SPAN else TRAIN
+    return _split(settings, digest(settings.seed, page_id, wiki))
 
 
 def in_share(settings: SplitSettings, page_id: int, wiki: Wiki) -> bool:
@@ -41,8 +41,7 @@ def in_share(settings: SplitSettings, page_id: int, wiki: Wiki) -> bool:
 
     By a digest of its own, "share:seed:…", so that the splits of a share are as large as those of the whole.
     """
-    found = hashlib.sha256(b"share:" + _prefix(settings.seed, wiki) + b"%d" % page_id).digest()[:8]
-    return int.from_bytes(found, "big") < wiki.share * SPAN
+    return _number(b"share:" + _prefix(settings.seed, wiki), page_id) < wiki.share * SPAN
 
 
 def splits_of(settings: SplitSettings, page_ids: Iterable[int], wiki: Wiki = ONLY) -> NDArray[np.int8]:
@@ -59,6 +58,14 @@ def _below(fraction: float, prefix: bytes, page_ids: Iterable[int]) -> NDArray[n
     numbers = b"".join(hashlib.sha256(b"%b%d" % (prefix, page_id)).digest()[:8] for page_id in page_ids)
     # As whole numbers, since those of 64 bits and their fractions are not told apart exactly.
     return np.frombuffer(numbers, ">u8") < np.uint64(math.ceil(fraction * SPAN))
+
+
+def _split(settings: SplitSettings, number: int) -> str:
+    return VALIDATION if number < settings.validation_fraction * SPAN else TRAIN
+
+
+def _number(prefix: bytes, page_id: int) -> int:
+    return int.from_bytes(hashlib.sha256(b"%b%d" % (prefix, page_id)).digest()[:8], "big")
 
 
 def _prefix(seed: int, wiki: Wiki) -> bytes:
@@ -85,8 +92,9 @@ def smallest(settings: SplitSettings, page_ids: Iterable[int], wiki: Wiki = ONLY
     for page_id in page_ids:
         if wiki.share < 1 and not in_share(settings, page_id, wiki):
             continue
-        split = split_of(settings, page_id, wiki)
-        found[split].append((digest(settings.seed, page_id, wiki), wiki.number, page_id))
+        number = digest(settings.seed, page_id, wiki)
+        split = _split(settings, number)
+        found[split].append((number, wiki.number, page_id))
         if len(found[split]) > 2 * limits[split] + 1000:
             found[split][:] = _least(limits[split], found[split])
     return Smallest(*(_least(limits[split], found[split]) for split in SPLITS))

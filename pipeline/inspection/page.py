@@ -51,7 +51,7 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
     for page, xml in found.pages:
         if wanted.matches(page):
             newest = (page, xml) if newest is None or _replaces(page, newest[0]) else newest
-        elif newest is not None and found.files.kind != "multistream":
+        elif newest is not None and not found.is_indexed:
             break  # further revisions come at once, if there are any; to look for others would be to read it all
         else:
             titles.add(page.title)
@@ -85,7 +85,7 @@ def _with_redirects(cleaner: Cleaner, found: Candidates, text: str, source: Sour
     """Return a cleaner that knows the redirects of the templates in a page, as that of a run does."""
     names = {normal(name) for name in _TEMPLATE.findall(text)}
     redirects: list[tuple[str, str]] = []
-    for _ in range(MAX_CHAIN):
+    for _ in range(MAX_CHAIN if found.is_indexed else 1):  # elsewhere all of them come at once
         redirects += template_redirects(found, names, source)
         names = {normal(leads_to) for name, leads_to in redirects if normal(name) in names}
         names = {name for name in names if not is_known(name, cleaner.site)}

@@ -4,7 +4,7 @@ Rows and reports go in; files in a work folder, and at the end their final names
 `storage`.
 """
 
-from pipeline.output.ledger import Unbalanced, by_wiki, check, replay, total
+from pipeline.output.ledger import Unbalanced, check, replay, total
 from pipeline.output.publish import FINAL, UNFINISHED, refuse_foreign, work_folder
 from pipeline.output.remarks import NoRows
 from pipeline.output.repeats import IDENTITY_COLUMNS, find_repeats, pages_name, read_repeats, stale, write_repeats
@@ -39,7 +39,6 @@ __all__ = [
     "Unbalanced",
     "UnitReport",
     "begin",
-    "by_wiki",
     "check",
     "find_repeats",
     "finished",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.output.card import card
-from pipeline.output.ledger import Unbalanced, by_wiki, replay
+from pipeline.output.ledger import by_wiki, refuse, replay
 from pipeline.output.reports import UnitReport
 from pipeline.output.shard_file import dataset_files, file_entry
 from pipeline.settings import ShardsSettings, SplitSettings
@@ -70,8 +70,7 @@ def finish(
         ],
         files=[],
     )  # fmt: skip
-    for problem in all_imbalances(manifest):
-        raise Unbalanced(f"the ledger does not balance: {problem}; nothing was written, please report this")
+    refuse(all_imbalances(manifest))
     files = dataset_files(manifest.shards, manifest.chunk_tokens, tokenizer.vocab_size, manifest.names_wikis)
     files[DEAD_LETTERS] = "".join(_dead_letters(mixture, reports)).encode()
     manifest = _with_files(manifest, work, files)

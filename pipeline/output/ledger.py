@@ -55,6 +55,16 @@ def by_wiki(reports: Sequence[UnitReport], wikis: int) -> list[Counts]:
     return [total(report.counts for report in reports if report.wiki == number) for number in range(wikis)]
 
 
+def refuse(problems: Iterable[str]) -> None:
+    """Refuse a ledger of which an equation does not hold (see `wikilm.shards.balance`).
+
+    Raises:
+        Unbalanced: names the first.
+    """
+    for problem in problems:
+        raise Unbalanced(f"the ledger does not balance: {problem}; nothing was written, please report this")
+
+
 def check(
     reports: Sequence[UnitReport],
     units: int,
@@ -79,8 +89,7 @@ def check(
         raise RunError(f"the ledger has reports of {len(reports)} units instead of one of each of {units}; run again")
     counts = total(report.counts for report in reports)
     shards = [shard for report in reports for shard in report.shards]
-    for problem in imbalances(counts, chunk_tokens, shards):
-        raise Unbalanced(f"the ledger does not balance: {problem}; nothing was written, please report this")
+    refuse(imbalances(counts, chunk_tokens, shards))
     if counts.dead_letters > max_dead_fraction * counts.articles:
         unit, first = next(
             (report, letter) for report in sorted(reports, key=lambda r: r.unit) for letter in report.dead_letters

@@ -1,10 +1,10 @@
 """Say what a user should know about a run that is done: what is missing in it, and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from pipeline.settings import ShardsSettings, SplitSettings
 from wikilm.errors import RunError
-from wikilm.shards import ARTICLE_REASONS, DEAD_LETTERS, EMPTY_TEXT, NOT_IN_SHARE, SPLITS, Counts
+from wikilm.shards import ARTICLE_REASONS, DEAD_LETTERS, EMPTY_TEXT, NOT_IN_SHARE, SPLITS, Counts, Manifest
 from wikilm.terminal import visible
 
 
@@ -39,11 +39,12 @@ def remarks(counts: Counts, split: SplitSettings, shards: ShardsSettings) -> Ite
         )
 
 
-def remarks_on_wikis(counts: Mapping[str, Counts]) -> Iterator[str]:
-    """Yield a line for each of several wikis, by its name, that gives no row."""
-    for wiki, of_wiki in counts.items():
-        if len(counts) > 1 and not of_wiki.train_chunks + of_wiki.validation_chunks:
-            yield f"{visible(wiki)} gives no row: {of_wiki.articles} of its {of_wiki.pages} pages are articles"
+def remarks_on_wikis(manifest: Manifest) -> Iterator[str]:
+    """Yield a line for each of several wikis that gives no row."""
+    for entry in manifest.wikis if manifest.names_wikis else ():
+        counts = entry.counts
+        if not counts.train_chunks + counts.validation_chunks:
+            yield f"{visible(entry.wiki)} gives no row: {counts.articles} of its {counts.pages} pages are articles"
 
 
 def _why_no_rows(counts: Counts, shards: ShardsSettings) -> str:

@@ -19,7 +19,6 @@ from pipeline.output import (
     Unbalanced,
     UnitReport,
     begin,
-    by_wiki,
     check,
     find_repeats,
     finished,
@@ -100,9 +99,9 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
             seconds = time.monotonic() - began
             show = functools.partial(_replay, mixture)
             counts = check(reports, len(mixture.units), job.shards.chunk_tokens, job.shards.max_dead_fraction, show)
-            wikis = dict(zip((wiki.name for wiki in mixture.wikis), by_wiki(reports, len(mixture.wikis)), strict=True))
-            notes = [*remarks(counts, job.split, job.shards), *remarks_on_wikis(wikis)]
+            notes = list(remarks(counts, job.split, job.shards))
             manifest = finish(work, mixture, job.split, job.shards, encoder.entry, reports, counts)
+            notes += remarks_on_wikis(manifest)
             check_stamps(before)
             lock.check()
             publish(work, job.output)

@@ -10,7 +10,7 @@ import orjson
 
 from pipeline.articles import DeadLetter, Page, Pages, Site, gather, page_base
 from pipeline.source.dump_streams import READ_BYTES, check_kind, misnamed, pieces
-from pipeline.source.rows import BY_DEFAULT, ColumnNames, article, find_columns, one_site
+from pipeline.source.rows import BY_DEFAULT, ColumnNames, article, find_columns, one_site, runs
 from pipeline.storage import AGAIN, File, open_file
 from wikilm.errors import RunError
 from wikilm.terminal import visible
@@ -131,8 +131,7 @@ def plan(
     Raises:
         RunError: a file holds no JSON lines, is damaged at its start, lacks a column, or is of another wiki.
     """
-    units: list[tuple[Lines, ...]] = []
-    run: list[Lines] = []
+    parts: list[Lines] = []
     bases = {}
     for file, kind in files:
         rows = _head(file, kind)
@@ -142,12 +141,8 @@ def plan(
         bases[file] = page_base(url) if isinstance(url, str) else ""
         step = unit_bytes if kind == PLAIN else file.bytes
         for start in range(0, file.bytes, step):
-            part = Lines(file, kind, start, min(start + step, file.bytes), columns)
-            if run and sum(one.stored_bytes for one in run) + part.stored_bytes > unit_bytes:
-                units.append(tuple(run))
-                run = []
-            run.append(part)
-    return one_site(bases), [*units, tuple(run)] if run else units
+            parts.append(Lines(file, kind, start, min(start + step, file.bytes), columns))
+    return one_site(bases), runs(parts, unit_bytes)
 
 
 def split_lines(

@@ -3,7 +3,7 @@
 import bisect
 import itertools
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pipeline.articles import TEMPLATE, Dropped, Page, Site
 from pipeline.settings import SourceSettings
@@ -11,7 +11,7 @@ from pipeline.source import dump
 from pipeline.source.dump_index import Line, read_index
 from pipeline.source.dump_pages import Whereabouts
 from pipeline.source.listing import SourceFiles, find_files
-from pipeline.source.plan import plan
+from pipeline.source.plan import as_asked, plan
 from pipeline.storage import File
 
 
@@ -41,6 +41,11 @@ class Candidates:
     pages: Iterator[tuple[Page, bytes]]
     files: SourceFiles
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether an index says where each page lies, so that no others need be read."""
+        return self.files.kind == "multistream"
+
 
 def candidates(source: SourceSettings, wanted: Wanted) -> Candidates:
     """Return the pages to look through: one stream or the titles of a dump with an index, else all pages.
@@ -60,14 +65,15 @@ def candidates(source: SourceSettings, wanted: Wanted) -> Candidates:
 def template_redirects(found: Candidates, names: Collection[str], source: SourceSettings) -> Iterator[tuple[str, str]]:
     """Yield redirects between templates, at least those that start from these names (see `Part.template_redirects`).
 
-    Of a dump with an index only the streams that hold these templates are read.
+    Of a dump with an index only the streams that hold these templates are read, of others all that there is: then all
+    redirects come.
 
     Args:
         found: from `candidates`.
         names: of templates, without their namespace, in lower case.
         source: what it is of.
     """
-    if found.files.kind != "multistream":
+    if not found.is_indexed:
         _, units = plan(found.files, source)
         yield from itertools.chain.from_iterable(part.template_redirects(found.site) for unit in units for part in unit)
         return
@@ -102,8 +108,7 @@ def _indexed(found: SourceFiles, source: SourceSettings, wanted: Wanted) -> Cand
             offsets = sorted({line.offset for line in read_index(index) if wanted.matches(_listed(line))})
         if offsets:
             wiki, parts = dump.plan_multistream(one.file, index, unit_bytes=1)
-            site = replace(wiki, content=source.namespaces, formulas=source.formulas)
-            streams += [(site, part) for part in parts if _has_any(part, offsets)]
+            streams += [(as_asked(wiki, source), part) for part in parts if _has_any(part, offsets)]
     if streams:
         pages = (part.pages_with_xml(site, source.max_page_bytes) for site, part in streams)
         return Candidates(streams[0][0], True, itertools.chain.from_iterable(pages), found)

@@ -8,9 +8,9 @@ from typing import Any
 
 from pipeline.articles import ONLY, Site, Wiki
 from pipeline.settings import Member, SourceSettings
-from pipeline.source import dump, jsonl, parquet
+from pipeline.source import dump
 from pipeline.source.listing import find_files
-from pipeline.source.plan import Source, WorkUnit, columns_of, open_source
+from pipeline.source.plan import Source, WorkUnit, open_source, plan
 from pipeline.storage import File
 from wikilm.errors import RunError, UsageError
 from wikilm.shards import Counts, LimitsEntry, SiteEntry, SourceEntry, WikiEntry
@@ -183,9 +183,6 @@ def member_of(settings: SourceSettings, wiki: str | None) -> SourceSettings:
 def wiki_of(settings: SourceSettings) -> str:
     """Tell whose wiki a source is, from the beginning of its first file."""
     found = find_files(settings)
-    first = found.files[0].file
-    if found.is_jsonl:
-        return jsonl.plan([(first, found.kind)], settings.unit_bytes, columns_of(settings))[0].wiki
-    if not found.is_wikitext:
-        return parquet.site([first], columns_of(settings)).wiki
-    return dump.plan_whole(first, "xml.bz2" if found.kind == "multistream" else found.kind)[0].wiki
+    if found.kind == "multistream":  # its header says so, without its index
+        return dump.plan_whole(found.files[0].file, "xml.bz2")[0].wiki
+    return plan(replace(found, files=found.files[:1]), settings)[0].wiki

@@ -1,7 +1,8 @@
 """Plan and read Parquet files, such as those of the hub's `wikimedia/wikipedia`: a row is an article."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from pipeline.source.rows import (
     find_columns,
     one_site,
     revision_of,
+    runs,
     timestamp_of,
 )
 from pipeline.storage import AGAIN, File, open_ranges
@@ -106,8 +108,10 @@ class Columns:
         return Pages(articles, self.texts, len(articles), Identities(self.page_ids, self.timestamps, positions))
 
 
-def plan(files: Sequence[File], unit_bytes: int, wanted: Mapping[str, str]) -> list[tuple[RowGroups, ...]]:
+def plan(files: Sequence[File], unit_bytes: int, wanted: Mapping[str, str]) -> tuple[Site, list[tuple[RowGroups, ...]]]:
     """Plan runs of row groups of about `unit_bytes` stored bytes, at least one group each; they may span small files.
+
+    Whose articles they are is told as far as the `url` of each file's first row says (`wikimedia/wikipedia` has it).
 
     Args:
         files: of the source, in order.
@@ -115,46 +119,37 @@ def plan(files: Sequence[File], unit_bytes: int, wanted: Mapping[str, str]) -> l
         wanted: `source.columns`.
 
     Raises:
-        RunError: a file is no Parquet, is cut, or lacks a column.
+        RunError: a file is no Parquet, is cut or damaged, lacks a column, or is of another wiki than the first.
     """
-    units: list[tuple[RowGroups, ...]] = []
-    run: list[RowGroups] = []
+    groups: list[RowGroups] = []
+    bases = {}
     for file in files:
         with open_ranges(file) as stored:
             table = _open(stored, file.url)
-            metadata, columns = table.metadata, find_columns(table.schema_arrow.names, wanted, file.url)
-            sizes = [_stored(metadata.row_group(group)) for group in range(metadata.num_row_groups)]
-        for group, size in enumerate(sizes):
-            if run and sum(part.stored_bytes for part in run) + size > unit_bytes:
-                units.append(tuple(run))
-                run = []
-            if run and run[-1].file == file:
-                run[-1] = RowGroups(file, run[-1].first, group + 1, run[-1].stored_bytes + size, columns)
-            else:
-                run.append(RowGroups(file, group, group + 1, size, columns))
-    return [*units, tuple(run)] if run else units
+            columns = find_columns(table.schema_arrow.names, wanted, file.url)
+            bases[file] = _base(table, columns, file.url)
+            sizes = [_stored(table.metadata.row_group(group)) for group in range(table.metadata.num_row_groups)]
+        groups += (RowGroups(file, group, group + 1, size, columns) for group, size in enumerate(sizes))
+    return one_site(bases), [_joined(run) for run in runs(groups, unit_bytes)]
 
 
-def site(files: Sequence[File], wanted: Mapping[str, str]) -> Site:
-    """Tell whose articles they are, as far as the `url` of each file's first row says (`wikimedia/wikipedia` has it).
+def _joined(run: Sequence[RowGroups]) -> tuple[RowGroups, ...]:
+    """Join the row groups of each file, which follow each other, to one part."""
+    of_files = (list(some) for _, some in itertools.groupby(run, key=lambda group: group.file))
+    return tuple(
+        replace(some[0], last=some[-1].last, stored_bytes=sum(group.stored_bytes for group in some))
+        for some in of_files
+    )
 
-    Raises:
-        RunError: a file is no Parquet, is damaged, or is of another wiki than the first.
-    """
-    return one_site({file: _base(file, wanted) for file in files})
 
-
-def _base(file: File, wanted: Mapping[str, str]) -> str:
+def _base(table: Any, columns: ColumnNames, path: str) -> str:
     """Return the address of the first article of a file, or an empty text."""
-    with open_ranges(file) as stored:
-        table = _open(stored, file.url)
-        column = find_columns(table.schema_arrow.names, wanted, file.url).url
-        if column is None or not table.metadata.num_rows:
-            return ""
-        try:
-            url = next(table.iter_batches(1, columns=[column])).column(0)[0].as_py()
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise RunError(f"{file.url}: damaged: {_line(error)}; download or make it again") from None
+    if columns.url is None or not table.metadata.num_rows:
+        return ""
+    try:
+        url = next(table.iter_batches(1, columns=[columns.url])).column(0)[0].as_py()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise RunError(f"{path}: damaged: {_line(error)}; download or make it again") from None
     return page_base(url) if isinstance(url, str) else ""
 
 

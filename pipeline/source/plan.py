@@ -100,7 +100,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
         templates=settings.templates or None,
         template_redirects=settings.template_redirects or None,
         formulas=settings.formulas if settings.formulas != "drop" else None,
-        columns=columns_of(settings) or None,
+        columns=_columns(settings) or None,
     )
     units = tuple(
         WorkUnit(number, some, sum(part.stored_bytes for part in some), limits.max_page_bytes)
@@ -116,13 +116,11 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
         RunError: a file is damaged, or they are of several wikis.
         UsageError: a dump is given columns.
     """
-    columns = columns_of(settings)
+    columns = _columns(settings)
     if found.is_jsonl:
         return jsonl.plan([(one.file, found.kind) for one in found.files], settings.unit_bytes, columns)
     if not found.is_wikitext:
-        files = [one.file for one in found.files]
-        site = parquet.site(files, columns)
-        return site, parquet.plan(files, settings.unit_bytes, columns)
+        return parquet.plan([one.file for one in found.files], settings.unit_bytes, columns)
     if columns:
         raise UsageError(f"source.columns: {found.name} is a dump, which has no columns; leave them out")
     units: list[tuple[Part, ...]] = []
@@ -137,10 +135,15 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
                 f"{one.file.url}: is of {site.database!r}, but {first.name} of {sites[0].database!r}; "
                 "put each wiki's files into a folder of their own, and name both with --source"
             )
-    return replace(sites[0], content=settings.namespaces, formulas=settings.formulas), units
+    return as_asked(sites[0], settings), units
 
 
-def columns_of(settings: SourceSettings) -> dict[str, str]:
+def as_asked(site: Site, settings: SourceSettings) -> Site:
+    """Return a wiki as its pages are to be read: with what its dump does not say, but the user."""
+    return replace(site, content=settings.namespaces, formulas=settings.formulas)
+
+
+def _columns(settings: SourceSettings) -> dict[str, str]:
     """Return `source.columns` in one order, whatever order they were given in: the manifest has it."""
     return {str(what): name for what, name in sorted(settings.columns.items())}
 

@@ -1,8 +1,9 @@
 """Say which columns of a table hold its articles, and check the values of a row: Parquet and JSON lines alike."""
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from pipeline.articles import MAX_ID, Article, DeadLetter, Site
@@ -15,6 +16,17 @@ MAX_WHOLE_FLOAT = 2**53  # beyond, a float stands for several whole numbers
 NEEDED, BY_DEFAULT = ("id", "text"), ("id", "text", "title", "url")
 ValueOf = Callable[[str, str], object]
 SHOWN_COLUMNS, SHOWN_CHARACTERS = 20, 40  # of a table with very many, or with long names
+
+
+class Stored(Protocol):
+    """A part of a file."""
+
+    @property
+    def stored_bytes(self) -> int:
+        """Its size as it is stored."""
+
+
+P = TypeVar("P", bound=Stored)
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,20 @@ def one_site(bases: Mapping[File, str]) -> Site:
         )
     base = next(iter(known.values()), "")
     return Site(language=language_of(base), base=base)
+
+
+def runs(parts: Iterable[P], unit_bytes: int) -> list[tuple[P, ...]]:
+    """Put parts together to units of about `unit_bytes` stored bytes, at least one part each; they may span files."""
+    units: list[tuple[P, ...]] = []
+    run: list[P] = []
+    size = 0
+    for part in parts:
+        if run and size + part.stored_bytes > unit_bytes:
+            units.append(tuple(run))
+            run, size = [], 0
+        run.append(part)
+        size += part.stored_bytes
+    return [*units, tuple(run)] if run else units
 
 
 def article(value_of: ValueOf, columns: ColumnNames, where: str, max_page_bytes: int) -> Article | DeadLetter:

@@ -24,7 +24,7 @@ from pipeline.verify import main as verify
 from tests.helpers.dumps import NAMESPACES, Page, make_dump
 from tests.helpers.pipeline_runs import PipelineInputs, prose, small_wiki, tree, units_done
 from wikilm.cli import run
-from wikilm.shards import Manifest, manifest_bytes, open_split, read_manifest
+from wikilm.shards import manifest_bytes, open_split, read_manifest
 
 SPLIT = SplitSettings(seed=0, validation_fraction=0.3)  # as the params of `PipelineInputs` say
 IN_ONE = ("--direct_running_mode", "in_memory")
@@ -68,14 +68,10 @@ def run_of(inputs: PipelineInputs, output: str | Path, sources: Sequence[object]
 def articles_of(folder: Path) -> list[tuple[str, int]]:
     """Wiki and page id of every article in shards, in their order."""
     tables = [
-        pa.ipc.open_stream((folder / entry.path).read_bytes()).read_all() for entry in manifest_of(folder).articles
+        pa.ipc.open_stream((folder / entry.path).read_bytes()).read_all() for entry in read_manifest(folder).articles
     ]
     rows = [row for table in tables for row in table.to_pylist()]
     return [(row.get("wiki", ""), row["page_id"]) for row in rows]
-
-
-def manifest_of(folder: Path) -> Manifest:
-    return read_manifest(folder)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +83,7 @@ def test_the_order_in_which_sources_are_named_and_the_workers_have_no_say(
     flags = ("--direct_running_mode", mode[0], "--direct_num_workers", mode[1])
     assert run_of(inputs, tmp_path / "out", [other, inputs.dump], *flags) == 0
     assert tree(tmp_path / "out") == tree(both)
-    assert [entry.wiki for entry in manifest_of(both).mixture or ()] == ["dewiki", "miniwiki"]
+    assert [entry.wiki for entry in read_manifest(both).mixture or ()] == ["dewiki", "miniwiki"]
 
 
 def test_an_interrupted_run_is_resumed_in_the_other_order(
@@ -122,14 +118,14 @@ def test_an_article_is_one_of_its_wiki_and_its_split_is_by_wiki_and_page_id(both
     assert ids["dewiki"] & ids["miniwiki"]
     loaded = datasets.load_from_disk(str(both))
     for split in ("train", "validation"):
-        assert loaded[split].num_rows == open_split(both, manifest_of(both), split).num_rows > 0
+        assert loaded[split].num_rows == open_split(both, read_manifest(both), split).num_rows > 0
         starts = {(row["wiki"], row["page_id"]) for row in loaded[split].remove_columns("input_ids")}
         assert {wiki for wiki, _ in starts} == {"dewiki", "miniwiki"}
         assert all(split_of(SPLIT, page_id, Wiki(name=wiki)) == split for wiki, page_id in starts)
 
 
 def test_each_wiki_has_its_line_of_the_ledger_and_they_add_up(inputs: PipelineInputs, other: Path, both: Path) -> None:
-    manifest = manifest_of(both)
+    manifest = read_manifest(both)
     de, mini = manifest.mixture or ()
     assert (de.counts.pages, de.counts.left_out, de.counts.dead_letters) == (31, {"repeated": 1}, 1)
     assert (mini.counts.pages, mini.counts.articles, mini.counts.dead_letters) == (37, 33, 1)
@@ -156,7 +152,7 @@ def test_verify_compares_each_source_with_what_is_said_of_its_wiki(
 
 def test_locate_and_the_card_name_the_wiki_and_link_to_it(both: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bases = {"dewiki": "https://de.wikipedia.org/wiki/", "miniwiki": "http://example.org/wiki/"}
-    rows = open_split(both, manifest_of(both), "train").drop_columns("input_ids").to_pylist()
+    rows = open_split(both, read_manifest(both), "train").drop_columns("input_ids").to_pylist()
     for number in (0, len(rows) - 1):
         assert run(locate, "locate", ["--shards", str(both), "--row", str(number)]) == 0
         heading, *_, last = capsys.readouterr().out.splitlines()
@@ -197,7 +193,7 @@ def test_a_larger_share_takes_all_that_a_smaller_one_does(inputs: PipelineInputs
     for share in (0.3, 0.6):
         assert run_of(inputs, tmp_path / str(share), [inputs.dump, (other, share)]) == 0
         found[share] = set(articles_of(tmp_path / str(share)))
-        de, mini = manifest_of(tmp_path / str(share)).mixture or ()
+        de, mini = read_manifest(tmp_path / str(share)).mixture or ()
         assert (de.share, mini.share) == (share, 1.0)
         taken = [page for wiki, page in found[share] if wiki == "dewiki"]
         assert de.counts.left_out["not_in_share"] + len(taken) + de.counts.dead_letters == de.counts.articles
@@ -212,10 +208,10 @@ def test_a_share_of_one_wiki_keeps_the_splits_of_the_whole(inputs: PipelineInput
     assert run_of(inputs, tmp_path / "half", [(inputs.dump, 0.5)]) == 0
     half = articles_of(tmp_path / "half")
     assert half == [pair for pair in articles_of(tmp_path / "whole") if in_share(SPLIT, pair[1], Wiki(share=0.5))]
-    [entry] = manifest_of(tmp_path / "half").mixture or ()
+    [entry] = read_manifest(tmp_path / "half").mixture or ()
     assert (entry.wiki, entry.share) == ("miniwiki", 0.5)
     assert "| share of its articles | 0.5 |" in (tmp_path / "half/README.md").read_text()
-    assert "wiki" not in open_split(tmp_path / "half", manifest_of(tmp_path / "half"), "train").column_names
+    assert "wiki" not in open_split(tmp_path / "half", read_manifest(tmp_path / "half"), "train").column_names
 
 
 def test_take_and_a_tokenizer_are_of_all_wikis_together(inputs: PipelineInputs, other: Path, tmp_path: Path) -> None:
@@ -229,7 +225,7 @@ def test_take_and_a_tokenizer_are_of_all_wikis_together(inputs: PipelineInputs, 
     made = json.loads((tmp_path / "a/provenance.json").read_text())
     assert [entry["wiki"] for entry in made["mixture"]] == ["dewiki", "miniwiki"]
     assert run_of(inputs, tmp_path / "taken", [inputs.dump, other], "--take", "9,5") == 0
-    counts = manifest_of(tmp_path / "taken").counts
+    counts = read_manifest(tmp_path / "taken").counts
     assert (counts.train_articles + counts.left_out["empty_text"], counts.validation_articles) == (9, 5)
     assert {wiki for wiki, _ in articles_of(tmp_path / "taken")} == {"dewiki", "miniwiki"}
 

@@ -13,6 +13,7 @@ from pipeline.run import redirects as pass_of_redirects
 from pipeline.show import main as show
 from tests.helpers import ROOT
 from tests.helpers.dumps import Page, make_dump
+from tests.helpers.pipeline_runs import tree
 from wikilm.cli import run
 from wikilm.shards import Manifest, manifest_bytes, parse_manifest, read_manifest
 
@@ -39,10 +40,6 @@ def made(source: Path, output: Path, tokenizer: Path, *more: str, status: int = 
 @pytest.fixture(scope="module", params=["a-multistream.xml.bz2", "a.xml"])
 def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_dump(tmp_path_factory.mktemp("dump") / request.param, PAGES)
-
-
-def files(output: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(output)): path.read_bytes() for path in output.rglob("*") if path.is_file()}
 
 
 def test_redirects_and_names_of_the_user_put_words_into_the_text(
@@ -83,7 +80,7 @@ def test_any_number_of_workers_and_an_interrupted_run_give_the_same_bytes(
         "--direct_num_workers=2",
         "--direct_running_mode=multi_threading",
     )
-    assert files(tmp_path / "two") == files(tmp_path / "one")
+    assert tree(tmp_path / "two") == tree(tmp_path / "one")
 
     def breaks(*_: object) -> None:
         raise OSError("the machine is gone")
@@ -97,4 +94,4 @@ def test_any_number_of_workers_and_an_interrupted_run_give_the_same_bytes(
     with monkeypatch.context() as resumed:
         resumed.setattr(pass_of_redirects, "run_graph", breaks)  # all is found
         made(source, tmp_path / "again", tiny_tokenizer, *asked)
-    assert files(tmp_path / "again") == files(tmp_path / "one")
+    assert tree(tmp_path / "again") == tree(tmp_path / "one")

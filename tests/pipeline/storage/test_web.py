@@ -370,6 +370,10 @@ def test_an_address_that_is_spelt_as_none_can_be_is_told_the_right_spelling(addr
     assert "\n" not in str(caught.value)
 
 
-def test_letters_of_other_scripts_and_encoded_characters_may_stand_in_an_address() -> None:
-    for address in ("https://example.org/ü/題.xml", "https://example.org/a%20b%23.xml", "https://[::1]:80/a.xml"):
-        check_address(address, "source.path", CONTACT)
+@pytest.mark.parametrize(
+    "address", ["https://example.org/ü/題.xml", "https://example.org/a%20b%23.xml", "https://[::1]:80/a.xml"]
+)
+def test_letters_of_other_scripts_and_encoded_characters_may_stand_in_an_address(address: str) -> None:
+    check_address(address, "source.path", CONTACT)
+    with pytest.raises(UsageError):
+        check_address(f"{address} ", "source.path", CONTACT)
