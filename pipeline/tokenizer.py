@@ -8,9 +8,9 @@ Examples:
   python -m pipeline.tokenizer --pretrained gpt2        one of the hub, or a folder
 
 The same source and params give the same bytes on every runner, with any number of workers: they count words, and the
-merges are learned from the counts. A page that occurs more than once counts once, as it does in the shards; of more than
-some 4 million different words, the rarest are left out, which is told. Options that are not listed here go to Beam, as
-those of `python -m pipeline` do. The last line on stdout is one JSON object that says what was made.
+merges are learned from the counts. A page that occurs more than once counts once, as it does in the shards. Of more
+than some 4 million different words the rarest are left out, and one line says so. Options that are not listed here go
+to Beam, as those of `python -m pipeline` do. The last line on stdout is one JSON object that says what was made.
 """
 
 import json
