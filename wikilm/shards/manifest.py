@@ -3,9 +3,17 @@
 import hashlib
 import json
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 
 from wikilm.errors import RunError
 
@@ -120,6 +128,16 @@ class Counts(_Record):
     train_chunks: int = Field(ge=0)
     validation_chunks: int = Field(ge=0)
     tail_tokens: int = Field(ge=0, description="tokens less chunk_tokens x (train_chunks + validation_chunks)")
+    unknown_tags: int = Field(
+        default=0, ge=0, description="of extensions that are not known, taken out of the texts; left out where it is 0"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_unknown_tags(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = serialize(self)
+        if not content.get("unknown_tags"):
+            content.pop("unknown_tags", None)
+        return content
 
 
 class SplitEntry(_Record):
