@@ -13,14 +13,15 @@ class Unbalanced(RunError):
     """Something went uncounted: what was made must not be used, nor resumed."""
 
 
-def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:
+def replay(source: str, limits: LimitsEntry, columns: Mapping[str, str] | None, letter: DeadLetterRecord) -> str:
     """Return the command that shows the page of a dead letter, and needs no params file for it."""
     which = f"--where {shlex.quote(letter.where)}" if letter.page_id is None else f"--page-id {letter.page_id}"
-    return f"python -m pipeline.show --source {shlex.quote(source)} {' '.join(flags_of(limits))} {which}"
+    flags = " ".join([*columns_flag(columns), *flags_of(limits)])
+    return f"python -m pipeline.show --source {shlex.quote(source)} {flags} {which}"
 
 
 def flags_of(limits: LimitsEntry) -> list[str]:
-    """Return the flags that say how a source was cut and read, each with its value, for a shell."""
+    """Return the flags that say how sources were cut and read, each with its value, for a shell; columns aside."""
     flags = [
         f"--unit-bytes {limits.unit_bytes}",
         f"--max-page-bytes {limits.max_page_bytes}",
@@ -30,13 +31,14 @@ def flags_of(limits: LimitsEntry) -> list[str]:
         flags.append(f"--namespaces {','.join(map(str, limits.namespaces))}")
     flags += [f"--templates {shlex.quote(f'{name}={known}')}" for name, known in (limits.templates or {}).items()]
     flags += ["--template-redirects"] if limits.template_redirects else []
-    flags += [f"--formulas {limits.formulas}"] if limits.formulas is not None else []
-    return flags + ([f"--columns {shlex.quote(named(limits.columns))}"] if limits.columns is not None else [])
+    return flags + ([f"--formulas {limits.formulas}"] if limits.formulas is not None else [])
 
 
-def named(columns: Mapping[str, str]) -> str:
-    """Return names of columns as `--columns` takes them."""
-    return ",".join(f"{what}={name}" for what, name in columns.items())
+def columns_flag(columns: Mapping[str, str] | None) -> list[str]:
+    """Return the flag that names the columns of one source, for a shell, where there are any; it stands behind it."""
+    if columns is None:
+        return []
+    return [f"--columns {shlex.quote(','.join(f'{what}={name}' for what, name in columns.items()))}"]
 
 
 def total(parts: Iterable[Counts]) -> Counts:

@@ -58,22 +58,31 @@ class SourceFiles:
 
 
 def find_files(settings: SourceSettings) -> SourceFiles:
-    """Look up what `source.path` names; no file is read.
+    """Look up what a source names; no file is read.
 
     Raises:
         UsageError: nothing is there, or its name is of no kind that can be read, or a contact is missing.
         RunError: what is there is not whole, or its server cannot be asked.
     """
+    if settings.path.startswith("wikimedia:"):
+        check_address(settings.mirror, "source.mirror", settings.contact)
+    elif "://" in settings.path:
+        check_address(settings.path, settings.named_by, settings.contact)
+    try:
+        return _found(settings)
+    except UsageError as error:
+        raise UsageError(f"{settings.named_by}: {error}") from None
+
+
+def _found(settings: SourceSettings) -> SourceFiles:
     path = settings.path
     if path.startswith("wikimedia:"):
-        check_address(settings.mirror, "source.mirror", settings.contact)
         name, listed = wikimedia.find(path, settings.mirror.rstrip("/"), settings.contact or "")
     elif "://" in path:
-        check_address(path, "source.path", settings.contact)
         pinned = hub.pin(path) if path.startswith("hf://") else path
         name, listed = os.path.basename(path.rstrip("/")), _remote(pinned, settings.contact)
     elif not os.path.exists(path):
-        raise UsageError(f"source.path: {path}: no such file or folder")
+        raise UsageError(f"{path}: no such file or folder")
     else:
         path = os.path.abspath(path)
         name, listed = os.path.basename(path), _local(path)
@@ -118,10 +127,10 @@ def _remote(url: str, contact: str | None) -> list[Listed]:
     if not is_web(url):
         return _readable(url, files_below(url))
     if not url.endswith("/"):
-        raise UsageError(f"source.path: {url}: {_unknown(url)}; the address of a folder ends with /")
+        raise UsageError(f"{url}: {_unknown(url)}; the address of a folder ends with /")
     listing = fetch_text(url, contact or "")
     if odd := [name for name in wikimedia.odd_links(listing) if kind_of(name) is not None]:
-        raise UsageError(f"source.path: {url}: lists {odd[0]!a}; rename it there, in letters, digits and . _ - alone")
+        raise UsageError(f"{url}: lists {odd[0]!a}; rename it there, in letters, digits and . _ - alone")
     return _readable(url, ((name, url + name) for name in wikimedia.links(listing)))
 
 
@@ -132,12 +141,10 @@ def _readable(folder: str, found: Iterable[tuple[str, str]]) -> list[Listed]:
         _check_packer(url)
     listed = [Listed(name, url) for name, url in shown if kind_of(name) is not None]
     if not listed:
-        raise UsageError(
-            f"source.path: {folder}: no dump, .parquet or .jsonl file in this folder; name a file or another folder"
-        )
+        raise UsageError(f"{folder}: no dump, .parquet or .jsonl file in this folder; name a file or another folder")
     for one in listed:
         if one.name != one.name.encode(errors="replace").decode():  # names travel into manifests, which are UTF-8
-            raise UsageError(f"source.path: {folder}: the name of {one.name!a} is no UTF-8; rename it")
+            raise UsageError(f"{folder}: the name of {one.name!a} is no UTF-8; rename it")
     return listed
 
 
@@ -149,24 +156,22 @@ def _one_kind(path: str, listed: list[Listed]) -> str:
     """
     kinds = {kind_of(one.name): one.name for one in listed}
     if None in kinds:
-        raise UsageError(f"source.path: {path}: {_unknown(path)}")
+        raise UsageError(f"{path}: {_unknown(path)}")
     if len(kinds) > 1:
         first, second = sorted(kinds.values())[:2]
-        raise UsageError(f"source.path: {path}: holds files of several kinds ({first}, {second}); name one of them")
+        raise UsageError(f"{path}: holds files of several kinds ({first}, {second}); name one of them")
     [kind] = kinds
     dumps = {match[0]: one.name for one in listed if (match := _DUMP.match(os.path.basename(one.name)))}
     if len(dumps) > 1:
         first, second = sorted(dumps.values())[:2]
-        raise UsageError(f"source.path: {path}: {first} and {second} are two dumps of the same pages; name one of them")
+        raise UsageError(f"{path}: {first} and {second} are two dumps of the same pages; name one of them")
     ranges = sorted((int(part[1]), int(part[2]), one.name) for one in listed if (part := _PART.search(one.name)))
     whole = [one.name for one in listed if not _PART.search(one.name)]
     if kind != PARQUET and ranges and whole:
-        raise UsageError(
-            f"source.path: {path}: holds a whole dump and parts of one ({whole[0]}, {ranges[0][2]}); name one of them"
-        )
+        raise UsageError(f"{path}: holds a whole dump and parts of one ({whole[0]}, {ranges[0][2]}); name one of them")
     for (_, last, one), (first_id, _, other) in itertools.pairwise(ranges):
         if kind != PARQUET and first_id <= last:
-            raise UsageError(f"source.path: {path}: {one} and {other} hold the same pages; keep one of them there")
+            raise UsageError(f"{path}: {one} and {other} hold the same pages; keep one of them there")
     return str(kind)
 
 
@@ -197,7 +202,7 @@ def _described(url: str, contact: str | None) -> File:
     try:
         return file_at(url, contact)
     except FileNotFoundError as error:
-        raise UsageError(f"source.path: {error}") from None
+        raise UsageError(str(error)) from None
 
 
 def _unknown(path: str) -> str:
@@ -213,6 +218,6 @@ def _check_packer(path: str) -> None:
     kind = re.search(r"\.(?:xml|jsonl|ndjson|json)(?=[.-]|$)", stem)
     if command is not None and kind is not None:
         raise UsageError(
-            f"source.path: {path}: .{packer} is not read; pack it anew: {command} {shlex.quote(name)} | zstd > "
+            f"{path}: .{packer} is not read; pack it anew: {command} {shlex.quote(name)} | zstd > "
             f"{shlex.quote(name[: -len(packer)] + 'zst')}"
         )

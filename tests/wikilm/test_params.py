@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.flags import source_settings
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings, TokenizerSettings
+from pipeline.source.listing import find_files
 from tests.helpers import ROOT
 from wikilm.errors import UsageError
 from wikilm.params import SECTIONS, Section, section, settings_of
@@ -72,7 +73,7 @@ def test_a_source_elsewhere_is_taken_instead_of_the_path_that_dvc_hashes(tmp_pat
     text = "source: {path: here.bz2, address: 'wikimedia:ltgwiki/latest', unit_bytes: 1}"
     assert load(tmp_path, text, "source", SourceSettings).path == "wikimedia:ltgwiki/latest"
     named = argparse.Namespace(
-        params=tmp_path / "params.yaml", source=[{"path": "there.bz2"}], **dict.fromkeys(SOURCE_FLAGS)
+        params=tmp_path / "params.yaml", source=[{"path": "there.bz2"}], share=None, **dict.fromkeys(SOURCE_FLAGS)
     )
     assert source_settings(named).path == "there.bz2"
     with pytest.raises(UsageError, match=r"source\.address: .*5"):
@@ -128,6 +129,37 @@ def test_a_wrong_key_within_a_nested_section_is_named_whole(tmp_path):
 def test_a_wrong_flag_is_named_as_a_flag(tmp_path):
     with pytest.raises(UsageError, match=r"^--chunk-tokens: should be greater than or equal to 8, got 2$"):
         load(tmp_path, SHARDS, overrides={"chunk_tokens": 2})
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "named"),
+    [
+        ("vocab_size: 300", {"pretrained": "gpt2"}, "--pretrained: set one"),
+        ("vocab_size: 300", {"pretrained": "gpt2", "vocab_size": None, "sample": 9}, "--pretrained: sample is for"),
+        ("pretrained: gpt2", {"sample": 9}, "--sample: sample is for a new tokenizer"),
+        ("vocab_size: 300, pretrained: a", {"sample": None}, "{params}: tokenizer: set one of"),
+    ],
+)
+def test_flags_that_do_not_fit_with_the_rest_are_named_as_flags(tmp_path, text, overrides, named):
+    with pytest.raises(UsageError) as error:
+        load(tmp_path, f"tokenizer: {{{text}}}", "tokenizer", TokenizerSettings, overrides)
+    assert str(error.value).startswith(named.format(params=tmp_path / "params.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ("path: a", "source.path"),
+        ("path: a, address: b", "source.address"),
+        ("path: a, mixture: [b, c]", "source.mixture"),
+    ],
+)
+def test_a_source_that_is_not_there_is_told_with_what_has_named_it(tmp_path, monkeypatch, keys, named):
+    monkeypatch.chdir(tmp_path)
+    settings = load(tmp_path, f"source: {{{keys}, unit_bytes: 1}}", "source", SourceSettings)
+    for named_so, name in ((settings, named), (settings.from_flag("--source"), "--source")):
+        with pytest.raises(UsageError, match=f"^{name}: [ab]: no such file or folder$"):
+            find_files(named_so.of(named_so.members[0]))
 
 
 def test_a_missing_file_says_how_to_name_one(tmp_path):

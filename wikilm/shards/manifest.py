@@ -100,7 +100,9 @@ class LimitsEntry(_Record):
     template_redirects: bool | None = Field(default=None, description="whether they count; left out where they do not")
     formulas: str | None = Field(default=None, description='"tex" where they stay as TeX; left out where they go')
     columns: dict[str, str] | None = Field(
-        default=None, description="columns of a table that are not called as usual; left out where there are none"
+        default=None,
+        description="columns of a table that are not called as usual; left out where there are none, "
+        "and of a mixture, whose wikis have them",
     )
 
 
@@ -156,6 +158,9 @@ class WikiEntry(_Record):
     source: SourceEntry
     site: SiteEntry
     counts: Counts = Field(description="its line of the ledger; of tokens in rows and tails, those of its units")
+    columns: dict[str, str] | None = Field(
+        default=None, description="as `limits.columns`; of several, each has its own"
+    )
 
 
 class Manifest(_Record):
@@ -181,8 +186,10 @@ class Manifest(_Record):
     @property
     def wikis(self) -> list[WikiEntry]:
         """What is known of each wiki, also where there is one."""
-        alone = WikiEntry(wiki="", share=1.0, source=self.source, site=self.site, counts=self.counts)
-        return self.mixture or [alone]
+        if self.mixture is not None:
+            return self.mixture
+        columns = self.limits.columns
+        return [WikiEntry(wiki="", share=1.0, source=self.source, site=self.site, counts=self.counts, columns=columns)]
 
     @property
     def names_wikis(self) -> bool:
@@ -253,6 +260,9 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     content["limits"] = {name: value for name, value in content["limits"].items() if value is not None}
     if manifest.mixture is None:
         del content["mixture"]
+    for entry in content.get("mixture", ()):
+        if entry["columns"] is None:
+            del entry["columns"]
     return _json(content | {"sha256": hashlib.sha256(_json(content)).hexdigest()})
 
 

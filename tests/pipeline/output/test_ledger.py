@@ -56,8 +56,9 @@ def test_the_command_that_shows_a_dead_letter_survives_the_shell(page_id, source
     letter = DeadLetterRecord(page_id=page_id, title="'; rm", where=f"{source}, byte 12", error="no revision")
     which = ["--page-id", "7"] if page_id else ["--where", letter.where]
     limits = LimitsEntry(unit_bytes=9, max_page_bytes=5000, max_page_seconds=2.5)
-    assert shlex.split(replay(source, limits, letter)) == [
-        *["python", "-m", "pipeline.show", "--source", source],
+    columns = {"id": "the id", "text": "'$(rm)"}
+    assert shlex.split(replay(source, limits, columns, letter)) == [
+        *["python", "-m", "pipeline.show", "--source", source, "--columns", "id=the id,text='$(rm)"],
         *["--unit-bytes", "9", "--max-page-bytes", "5000", "--max-page-seconds", "2.5", *which],
     ]
 

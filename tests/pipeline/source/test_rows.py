@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.articles import Article, DeadLetter
+from pipeline.settings import SourceSettings
+from pipeline.source import open_mixture
 from tests.helpers.dumps import Page, make_dump
 from tests.helpers.sources import opened, pages_of
 from wikilm.errors import RunError, UsageError
@@ -129,8 +131,9 @@ def test_a_time_that_is_none_costs_its_row(tmp_path: Path, name: str) -> None:
 
 def test_a_dump_has_no_columns_to_name(tmp_path: Path) -> None:
     path = make_dump(tmp_path / "a.xml", [Page(1, "A", "a")])
-    with pytest.raises(UsageError, match=r"source\.columns: a\.xml is a dump, which has no columns; leave them out"):
-        opened(path, columns={"text": "content"})
+    settings = SourceSettings(path=str(path), unit_bytes=1, columns={"text": "content"})
+    with pytest.raises(UsageError, match=r"a\.xml: a dump has no columns; leave --columns \(source\.columns\) out$"):
+        open_mixture(settings)
 
 
 def test_the_order_in_which_columns_are_named_is_not_kept(tmp_path: Path) -> None:
