@@ -23,9 +23,10 @@ from pipeline.articles import (
 )
 from pipeline.source.dump_streams import misnamed
 from pipeline.source.rows import (
-    MAX_WHOLE_FLOAT,
+    INEXACT_FROM,
     ColumnNames,
     article,
+    check_exact,
     check_size,
     find_columns,
     one_site,
@@ -190,10 +191,10 @@ def _ordinary(batch: Any, columns: ColumnNames, group: str, first: int, max_page
         return None
     try:
         titles, texts = (_utf8(column) for column in (titles, texts))
+        if not all(_is_exact(batch.column(name)) for name in (columns.id, columns.revision) if name is not None):
+            return None
         if pa.types.is_integer(ids.type) or pa.types.is_floating(ids.type):  # a float that is no whole number fails
             digits = pc.cast(ids, pa.int64())
-            if pa.types.is_floating(ids.type) and pc.max(digits).as_py() > MAX_WHOLE_FLOAT:
-                return None
         elif pc.all(pc.match_substring_regex(_utf8(ids), "^[0-9]{1,19}$")).as_py():
             digits = pc.cast(_utf8(ids), pa.int64())
         else:
@@ -213,6 +214,14 @@ def _ordinary(batch: Any, columns: ColumnNames, group: str, first: int, max_page
         np.array(values, np.int64) if values else np.zeros_like(page_ids) for values in (revisions, timestamps)
     )
     return Columns(page_ids, revision_ids, moments, titles, texts, group, first)
+
+
+def _is_exact(column: Any) -> bool:
+    """Return whether none of the numbers of a column may be another whole number, rounded."""
+    if not pa.types.is_floating(column.type):
+        return True
+    largest = pc.max(pc.abs(pc.cast(column, pa.float64()))).as_py()
+    return largest is None or largest < INEXACT_FROM[column.type.bit_width]
 
 
 def _values(batch: Any, column: str | None) -> list[object]:
@@ -251,6 +260,8 @@ def _one_by_one(batch: Any, columns: ColumnNames, group: str, first: int, max_pa
             value = stored[name][row]
             if what in ("title", "text"):
                 check_size(_bytes(value), what, max_page_bytes)
+            if what in ("id", "revision") and pa.types.is_floating(value.type):
+                check_exact(value.as_py(), what, value.type.bit_width)
             return value.as_py()
 
         pages.append(article(value_of, columns, f"{group}, row {first + row}", max_page_bytes))

@@ -80,16 +80,39 @@ def test_a_row_without_a_value_is_a_dead_letter_that_says_which(tmp_path: Path, 
 
 @BOTH
 @pytest.mark.parametrize(
-    ("page_id", "shown"),
-    [(1.5, "1.5"), (float(2**53 + 2), "9007199254740994.0"), (-1.0, "-1"), (1e300, "1e+300")],
+    ("number", "why"),
+    [
+        (1.5, "'1.5', not a whole number of 63 bits, from 0 up"),
+        (-1.0, "'-1', not a whole number of 63 bits, from 0 up"),
+        (float(2**53), "9007199254740992, which a float of 64 bits cannot tell from others next to it"),
+        (1e300, "'1e+300', not a whole number of 63 bits, from 0 up"),
+    ],
 )
+@pytest.mark.parametrize("what", ["id", "revision"])
 def test_a_float_that_may_stand_for_another_number_is_no_id(
-    tmp_path: Path, name: str, page_id: float, shown: str
+    tmp_path: Path, name: str, what: str, number: float, why: str
 ) -> None:
-    one, dead, three = pages_of(write(tmp_path / name, [{"id": float(n), "text": "a"} for n in (1, page_id, 3)]))
+    rows = [{"id": float(n), "revision": 1.0, "text": "a"} for n in (1, 2, 3)]
+    rows[1][what] = number
+    one, dead, three = pages_of(write(tmp_path / name, rows), columns={"revision": "revision"})
     assert isinstance(dead, DeadLetter)
-    assert dead.error == f"the id is {shown!r}, not a whole number of 63 bits, from 0 up"
+    assert dead.error == f"the {what} is {why}"
     assert [one.page_id, three.page_id] == [1, 3]
+
+
+@pytest.mark.parametrize(("kind", "bits", "first"), [(pa.float32(), 32, 2**24), (pa.float16(), 16, 2**11)])
+@pytest.mark.parametrize("what", ["id", "revision"])
+def test_two_numbers_that_a_short_float_cannot_tell_apart_are_no_ids(
+    tmp_path: Path, kind: pa.DataType, bits: int, first: int, what: str
+) -> None:
+    numbers = pa.array([first - 2, first - 1, first, first + 1]).cast(pa.float64()).cast(kind)  # the last two are one
+    columns = {"id": pa.array([1, 2, 3, 4]), "revision": pa.array([1, 2, 3, 4]), "text": ["a"] * 4, what: numbers}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    *exact, one, other = pages_of(tmp_path / "a.parquet", columns={"revision": "revision"})
+    assert [page.page_id if what == "id" else page.revision_id for page in exact] == [first - 2, first - 1]
+    for page in (one, other):
+        assert isinstance(page, DeadLetter)
+        assert page.error == f"the {what} is {first}, which a float of {bits} bits cannot tell from others next to it"
 
 
 @BOTH
