@@ -85,20 +85,22 @@ def check(
 
     Raises:
         Unbalanced: a sum does not balance.
-        RunError: a unit's report is missing or there twice, or too many articles are dead.
+        RunError: a unit's report is missing or there twice, or too many articles, or all, are dead.
     """
     if sorted(report.unit for report in reports) != list(range(units)):
         raise RunError(f"the ledger has reports of {len(reports)} units instead of one of each of {units}; run again")
     counts = total(report.counts for report in reports)
     shards = [shard for report in reports for shard in report.shards]
     refuse(imbalances(counts, chunk_tokens, shards))
-    if counts.dead_letters > max_dead_fraction * counts.articles:
+    too_many = counts.dead_letters > max_dead_fraction * counts.articles
+    if too_many or counts.dead_letters == counts.articles > 0:
         unit, first = next(
             (report, letter) for report in sorted(reports, key=lambda r: r.unit) for letter in report.dead_letters
         )
         raise RunError(
-            f"{counts.dead_letters} of {counts.articles} articles cannot be read, more than shards.max_dead_fraction "
-            f"= {max_dead_fraction} allows; the first is {first.title!r} (page {first.page_id}, {first.where}): "
+            f"{counts.dead_letters} of {counts.articles} articles cannot be read, "
+            f"{f'more than shards.max_dead_fraction = {max_dead_fraction} allows' if too_many else 'which is all'}; "
+            f"the first is {first.title!r} (page {first.page_id}, {first.where}): "
             f"{first.error}; look at it with {command(unit, first)}"
         )
     return counts

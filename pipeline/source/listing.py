@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,9 +81,8 @@ def _found(settings: SourceSettings) -> SourceFiles:
     elif "://" in path:
         pinned = hub.pin(path) if path.startswith("hf://") else path
         name, listed = os.path.basename(path.rstrip("/")), _remote(pinned, settings.contact)
-    elif not os.path.exists(path):
-        raise UsageError(f"{path}: no such file or folder")
     else:
+        _check_is_there(path)
         path = os.path.abspath(path)
         name, listed = os.path.basename(path), _local(path)
     kind = _one_kind(settings.path, listed)
@@ -113,11 +112,46 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 def _local(path: str) -> list[Listed]:
     if not os.path.isdir(path):
+        if not os.path.isfile(path):
+            raise UsageError(f"{path}: is neither a file nor a folder, but a pipe or device; name a file")
         _check_packer(path)
         return [Listed(os.path.basename(path), path)]
-    root = Path(path)
-    names = (file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
-    return _readable(path, ((name, str(root / name)) for name in names))
+    return _readable(path, _below(Path(path)))
+
+
+def _check_is_there(path: str) -> None:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last where it holds a null
+        raise UsageError(f"{path}: no such file or folder") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read it: {error.strerror}") from None
+
+
+def _below(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the files of a folder, those of folders in it and of links to folders too: (name within it, path).
+
+    Raises:
+        UsageError: one that may have pages, or a folder, cannot be read.
+    """
+    seen: set[tuple[int, int]] = set()  # a link may lead to where it is
+    for folder, folders, names in os.walk(root, onerror=_cannot_be_read, followlinks=True):
+        found = os.stat(folder)
+        if (found.st_dev, found.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in (Path(folder, name) for name in names):
+            name = file.relative_to(root).as_posix()
+            if file.is_file():
+                yield name, str(file)
+            elif kind_of(name) is not None and not file.name.startswith("."):
+                raise UsageError(f"{root}: {name} is no file that can be read; remove it there, or name another folder")
+
+
+def _cannot_be_read(error: OSError) -> None:
+    raise UsageError(f"{error.filename}: cannot read it: {error.strerror}; leave no such folder in a source")
 
 
 def _remote(url: str, contact: str | None) -> list[Listed]:

@@ -75,3 +75,10 @@ def test_too_many_dead_letters_fail_the_run_and_the_first_is_told():
     ):
         check([report()], 1, 8, 0.1, lambda unit, letter: f"{unit.unit} {letter}")
     assert check([report()], 1, 8, 0.2, lambda unit, letter: "").dead_letters == 1
+
+
+def test_where_all_articles_are_dead_letters_the_first_is_told_whatever_is_allowed():
+    none = {"train_articles": 0, "validation_articles": 0, "train_chunks": 0, "validation_chunks": 0}
+    none |= {"tokens": 0, "tail_tokens": 0, "text_bytes": 0, "left_out": {}, "dead_letters": 1, "articles": 1}
+    with pytest.raises(RunError, match="1 of 1 articles cannot be read, which is all; the first is 'Broken'"):
+        check([report(**none, redirects=0, pages=1).model_copy(update={"shards": []})], 1, 8, 1.0, lambda *_: "")
