@@ -52,10 +52,12 @@ def remarks_on_wikis(manifest: Manifest) -> Iterator[str]:
 
 def _why_no_rows(counts: Counts, shards: ShardsSettings) -> str:
     if not counts.pages:
-        return "it has no page; name another one"
+        return "it has no page; name another source"
     if not counts.articles:
-        left_out = ", ".join(f"{count} {reason}" for reason, count in _not_articles(counts).items())
-        return f"none of its {counts.pages} pages is an article ({left_out}); name another one"
+        reasons = _not_articles(counts)
+        left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        choice = ", or choose --namespaces" if any(reason.startswith("namespace:") for reason in reasons) else ""
+        return f"none of its {counts.pages} pages is an article ({left_out}); name another source{choice}"
     if counts.left_out.get(NOT_IN_SHARE, 0) == counts.articles - counts.dead_letters:
         return f"none of its {counts.articles} articles is within the share that is taken; raise --share"
     if not counts.tokens:
