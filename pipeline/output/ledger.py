@@ -4,6 +4,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from pipeline.output.remarks import NoRows
 from pipeline.output.reports import DeadLetterRecord, UnitReport
 from wikilm.errors import RunError
 from wikilm.shards import Counts, LimitsEntry, imbalances
@@ -85,7 +86,8 @@ def check(
 
     Raises:
         Unbalanced: a sum does not balance.
-        RunError: a unit's report is missing or there twice, or too many articles, or all, are dead.
+        RunError: a unit's report is missing or there twice, or too many articles are dead.
+        NoRows: all of them are.
     """
     if sorted(report.unit for report in reports) != list(range(units)):
         raise RunError(f"the ledger has reports of {len(reports)} units instead of one of each of {units}; run again")
@@ -97,7 +99,7 @@ def check(
         unit, first = next(
             (report, letter) for report in sorted(reports, key=lambda r: r.unit) for letter in report.dead_letters
         )
-        raise RunError(
+        raise (RunError if too_many else NoRows)(
             f"{counts.dead_letters} of {counts.articles} articles cannot be read, "
             f"{f'more than shards.max_dead_fraction = {max_dead_fraction} allows' if too_many else 'which is all'}; "
             f"the first is {first.title!r} (page {first.page_id}, {first.where}): "

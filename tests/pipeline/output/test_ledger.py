@@ -5,6 +5,7 @@ import shlex
 import pytest
 
 from pipeline.output.ledger import check, replay, total
+from pipeline.output.remarks import NoRows
 from pipeline.output.reports import DeadLetterRecord, UnitReport
 from tests.helpers.manifests import BALANCED, shard
 from wikilm.errors import RunError
@@ -80,5 +81,5 @@ def test_too_many_dead_letters_fail_the_run_and_the_first_is_told():
 def test_where_all_articles_are_dead_letters_the_first_is_told_whatever_is_allowed():
     none = {"train_articles": 0, "validation_articles": 0, "train_chunks": 0, "validation_chunks": 0}
     none |= {"tokens": 0, "tail_tokens": 0, "text_bytes": 0, "left_out": {}, "dead_letters": 1, "articles": 1}
-    with pytest.raises(RunError, match="1 of 1 articles cannot be read, which is all; the first is 'Broken'"):
+    with pytest.raises(NoRows, match="1 of 1 articles cannot be read, which is all; the first is 'Broken'"):
         check([report(**none, redirects=0, pages=1).model_copy(update={"shards": []})], 1, 8, 1.0, lambda *_: "")

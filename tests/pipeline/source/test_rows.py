@@ -143,6 +143,21 @@ def test_times_of_parquet_of_any_unit_and_zone_are_of_utc(tmp_path: Path) -> Non
         assert found.timestamp == 20240131235959
 
 
+@pytest.mark.parametrize("unit", ["ms", "us"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Mars/Olympus"])
+@pytest.mark.parametrize("what", ["id", "text", "timestamp"])
+def test_a_time_that_no_calendar_has_costs_its_row(tmp_path: Path, unit: str, zone: str | None, what: str) -> None:
+    moments = pa.array([2**62, -(2**62), 0], pa.timestamp(unit, zone))  # PostgreSQL writes such for "infinity"
+    table = {"id": pa.array([1, 2, 3]), "text": ["a"] * 3, "timestamp": ["2024-01-01"] * 3, what: moments}
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    *odd, last = pages_of(tmp_path / "a.parquet", columns={"timestamp": "timestamp"})
+    for page in odd:
+        assert isinstance(page, DeadLetter)
+        assert page.error == f"the {what} is a time beyond the years 1 to 9999"
+    assert isinstance(last, Article) == (what == "timestamp")
+    assert what != "timestamp" or last.timestamp == 19700101000000
+
+
 @BOTH
 def test_a_time_that_is_none_costs_its_row(tmp_path: Path, name: str) -> None:
     rows = [{"id": 1, "text": "a", "timestamp": "yesterday"}, {"id": 2, "text": "a", "timestamp": "2024-01-01"}]
