@@ -185,7 +185,7 @@ def _explain(
     """
     # A mistyped key is both unknown and missing: that it is unknown is what helps.
     problem = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-    place = [str(part) for part in problem["loc"]]
+    place = [str(part) for part in problem["loc"] if part != "[key]"]  # which is wrong itself, not what it stands for
     flag = _flag(place, flags) if place else whole
     name = ".".join([key, *place])
     where = flag or (f"{path}: {name}" if path else name)

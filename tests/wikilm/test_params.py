@@ -173,6 +173,12 @@ def test_a_tokenizer_is_trained_or_taken_not_both(tmp_path, text):
         load(tmp_path, text, "tokenizer", TokenizerSettings)
 
 
+def test_a_wrong_name_of_a_column_is_named_where_it_stands(tmp_path):
+    text = "source: {path: a, unit_bytes: 1, mixture: [a, {path: b, columns: {body: x}}]}"
+    with pytest.raises(UsageError, match=r"params\.yaml: source\.mixture\.1\.columns\.body: should be 'id', 'title'"):
+        load(tmp_path, text, "source", SourceSettings)
+
+
 @pytest.mark.parametrize("take", ["[0, 0]", "[-1, 5]", "[1]", "[1, 2, 3]", "five"])
 def test_take_is_two_counts(tmp_path, take):
     with pytest.raises(UsageError, match=r"split"):
