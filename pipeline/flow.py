@@ -1,6 +1,7 @@
 """The Beam graphs: from the work units of a source to shards or counted words in a work folder. Read them aloud.
 
-Where copies are left out, shards take two graphs, since a unit can be cut into rows only when all units are known.
+Where copies are left out, shards take three graphs: a unit can be cut into rows only when all units are known, and
+bands leave equal texts aside. The last two in one would need more network buffers than Flink has as it comes.
 """
 
 import functools
@@ -48,26 +49,27 @@ def encoding_graph(
     )
 
 
-def graph_without_copies(
-    pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Recipe, done: frozenset[int], comparison: Comparison
-) -> beam.PCollection[int]:
-    """Make shards of units that are all encoded, without the articles that are copies of others."""
-    equal = (
+def equal_graph(pipeline: beam.Pipeline, comparison: Comparison) -> beam.PCollection[int]:
+    """Find the pairs of articles that are equal, in units that are all encoded."""
+    return (
         pipeline
         | "the digests of the texts" >> beam.Create(comparison.digest_tasks, reshuffle=False)
         | "spread the digests" >> beam.Reshuffle()
         | "find the pairs that are equal by them" >> beam.Map(encoded.match, comparison)
-        | "when all of these are found" >> beam.CombineGlobally(sum)
     )
-    near = (
+
+
+def graph_without_copies(
+    pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Recipe, done: frozenset[int], comparison: Comparison
+) -> beam.PCollection[int]:
+    """Make shards of units that are all encoded, once equal articles are known, without those that are copies."""
+    copies = (
         pipeline
-        | "each band of their prints" >> beam.Create(comparison.band_tasks, reshuffle=False)
+        | "each band of the prints" >> beam.Create(comparison.band_tasks, reshuffle=False)
         | "spread the bands" >> beam.Reshuffle()
-        | "find the pairs that are alike by it" >> beam.Map(encoded.match, comparison, beam.pvalue.AsSingleton(equal))
+        | "find the pairs that are alike by it" >> beam.Map(encoded.match, comparison)
         | "when all are found" >> beam.CombineGlobally(sum)
-    )
-    copies = near | "choose which articles are kept" >> beam.Map(
-        encoded.choose, comparison, beam.pvalue.AsSingleton(equal)
+        | "choose which articles are kept" >> beam.Map(encoded.choose, comparison)
     )
     return (
         spread_out(pipeline, units)

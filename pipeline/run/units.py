@@ -12,7 +12,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.duplicates import Comparison
-from pipeline.flow import encoding_graph, graph, graph_without_copies
+from pipeline.flow import encoding_graph, equal_graph, graph, graph_without_copies
 from pipeline.output import (
     ENCODED,
     REPORTS,
@@ -62,7 +62,8 @@ def run_units(
         build = functools.partial(
             graph_without_copies, units=mixture.units, recipe=recipe, done=done, comparison=comparison
         )
-        run_graph(build, for_source(options, False, sizes))  # what is left to do is as with plain text
+        for part in (functools.partial(equal_graph, comparison=comparison), build):
+            run_graph(part, for_source(options, False, sizes))  # what is left to do is as with plain text
     return read_reports(recipe.work)
 
 

@@ -77,14 +77,14 @@ def keep(ids: Stream, recipe: Recipe) -> int:
 
 
 @marks_failure
-def match(task: tuple[int, int], comparison: Comparison, equal: int = 0) -> int:
-    """Find the pairs of articles that are alike by one key, by a band once the `equal` ones are found."""
+def match(task: tuple[int, int], comparison: Comparison) -> int:
+    """Find the pairs of articles that are alike by one key."""
     return find_matches(task, comparison)
 
 
 @marks_failure
-def choose(near: int, comparison: Comparison, equal: int) -> int:
-    """Choose, once all pairs are found, `near` and `equal` ones, which are kept; returns how many articles are not."""
+def choose(pairs: int, comparison: Comparison) -> int:
+    """Choose, once all `pairs` are found, which articles are kept; returns how many are not."""
     return write_copies(comparison)
 
 
