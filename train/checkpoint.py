@@ -69,6 +69,12 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
     return None
 
 
+def saved_steps(run: Path) -> list[int]:
+    """Return the steps of which there are checkpoints, whole or not, in their order."""
+    names = (path.name.removeprefix("step-") for path in run.glob("step-*"))
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
 def damage(path: Path) -> str | None:
     """Return what is wrong with a checkpoint, or None."""
     try:

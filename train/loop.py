@@ -225,8 +225,8 @@ class Training:
         number = stop.number or 0
         if self.accelerator.num_processes == 1:
             return number
-        if step % self.settings.log_every_steps:
-            return 0  # asking all of them at every step would make them wait for each other
+        if self.accelerator.device.type == "cuda" and step % self.settings.log_every_steps:
+            return 0  # asking all of them at every step would make each wait for its device
         numbers = self.accelerator.gather(torch.tensor([number], device=self.accelerator.device))
         return int(numbers.max())
 

@@ -15,8 +15,10 @@ from train.figures import measured_figures, run_figures
 from train.loop import Training
 from train.model import parameter_counts
 from train.plan import Plan
+from train.processes import ProcessDied, lost_another
 from train.throughput import FORMULA
 from wikilm.errors import RunError, UsageError
+from wikilm.starters import is_launched
 
 
 def train(plan: Plan) -> None:
@@ -24,9 +26,19 @@ def train(plan: Plan) -> None:
 
     Raises:
         UsageError: a batch too small for the processes that share it.
-        RunError: a diverged loss, a full device; or a signal asked to stop.
+        RunError: a diverged loss, a full device, another process died; or a signal asked to stop.
     """
     accelerator = start_accelerator(plan)
+    try:
+        train_with(accelerator, plan)
+    except RuntimeError as error:
+        if accelerator.num_processes > 1 and lost_another(error):
+            raise ProcessDied(plan.run) from None
+        raise
+
+
+def train_with(accelerator: Accelerator, plan: Plan) -> None:
+    """Train as one of the processes that have joined (see `train`)."""
     if accelerator.is_main_process:
         clear_unfinished(plan.run)
     training = Training(plan, accelerator)
@@ -35,7 +47,7 @@ def train(plan: Plan) -> None:
     console = Console(first=training.progress.step, last=plan.last_step, shown=first)
     console.say(introduction(training))
     try:
-        with StopSignal().caught() as stop:
+        with StopSignal(launched=is_launched()).caught() as stop:
             training.run(console, stop)
     finally:
         console.close()
