@@ -1,7 +1,9 @@
 """Run a training plan from its newest checkpoint to the exported model, in each of the processes that were started."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 
 import torch
 from accelerate import Accelerator
@@ -18,6 +20,7 @@ from train.plan import Plan
 from train.processes import ProcessDied, lost_another
 from train.throughput import FORMULA
 from wikilm.errors import RunError, UsageError
+from wikilm.locks import beside, exclusive
 from wikilm.starters import is_launched
 
 
@@ -30,11 +33,41 @@ def train(plan: Plan) -> None:
     """
     accelerator = start_accelerator(plan)
     try:
-        train_with(accelerator, plan)
+        with alone(accelerator, plan):
+            train_with(accelerator, plan)
     except RuntimeError as error:
         if accelerator.num_processes > 1 and lost_another(error):
             raise ProcessDied(plan.run) from None
         raise
+
+
+@contextlib.contextmanager
+def alone(accelerator: Accelerator, plan: Plan) -> Iterator[None]:
+    """Let no other training write into the same folders while the block runs; the main process holds the locks.
+
+    Raises:
+        UsageError: another one does; all processes raise it.
+    """
+    with contextlib.ExitStack() as locks:
+        refused: UsageError | None = None
+        if accelerator.is_main_process:
+            try:
+                folders = {plan.output: "output", plan.run.parent: "runs", plan.metrics: "metrics"}
+                for folder, flag in folders.items():
+                    told = f"{folder}: another training is writing there"
+                    locks.enter_context(exclusive(beside(folder), told, f"wait for it, or name another --{flag}"))
+            except UsageError as error:
+                refused = error
+        if any_process(accelerator, refused is not None):
+            raise refused or UsageError("refused by the main process")
+        yield
+
+
+def any_process(accelerator: Accelerator, value: bool) -> bool:
+    """Return whether a value is true in one of the processes: they have to agree before they part."""
+    if accelerator.num_processes == 1:
+        return value
+    return bool(accelerator.gather(torch.tensor([int(value)], device=accelerator.device)).max())
 
 
 def train_with(accelerator: Accelerator, plan: Plan) -> None:

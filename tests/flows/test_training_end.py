@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import ROOT
-from tests.helpers.training import TrainingInputs, environment
+from tests.helpers.training import TrainingInputs, environment, train
 from tests.helpers.waiting import wait_until
 from train.checkpoint import damage, newest_checkpoint, saved_steps
 
@@ -205,3 +205,39 @@ def test_a_terminal_that_has_gone_does_not_end_a_training(tiny: Path, tmp_path: 
     assert process.wait() == 0
     assert (tmp_path / "model" / "model.safetensors").exists()
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.usefixtures("one_cpu_thread")
+def test_a_second_training_into_the_same_output_is_refused_and_the_first_goes_on(tiny: Path, tmp_path: Path) -> None:
+    with training(tiny, tmp_path) as running:
+        inputs = TrainingInputs(tiny / "shards", tiny / "tokenizer")
+        for more in ({}, {"learning_rate": 0.01}):
+            other = tmp_path / "other" / str(len(more))
+            arguments = inputs.arguments(other, **more)
+            for flags, named in (
+                (["--output", str(tmp_path / "model")], f"{tmp_path / 'model'}: "),
+                (["--runs", str(tmp_path / "runs" / "model")], f"{tmp_path / 'runs' / 'model'}: "),
+                (["--metrics", str(tmp_path / "metrics" / "model")], f"{tmp_path / 'metrics' / 'model'}: "),
+            ):
+                said = train([*arguments, *flags], status=2).stderr
+                assert f"{named}another training is writing there" in said
+                assert f"process {running.process.pid}, since " in said
+                assert f"name another {flags[0]}" in said
+            assert not (other / "model").exists()
+        assert running.process.poll() is None
+        running.process.send_signal(signal.SIGTERM)
+        said = running.said()
+        assert f"saved at step {running.last_whole_step()}" in said
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+@SLOW
+def test_a_second_training_of_several_processes_is_refused_once(tiny: Path, tmp_path: Path) -> None:
+    with training(tiny, tmp_path) as running:
+        arguments = TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(tmp_path)
+        command = [sys.executable, "-m", OURS, "--config_file", TWO, "-m", "train", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
+        assert done.returncode == 2
+        assert done.stderr.count("another training is writing there") == 1
+        assert done.stderr.count("error:") == 1
+        assert f"process {running.process.pid}, " in done.stderr
