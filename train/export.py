@@ -10,8 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from train.card import model_card
+from train.places import as_os_error
 from train.plan import refuse_foreign
-from wikilm.errors import RunError
 from wikilm.files import new_folder
 from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.shards import Manifest
@@ -39,7 +39,7 @@ def export(
 
     Raises:
         UsageError: `output` holds something else.
-        RunError, OSError: it cannot be written, as when the device is full; what stood there before stays.
+        OSError: it cannot be written, as when the device is full; what stood there before stays.
     """
     refuse_foreign(output)
     if model.can_generate():
@@ -49,9 +49,7 @@ def export(
         try:
             model.save_pretrained(folder)
         except SafetensorError as error:
-            raise RunError(
-                f"{output}: cannot write the model: {error}; free some space or name another --output"
-            ) from None
+            raise as_os_error(error, output) from None
         for name in TOKENIZER_FILES:
             if (tokenizer_folder / name).is_file():
                 shutil.copyfile(tokenizer_folder / name, folder / name)

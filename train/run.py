@@ -16,11 +16,11 @@ from train.export import export
 from train.figures import measured_figures, run_figures
 from train.loop import Training
 from train.model import parameter_counts
+from train.places import full_device_told, held
 from train.plan import Plan
 from train.processes import ProcessDied, lost_another
 from train.throughput import FORMULA
 from wikilm.errors import RunError, UsageError
-from wikilm.locks import beside, exclusive
 from wikilm.starters import is_launched
 
 
@@ -33,7 +33,7 @@ def train(plan: Plan) -> None:
     """
     accelerator = start_accelerator(plan)
     try:
-        with alone(accelerator, plan):
+        with alone(accelerator, plan), full_device_told(plan.run):
             train_with(accelerator, plan)
     except RuntimeError as error:
         if accelerator.num_processes > 1 and lost_another(error):
@@ -46,17 +46,18 @@ def alone(accelerator: Accelerator, plan: Plan) -> Iterator[None]:
     """Let no other training write into the same folders while the block runs; the main process holds the locks.
 
     Raises:
-        UsageError: another one does; all processes raise it.
+        UsageError: another one does.
+        RunError: one of them cannot be written.
     """
-    with contextlib.ExitStack() as locks:
-        refused: UsageError | None = None
+    folders = {plan.output: "output", plan.run.parent: "runs"}
+    if is_dvclive_available():
+        folders[plan.metrics] = "metrics"
+    with contextlib.ExitStack() as places:
+        refused: RunError | None = None
         if accelerator.is_main_process:
             try:
-                folders = {plan.output: "output", plan.run.parent: "runs", plan.metrics: "metrics"}
-                for folder, flag in folders.items():
-                    told = f"{folder}: another training is writing there"
-                    locks.enter_context(exclusive(beside(folder), told, f"wait for it, or name another --{flag}"))
-            except UsageError as error:
+                places.enter_context(held(folders))
+            except RunError as error:
                 refused = error
         if any_process(accelerator, refused is not None):
             raise refused or UsageError("refused by the main process")

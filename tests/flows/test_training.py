@@ -1,12 +1,13 @@
 """Training by its command: curves, resume after SIGKILL, several processes, exports, clear errors."""
 
+import contextlib
 import json
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,42 @@ def test_curves_that_cannot_be_written(inputs: TrainingInputs, tmp_path: Path) -
     assert_fails([*inputs.arguments(tmp_path), "--metrics", str(tmp_path / "file" / "m")], 1, "file/m", "--metrics")
 
 
+@pytest.mark.parametrize("flag", ["output", "runs", "metrics"])
+@pytest.mark.parametrize("limit", [0, 4000])
+def test_what_cannot_be_written_is_told_before_the_first_step(
+    inputs: TrainingInputs, tmp_path: Path, flag: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file stands where a folder has to be, or the device has no block left, for which a limit on files stands in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("train.run.train_with", lambda *_: pytest.fail("it began"))
+    place = tmp_path / "there" / "model"
+    arguments = [*inputs.arguments(tmp_path), f"--{flag}", str(place)]
+    if not limit:
+        place.parent.write_text("no folder")
+        assert_fails(arguments, 1, f"{place}: cannot be written", f"name another --{flag}")
+        return
+    with files_of_at_most(limit):
+        assert_fails(arguments, 1, "cannot be written", "name another --")
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_a_full_device_at_the_export_keeps_the_run_and_says_how_to_go_on(
+    inputs: TrainingInputs, tmp_path: Path, causal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = [*inputs.arguments(tmp_path), "--max-steps", "7"]
+    train(arguments)
+    before = hashes(tmp_path / "model")
+    with files_of_at_most(50_000):
+        assert_fails(
+            arguments, 1, str(tmp_path / "model"), "goes on from step 7", f"--runs {tmp_path / 'runs' / 'model'}"
+        )
+    assert hashes(tmp_path / "model") == before
+    elsewhere = ["--output", str(tmp_path / "elsewhere"), "--runs", str(tmp_path / "runs" / "model")]
+    assert "from step 7" in train([*inputs.arguments(tmp_path), *elsewhere]).stderr
+    assert hashes(tmp_path / "elsewhere") == hashes(causal / "model")
+
+
 def test_resume_state_and_curves_go_where_they_are_told(inputs: TrainingInputs, tmp_path: Path) -> None:
     flags = ["--max-steps", "4", "--runs", str(tmp_path / "r"), "--metrics", str(tmp_path / "m")]
     train([*inputs.arguments(tmp_path), *flags])
@@ -304,6 +341,19 @@ def test_it_trains_where_neither_beam_nor_dvc_nor_gigatoken_is_installed(
 
 
 # What goes wrong
+
+
+@contextlib.contextmanager
+def files_of_at_most(limit: int) -> Iterator[None]:
+    """A limit on the size of files, which stands in for a full device."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
 
 
 def copied(inputs: TrainingInputs, folder: Path) -> Path:
@@ -445,14 +495,9 @@ def test_a_full_device_leaves_the_older_checkpoint_and_no_model(
     arguments = inputs.arguments(tmp_path)
     train([*arguments, "--max-steps", "7"])
     shutil.rmtree(tmp_path / "model")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        assert_fails(arguments, 1, str(tmp_path), "step-00000014")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, ignored)
+    with files_of_at_most(limit):
+        advice = f"goes on from step 7; for another --output, add --runs {tmp_path / 'runs' / 'model'}"
+        assert_fails(arguments, 1, str(tmp_path), "step-00000014", "free some space", advice)
     assert not (tmp_path / "model").exists()
     assert [path.name for path in tmp_path.glob("runs/model/*/*")] == ["step-00000007"]
     assert "from step 7" in train(arguments).stderr
