@@ -17,8 +17,9 @@ EPILOG = """examples:
   python -m train.launch --config_file launch/multi-gpu.yaml -m train --objective masked ...
 
 The model's shape, the optimizer and the schedule are in params.yaml, section pretrain.causal or pretrain.masked.
-Give the same command again to resume an interrupted run from its newest whole checkpoint. Other settings or shards make
-another run, which starts from the beginning. The last line on stdout is a JSON object.
+Give the same command again to resume an interrupted run from its newest whole checkpoint. How often something is told,
+validated, sampled or saved may change in between; settings or shards that change the numbers make another run, which
+--fresh begins. python -m train.runs lists and removes what was left behind. The last line on stdout is a JSON object.
 
 Exit status: 0 done, 1 the run failed, 2 wrong usage; 143, 130 or 129 stopped by SIGTERM, Ctrl-C or SIGHUP, after saving
 a checkpoint. A second Ctrl-C ends it at once. python -m train.launch ends with the same. accelerate launch makes 1 of
@@ -41,6 +42,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_params()
     add("--max-steps", type=positive, metavar="N", help="stop early; the schedule stays that of the planned steps")
     add("--runs", type=Path, metavar="DIR", help="checkpoints to resume from (default: runs/NAME beside --output)")
+    add("--fresh", action="store_true", help="begin anew, also where an unfinished run could be resumed")
+    add(
+        "--keep-run", action="store_true", help="keep a finished run's checkpoints, so that more epochs go on from them"
+    )
     add("--metrics", type=Path, metavar="DIR", help="curves by DVCLive (default: metrics/NAME beside --output)")
     return parser.parse_args(argv)
 

@@ -252,7 +252,7 @@ class Training:
         if found.step > self.plan.last_step:
             raise UsageError(
                 f"--max-steps {self.plan.last_step}: this run stands at step {found.step} already ({self.plan.run}); "
-                f"allow at least as many, or remove that folder to start anew"
+                f"allow at least as many, or begin anew with --fresh"
             )
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from train.checkpoint import saved_steps
+from train.runs import saved_steps
 from wikilm.errors import RunError
 from wikilm.locks import beside, exclusive
 

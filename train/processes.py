@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from train.runs import saved_steps
 from wikilm.errors import RunError
 from wikilm.starters import Starter, is_launched, starters, watch
 
@@ -69,8 +70,6 @@ class ProcessDied(RunError):
     """Another process of the same training is gone. Its last words, if it had any, stand above."""
 
     def __init__(self, run: Path) -> None:
-        from train.checkpoint import saved_steps  # here, since torch takes seconds that --help need not wait for
-
         super().__init__(f"a process died; the same command goes on from step {max(saved_steps(run), default=0)}")
         self.is_common = int(os.environ.get("RANK", "0")) > 1  # the first or the second is alive to tell it
 

@@ -15,7 +15,14 @@ HEAVY = {
 }  # fmt: skip
 PIPELINE = ["pipeline", "pipeline.tokenizer", "pipeline.show", "pipeline.verify", "pipeline.locate"]
 QUESTIONS = ["anatomy", "fill-mask", "generate", "recite", "report"]
-COMMANDS = [*PIPELINE, "train", "train.launch", "probes", *(f"probes {question}" for question in QUESTIONS)]
+COMMANDS = [
+    *PIPELINE,
+    "train",
+    "train.launch",
+    "train.runs",
+    "probes",
+    *(f"probes {question}" for question in QUESTIONS),
+]
 TRAIN = "train --objective causal --shards none --tokenizer none --output none"
 WRONG = {  # a command line, and what is told of it
     **{f"{command} --no-such-flag": "error: " for command in COMMANDS if command != "train.launch"},

@@ -232,9 +232,54 @@ def test_stopped_early_it_exports_and_later_goes_on_to_the_same_end(
 
 def test_other_settings_are_another_run(inputs: TrainingInputs, tmp_path: Path) -> None:
     train([*inputs.arguments(tmp_path), "--max-steps", "4"])
-    done = train([*inputs.arguments(tmp_path, learning_rate=0.01), "--max-steps", "4"])
+    other = [*inputs.arguments(tmp_path, learning_rate=0.01, batch_size=5), "--max-steps", "4"]
+    (first,) = names(tmp_path / "runs" / "model")
+    refused = train(other, status=2).stderr
+    assert "batch_size 4 there, 5 here; learning_rate 0.02 there, 0.01 here" in refused
+    assert f"--remove {first}\n" in refused
+    done = train([*other, "--fresh"])
     assert "from scratch" in done.stderr
+    assert f"left behind in {tmp_path / 'runs' / 'model'}: {first}: step 4 of 30" in done.stderr
     assert len(names(tmp_path / "runs" / "model")) == 2
+
+
+def test_how_often_something_is_told_may_change_in_the_midst_of_a_run(
+    inputs: TrainingInputs, tmp_path: Path, causal: Path
+) -> None:
+    train([*inputs.arguments(tmp_path), "--max-steps", "9"])
+    told = {"log_every_steps": 3, "validate_every_steps": 7, "validation_rows": 2, "checkpoint_every_steps": 4}
+    done = train(inputs.arguments(tmp_path, **told, sample_every_steps=None, sample_prompt="Copper"))
+    assert "from step 9" in done.stderr
+    assert sha256_of(tmp_path / "model" / "model.safetensors") == sha256_of(causal / "model" / "model.safetensors")
+
+
+def test_fresh_begins_the_same_run_anew(inputs: TrainingInputs, tmp_path: Path, causal: Path) -> None:
+    train([*inputs.arguments(tmp_path), "--max-steps", "9"])
+    assert "from scratch" in train([*inputs.arguments(tmp_path), "--fresh"]).stderr
+    assert hashes(tmp_path / "model") == hashes(causal / "model")
+
+
+def test_more_epochs_go_on_from_the_end_of_a_run_that_was_kept(inputs: TrainingInputs, tmp_path: Path) -> None:
+    train([*inputs.arguments(tmp_path, epochs=2), "--keep-run"])
+    weights = sha256_of(tmp_path / "model" / "model.safetensors")
+    assert "from step 12" in train([*inputs.arguments(tmp_path, epochs=2), "--keep-run"]).stderr
+    assert sha256_of(tmp_path / "model" / "model.safetensors") == weights
+    done = train([*inputs.arguments(tmp_path, epochs=3), "--max-steps", "15"])
+    assert "goes on from step 12, the end of a run of 2 epochs, whose schedule has ended at a rate of" in done.stderr
+    assert "from step 12 to step 15 of 18" in done.stderr
+    done = train(inputs.arguments(tmp_path, epochs=3))
+    assert "from step 15" in done.stderr
+    assert record(tmp_path)["continues"] == [12]
+    assert not names(tmp_path / "runs")
+
+
+def test_without_a_schedule_more_epochs_are_the_same_run(inputs: TrainingInputs, tmp_path: Path) -> None:
+    flat = {"schedule": "constant", "final_lr_fraction": 1.0, "warmup_fraction": 0.0}
+    train([*inputs.arguments(tmp_path / "a", epochs=1, **flat), "--keep-run"])
+    assert "from step 6" in train(inputs.arguments(tmp_path / "a", epochs=2, **flat)).stderr
+    train(inputs.arguments(tmp_path / "b", epochs=2, **flat))
+    a, b = (sha256_of(tmp_path / name / "model" / "model.safetensors") for name in "ab")
+    assert a == b
 
 
 def test_curves_that_cannot_be_written(inputs: TrainingInputs, tmp_path: Path) -> None:
@@ -499,5 +544,5 @@ def test_a_full_device_leaves_the_older_checkpoint_and_no_model(
         advice = f"goes on from step 7; for another --output, add --runs {tmp_path / 'runs' / 'model'}"
         assert_fails(arguments, 1, str(tmp_path), "step-00000014", "free some space", advice)
     assert not (tmp_path / "model").exists()
-    assert [path.name for path in tmp_path.glob("runs/model/*/*")] == ["step-00000007"]
+    assert [path.name for path in tmp_path.glob("runs/model/*/step*")] == ["step-00000007"]
     assert "from step 7" in train(arguments).stderr
