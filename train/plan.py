@@ -87,11 +87,16 @@ def make_plan(
     refuse_foreign(output)
     opened = shards_with_rows(shards)
     manifest = opened.manifest
+    if settings.batch_size > (rows := manifest.row_count("train")):
+        raise UsageError(
+            f"{params or DEFAULT_PARAMS}: pretrain.{objective}.batch_size: {settings.batch_size} rows, but {shards} "
+            f"has {rows} to train on, so that a step would hold some twice; lower it, or take more articles"
+        )
     run = (runs or output.parent / "runs" / output.name) / run_fingerprint(objective, settings, manifest)
     if not fresh:
         refuse_abandoning(run, identity(objective, settings, manifest), output.resolve())
     loaded = matching_tokenizer(tokenizer, shards, manifest)
-    order = Order(manifest.row_count("train"), settings.batch_size, settings.seed)
+    order = Order(rows, settings.batch_size, settings.seed)
     planned = order.step_count(settings.epochs)
     return Plan(
         objective=objective,

@@ -39,6 +39,7 @@ def train(plan: Plan) -> None:
     accelerator = start_accelerator(plan)
     try:
         with alone(accelerator, plan), full_device_told(plan.run):
+            check_shards(accelerator, plan)
             train_with(accelerator, plan)
     except RuntimeError as error:
         if accelerator.num_processes > 1 and lost_another(error):
@@ -67,6 +68,21 @@ def alone(accelerator: Accelerator, plan: Plan) -> Iterator[None]:
         if any_process(accelerator, refused is not None):
             raise refused or UsageError("refused by the main process")
         yield
+
+
+def check_shards(accelerator: Accelerator, plan: Plan) -> None:
+    """Read the shards once before the first step: the processes of a machine share them.
+
+    Raises:
+        RunError: one of them is not what its manifest says.
+    """
+    damaged: RunError | None = None
+    try:
+        plan.shards.check_bytes(accelerator.local_process_index, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    except (RunError, OSError) as error:
+        damaged = error if isinstance(error, RunError) else RunError(str(error))
+    if any_process(accelerator, damaged is not None):
+        raise damaged or RunError("another process has found a damaged shard")
 
 
 def any_process(accelerator: Accelerator, value: bool) -> bool:

@@ -34,9 +34,9 @@ SECTIONS = {
 
 
 class Section(BaseModel):
-    """One section of params.yaml: no unknown keys, no silent conversion of types, no change after load."""
+    """One section of params.yaml: no unknown keys, no silent conversion of types, finite numbers, fixed once loaded."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
 
 
 S = TypeVar("S", bound=Section)
