@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import resource
 import shutil
 import signal
@@ -14,11 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, pipeline
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    DataCollatorForLanguageModeling,
+    pipeline,
+)
 
 from tests.helpers import ROOT
 from tests.helpers.shards import make_rows, make_shards
-from tests.helpers.tokenizers import MASK, make_tokenizer
+from tests.helpers.tokenizers import MASK, SENTENCES, make_tokenizer
 from tests.helpers.training import Done, TrainingInputs, environment, record, train
 from wikilm.files import sha256_of
 from wikilm.shards.manifest import Manifest, manifest_bytes
@@ -140,6 +147,40 @@ def test_transformers_loads_the_causal_model(causal: Path) -> None:
     prompt = AutoTokenizer.from_pretrained(causal / "model")("The river")["input_ids"]
     assert ids[: len(prompt)] == prompt
     assert len(ids) > len(prompt)
+
+
+def test_the_shortest_call_of_a_pipeline_writes_as_far_as_the_context_reaches(causal: Path) -> None:
+    """256 new tokens, which pipelines ask for, would be beyond it."""
+    [written] = pipeline("text-generation", model=str(causal / "model"))("The river")
+    assert written["generated_text"].startswith("The river")
+    tokenizer = AutoTokenizer.from_pretrained(causal / "model")
+    assert tokenizer.model_max_length == 32
+    assert len(tokenizer(SENTENCES[0] * 9, truncation=True)["input_ids"]) == 32
+
+
+def test_the_usual_collator_keeps_end_of_text_in_the_labels(causal: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(causal / "model")
+    texts = [tokenizer(text + tokenizer.eos_token)["input_ids"] for text in ("The river", "The old bridge was built")]
+    batch = DataCollatorForLanguageModeling(tokenizer, mlm=False)([{"input_ids": ids} for ids in texts])
+    for ids, labels in zip(texts, batch["labels"].tolist(), strict=True):
+        assert labels[: len(ids)] == ids
+        assert set(labels[len(ids) :]) <= {-100}
+    model = AutoModelForCausalLM.from_pretrained(causal / "model")
+    assert model(**batch).loss.isfinite()
+    assert model.config.pad_token_id == model.generation_config.pad_token_id == tokenizer.pad_token_id
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_all_files_of_an_export_are_as_readable_as_the_umask_says(
+    inputs: TrainingInputs, tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        train([*inputs.arguments(tmp_path), "--max-steps", "1"])
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "model").iterdir()}
+    assert set(modes.values()) == {0o666 & ~umask}, modes
 
 
 def test_transformers_loads_the_masked_model(masked: Path) -> None:
@@ -446,6 +487,25 @@ def test_a_shard_of_the_right_size_that_is_no_shard(inputs: TrainingInputs, tmp_
         "data-00000-of-00002.arrow",
         "python -m pipeline.verify",
     )
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_shard_in_which_a_byte_has_changed_is_found_before_the_first_step(
+    inputs: TrainingInputs, tmp_path: Path, split: str
+) -> None:
+    shards = copied(inputs, tmp_path)
+    shard = shards / split / "data-00001-of-00002.arrow"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1  # among the token ids: another token, as good as any
+    shard.write_bytes(content)
+    arguments = TrainingInputs(shards, inputs.tokenizer).arguments(tmp_path)
+    assert_fails(arguments, 1, f"{shard}: has sha256", "run python -m pipeline.verify")
+    assert not list(tmp_path.glob("runs/model/*/step-*"))
+
+
+def test_a_batch_larger_than_the_data(inputs: TrainingInputs, tmp_path: Path) -> None:
+    train([*inputs.arguments(tmp_path, batch_size=24), "--max-steps", "1"])
+    assert_fails(inputs.arguments(tmp_path, batch_size=25), 2, "pretrain.causal.batch_size: 25 rows", "24 to train on")
 
 
 def test_a_chunk_length_that_is_not_that_of_the_shards(inputs: TrainingInputs, tmp_path: Path) -> None:
