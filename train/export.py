@@ -20,7 +20,6 @@ from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.shards import Manifest
 
 FORMAT = 1
-WEIGHTS = "model.safetensors"
 TOKENIZER_CONFIG, SPECIAL_TOKENS = "tokenizer_config.json", "special_tokens_map.json"
 TOKENIZER_FILES = (
     TOKENIZER,
@@ -58,21 +57,26 @@ def export(
             model.save_pretrained(folder)
         except SafetensorError as error:
             raise as_os_error(error, output) from None
-        # safetensors makes its file for the owner alone
-        (folder / WEIGHTS).chmod(stat.S_IMODE((folder / "config.json").stat().st_mode))
-        for name in TOKENIZER_FILES:
-            if (tokenizer_folder / name).is_file():
-                shutil.copyfile(tokenizer_folder / name, folder / name)
-        named = {} if pad is None else {"pad_token": pad}
-        for name, changes in ((TOKENIZER_CONFIG, named | {"model_max_length": context}), (SPECIAL_TOKENS, named)):
-            if changes and (folder / name).is_file():
-                config = json.loads((folder / name).read_text(encoding="utf-8")) | changes
-                text = json.dumps(config, indent=2, ensure_ascii=False)
-                (folder / name).write_text(f"{text}\n", encoding="utf-8")
+        for weights in folder.glob("*.safetensors"):  # which safetensors makes for the owner alone
+            weights.chmod(stat.S_IMODE((folder / "config.json").stat().st_mode))
+        copy_tokenizer(tokenizer_folder, folder, context, pad)
         record = {"format": FORMAT, **figures}
         (folder / TRAINING).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         card = model_card(figures, manifest, str(tokenizer.mask_token))
         (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def copy_tokenizer(source: Path, folder: Path, context: int, pad: str | None) -> None:
+    """Copy a tokenizer beside a model, with the model's context as its limit, and perhaps another padding token."""
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
+    named = {} if pad is None else {"pad_token": pad}
+    for name, changes in ((TOKENIZER_CONFIG, named | {"model_max_length": context}), (SPECIAL_TOKENS, named)):
+        if changes and (folder / name).is_file():
+            config = json.loads((folder / name).read_text(encoding="utf-8")) | changes
+            text = json.dumps(config, indent=2, ensure_ascii=False)
+            (folder / name).write_text(f"{text}\n", encoding="utf-8")
 
 
 def pad_token(tokenizer: PreTrainedTokenizerBase) -> str | None:
