@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -9,7 +10,7 @@ import apache_beam as beam
 from pipeline.articles import Selection, Smallest, merge, selection
 from pipeline.settings import SplitSettings
 from pipeline.source import WorkUnit
-from pipeline.unit import Reading, Recipe, Stream, failure, steps
+from pipeline.unit import Counting, Reading, Recipe, Stream, counting, failure, steps
 from wikilm.errors import RunError
 
 NOT_FUSED = "the runner does not fuse the steps of the graph, which hand on what cannot be stored"
@@ -19,17 +20,38 @@ def graph(
     pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Recipe, done: frozenset[int] = frozenset()
 ) -> beam.PCollection[int]:
     """Make shards of units, those aside that an earlier run has `done`."""
+    spread = spread_out(pipeline, units)
+    selected = articles_taken(pipeline, spread, recipe)
     return (
-        texts(pipeline, units, recipe, done)
+        texts(spread | "that are not done yet" >> beam.Filter(is_missing, done), recipe, selected)
         | "encode them as token ids" >> beam.Map(steps.encode, recipe)
         | "cut the ids into rows" >> beam.Map(steps.cut, recipe)
         | "write the rows as shards" >> beam.Map(steps.write, recipe)
     )
 
 
-def word_graph(pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Reading) -> beam.PCollection[int]:
-    """Count the words of units, which a tokenizer is made of."""
-    return texts(pipeline, units, recipe) | "count the words of those for training" >> beam.Map(steps.count, recipe)
+def word_graph(pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Counting) -> beam.PCollection[int]:
+    """Count the words of units, which a tokenizer is made of; where pages are repeated, those of the newest alone."""
+    spread = spread_out(pipeline, units)
+    selected = articles_taken(pipeline, spread, recipe)
+    counted = texts(spread, recipe, selected) | "count the words of those for training" >> beam.Map(
+        counting.count, recipe
+    )
+    stale = beam.pvalue.AsSingleton(
+        pipeline
+        | "when all are counted" >> beam.Create([None])
+        | "find the units with older revisions" >> beam.Map(counting.find_older, recipe, beam.pvalue.AsIter(counted))
+    )
+    newest = replace(recipe, leaves_out_repeats=True)
+    again = texts(spread | "those units" >> beam.Filter(is_of, stale), newest, selected, "without these: ") | (
+        "count their words again" >> beam.Map(counting.count, newest)
+    )
+    return (
+        pipeline
+        | "the parts of all words" >> beam.Create(range(recipe.parts), reshuffle=False)
+        | "spread the parts over the workers" >> beam.Reshuffle()
+        | "add up their counts" >> beam.Map(counting.add_up, recipe, stale, beam.pvalue.AsIter(again))
+    )
 
 
 def redirect_graph(
@@ -45,23 +67,23 @@ def redirect_graph(
     )
 
 
-def texts(
-    pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Reading, done: frozenset[int] = frozenset()
-) -> beam.PCollection[Stream]:
-    """Read and clean the articles of units.
-
-    After "spread them" a unit stays in one worker: fused steps hand on streams of batches.
-    """
-    spread = (
+def spread_out(pipeline: beam.Pipeline, units: Iterable[WorkUnit]) -> beam.PCollection[WorkUnit]:
+    """Spread units over the workers; from here on each stays in one, where fused steps hand on streams of batches."""
+    return (
         pipeline
         | "the work units of the source" >> beam.Create(units, reshuffle=False)
         | "spread them over the workers" >> beam.Reshuffle()
     )
+
+
+def texts(
+    units: beam.PCollection[WorkUnit], recipe: Reading, selected: beam.pvalue.AsSingleton, label: str = ""
+) -> beam.PCollection[Stream]:
+    """Read and clean the articles of units."""
     return (
-        spread
-        | "that are not done yet" >> beam.Filter(is_missing, done)
-        | "read the articles of each" >> beam.Map(steps.read, recipe, selected=articles_taken(pipeline, spread, recipe))
-        | "clean their texts" >> beam.Map(steps.clean, recipe)
+        units
+        | f"{label}read the articles of each" >> beam.Map(steps.read, recipe, selected=selected)
+        | f"{label}clean their texts" >> beam.Map(steps.clean, recipe)
     )
 
 
@@ -82,6 +104,11 @@ def articles_taken(
 def is_missing(unit: WorkUnit, done: frozenset[int]) -> bool:
     """Return whether a unit's shards are still to be made."""
     return unit.number not in done
+
+
+def is_of(unit: WorkUnit, numbers: frozenset[int]) -> bool:
+    """Return whether a unit is one of those with these numbers."""
+    return unit.number in numbers
 
 
 def _merged(split: SplitSettings) -> Callable[[Iterable[Any]], Smallest]:

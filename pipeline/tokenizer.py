@@ -8,15 +8,16 @@ Examples:
   python -m pipeline.tokenizer --pretrained gpt2        one of the hub, or a folder
 
 The same source and params give the same bytes on every runner, with any number of workers: they count words, and the
-merges are learned from the counts. Options that are not listed here go to Beam, as those of `python -m pipeline` do.
-The last line on stdout is one JSON object that says what was made.
+merges are learned from the counts. A page that occurs more than once counts once, as it does in the shards. Of more
+than some 4 million different words the rarest are left out, and one line says so. Options that are not listed here go
+to Beam, as those of `python -m pipeline` do. The last line on stdout is one JSON object that says what was made.
 """
 
 import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +30,14 @@ from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.files import new_folder
 from wikilm.params import from_flags, section
+from wikilm.stopped import stopped_by_signals
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from apache_beam.options.pipeline_options import PipelineOptions
 
     from pipeline.tokens import Encoder
+    from pipeline.unit import Counted
 
 # transformers, pyarrow and numpy are imported by the functions that use them: --help need not wait for them.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is missing, which nothing here needs
@@ -49,9 +52,11 @@ PROVENANCE = "provenance.json"  # how it was made; also marks the folder as one 
 
 def train(texts: Iterable[str], vocab_size: int) -> Any:
     """Train a byte-level BPE in this process (see `train_on_words`)."""
+    import pyarrow as pa
+
     from pipeline.tokens.words import count_words, merge
 
-    return train_on_words(merge(count_words(texts)), vocab_size)
+    return train_on_words(merge(count_words([pa.array(texts, pa.string())])), vocab_size)
 
 
 def train_on_words(words: "pa.Table", vocab_size: int) -> Any:
@@ -177,7 +182,11 @@ def _as_it_was(tokenizer: Any, folder: Path) -> "Encoder":
 def take_over(name: str, folder: Path) -> "Encoder":
     """Take over a tokenizer (see `load`), and write it to `folder`."""
     check_output(folder)
-    return save(load(name), folder, {"pretrained": Path(name).name if Path(name).exists() else name})
+    tokenizer = load(name)
+    try:
+        return save(tokenizer, folder, {"pretrained": Path(name).name if Path(name).exists() else name})
+    except RunError as error:  # says what is wrong with a file that is gone by now
+        raise RunError(f"--pretrained {name}: {str(error).rpartition('tokenizer.json: ')[2]}") from None
 
 
 def make(
@@ -189,7 +198,9 @@ def make(
 
     check_output(folder)
     mixture = open_mixture(source)
-    words = count_words_of(mixture, taken(split, how.sample), folder, options)
+    counted = count_words_of(mixture, taken(split, how.sample), folder, options)
+    for note in remarks(counted):
+        print(f"{program(PROGRAM)}: {note}", file=sys.stderr)
     provenance = {
         "vocab_size": how.vocab_size,
         **({} if how.sample is None else {"sample": how.sample}),
@@ -197,7 +208,16 @@ def make(
         **mixture.record(),
         "split": split.model_dump(mode="json"),
     }
-    return save(train_on_words(words, how.vocab_size or 0), folder, provenance)
+    return save(train_on_words(counted.words, how.vocab_size or 0), folder, provenance)
+
+
+def remarks(counted: "Counted") -> Iterator[str]:
+    """Say what was left out that a user may not expect."""
+    if counted.older:
+        yield f"{counted.older} pages are older revisions of others, and are left out"
+    if counted.rarest:
+        left_out = f"{counted.different - len(counted.words)} of {counted.different} different words are left out"
+        yield f"{left_out}, none of which occurs more than {counted.rarest} times: memory is bounded"
 
 
 def taken(split: SplitSettings, sample: int | None) -> SplitSettings:
@@ -236,12 +256,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     ways |= from_flags(args, "sample")
     how = section(args.params, "tokenizer", TokenizerSettings, ways)
     source, split = source_settings(args), split_settings(args)
-    if how.pretrained is not None:
-        encoder = take_over(how.pretrained, args.output)
-    else:
-        with quiet():  # and only here, since Beam takes seconds that --help need not wait for
-            from pipeline.run.beam import beam_options
-        encoder = make(source, split, how, args.output, beam_options(rest))
+    with stopped_by_signals("make it anew"):
+        if how.pretrained is not None:
+            encoder = take_over(how.pretrained, args.output)
+        else:
+            with quiet():  # and only here, since Beam takes seconds that --help need not wait for
+                from pipeline.run.beam import beam_options
+            encoder = make(source, split, how, args.output, beam_options(rest))
     if encoder.note:
         print(f"{program(PROGRAM)}: {encoder.note}", file=sys.stderr)
     if how.vocab_size is not None and encoder.vocab_size < how.vocab_size:

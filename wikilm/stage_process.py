@@ -10,12 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from types import FrameType
 from typing import IO
 
 from wikilm.cores import cores
 from wikilm.errors import RunError
 from wikilm.starters import REPRO
+from wikilm.stopped import Stopped, stopped_by_signals
 
 SECONDS_TO_SAVE = 60  # of the processes of a stage that was asked to end
 
@@ -42,41 +42,26 @@ def reproduce(names: Sequence[str]) -> None:
         )
         running.append((name, process, _Answer(process.stdout), process.stderr and _Relay(process.stderr, name)))
     failed = []
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        for name, process, answer, relay in running:
-            status = process.wait()
-            if relay:
-                relay.join()
-            answer.join()
-            sys.stdout.write(answer.text())
-            sys.stdout.flush()
-            if status:
-                failed.append(name)
-    except (KeyboardInterrupt, Stopped) as stop:
-        for _, process, _, _ in running:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, stop.number if isinstance(stop, Stopped) else signal.SIGINT)
-        for _, process, _, _ in running:
-            _await_end(process)
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with stopped_by_signals("resume"):
+        try:
+            for name, process, answer, relay in running:
+                status = process.wait()
+                if relay:
+                    relay.join()
+                answer.join()
+                sys.stdout.write(answer.text())
+                sys.stdout.flush()
+                if status:
+                    failed.append(name)
+        except (KeyboardInterrupt, Stopped) as stop:
+            for _, process, _, _ in running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, stop.number if isinstance(stop, Stopped) else signal.SIGINT)
+            for _, process, _, _ in running:
+                _await_end(process)
+            raise
     if failed:
         raise RunError(f"{', '.join(failed)}: failed for the reason above; give the same command again to resume")
-
-
-class Stopped(RunError):
-    """A signal asked the run to end. Exit status: 128 + its number, as in shells."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; give the same command again to resume")
-        self.number, self.exit_status = number, 128 + number
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped(number)
 
 
 def _await_end(process: "subprocess.Popen[bytes]") -> None:

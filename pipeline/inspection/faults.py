@@ -79,7 +79,8 @@ def _recorded(settings: SourceSettings, name: str, manifest: Manifest) -> Source
 
     if not manifest.names_wikis:
         return manifest.wikis[0].source
-    wiki = wiki_of(settings)
+    columns = next((entry.columns for entry in manifest.wikis if entry.source.name == name), None)
+    wiki = wiki_of(settings.model_copy(update={"columns": columns or {}}))
     of_wiki = [entry.source for entry in manifest.wikis if entry.wiki == wiki]
     of_name = [entry.source for entry in manifest.wikis if entry.source.name == name]
     return next(iter(of_wiki + of_name), None)

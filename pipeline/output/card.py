@@ -7,7 +7,7 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 
-from pipeline.output.ledger import flags_of
+from pipeline.output.ledger import columns_flag, flags_of
 from wikilm.markdown import plain, table
 from wikilm.origin import date_of, language_fields, languages_of, license_of
 from wikilm.shards.format import DEAD_LETTERS, SPLITS
@@ -188,7 +188,13 @@ def _fates(counts: Counts) -> Iterator[tuple[str, int]]:
 def _command(manifest: Manifest) -> str:
     split, limits = manifest.split, manifest.limits
     sources = (
-        f"--source {shlex.quote(entry.source.name)}{f' --share {entry.share}' if entry.share < 1 else ''}"
+        " ".join(
+            [
+                f"--source {shlex.quote(entry.source.name)}",
+                *([f"--share {entry.share}"] if entry.share < 1 else []),
+                *columns_flag(entry.columns),
+            ]
+        )
         for entry in manifest.wikis
     )
     flags = [

@@ -84,9 +84,13 @@ def _dead_letters(mixture: Mixture, reports: Sequence[UnitReport]) -> Iterator[s
     """Yield the lines of dead_letters.jsonl; one empty line if there are none, since DVC warns of files of 0 bytes."""
     letters = [(report.wiki, letter) for report in reports for letter in report.dead_letters]
     for number, letter in letters:
-        wiki, source = mixture.wikis[number], mixture.sources[number].entry
+        wiki, source = mixture.wikis[number], mixture.sources[number]
         named = {"wiki": wiki.name} if wiki.name else {}
-        record = named | letter.model_dump() | {"replay": replay(source.name, mixture.limits, letter)}
+        record = (
+            named
+            | letter.model_dump()
+            | {"replay": replay(source.entry.name, mixture.limits, source.limits.columns, letter)}
+        )
         yield json.dumps(record, ensure_ascii=False) + "\n"
     if not letters:
         yield "\n"

@@ -44,17 +44,20 @@ def remarks_on_wikis(manifest: Manifest) -> Iterator[str]:
     for entry in manifest.wikis if manifest.names_wikis else ():
         counts = entry.counts
         if not counts.train_chunks + counts.validation_chunks:
-            yield f"{visible(entry.wiki)} gives no row: {counts.articles} of its {counts.pages} pages are articles"
+            beyond = counts.left_out.get(NOT_IN_SHARE, 0)
+            within = f", {beyond} of them beyond its share of {entry.share:g}" if beyond else ""
+            articles = f"{counts.articles} of its {counts.pages} pages are articles{within}"
+            yield f"{visible(entry.wiki)} gives no row: {articles}"
 
 
 def _why_no_rows(counts: Counts, shards: ShardsSettings) -> str:
     if not counts.pages:
-        return "it has no page; name another one"
+        return "it has no page; name another source"
     if not counts.articles:
-        left_out = ", ".join(f"{count} {reason}" for reason, count in _not_articles(counts).items())
-        return f"none of its {counts.pages} pages is an article ({left_out}); name another one"
-    if counts.dead_letters == counts.articles:
-        return f"all of its {counts.articles} articles are dead letters; python -m pipeline.show says why"
+        reasons = _not_articles(counts)
+        left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        choice = ", or choose --namespaces" if any(reason.startswith("namespace:") for reason in reasons) else ""
+        return f"none of its {counts.pages} pages is an article ({left_out}); name another source{choice}"
     if counts.left_out.get(NOT_IN_SHARE, 0) == counts.articles - counts.dead_letters:
         return f"none of its {counts.articles} articles is within the share that is taken; raise --share"
     if not counts.tokens:

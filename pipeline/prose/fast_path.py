@@ -7,6 +7,7 @@ to the same bytes. So single pages and small sources take the reference path, an
 import contextlib
 import fcntl
 import importlib
+import os
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from wikilm.errors import RunError, reason
 LOAD_AFTER = 4_000_000  # characters that the reference path cleans while numba loads what is compiled
 COMPILE_AFTER = 64_000_000  # and while numba compiles, which the rest of the source must make up for
 LARGE_SOURCE = 15_000_000  # bytes of bz2 that hold about COMPILE_AFTER characters
+PAYS = "WIKILM_COMPILED_PAYS"  # the environment variable by which workers know that the source is large
 QUIET_SECONDS, EACH_SECONDS = 2.0, 5.0  # of compiling before the first line about it, and between two lines
 _WARM_UP = "'''a''' [[b|c]] {{d}}&amp; x\n== e =="  # a page that calls each compiled function
 
@@ -51,7 +53,7 @@ def fast_path(characters: int) -> ModuleType | None:
         CompilerError: see `compiled`.
     """
     with _turn:
-        if _compiled.cache_info().currsize:
+        if PAYS in os.environ or _compiled.cache_info().currsize:
             return _compiled()
         _seen.characters += characters
         if _seen.characters < LOAD_AFTER or (_seen.characters < COMPILE_AFTER and not _is_compiled()):
@@ -60,13 +62,13 @@ def fast_path(characters: int) -> ModuleType | None:
 
 
 def prepare(is_wikitext: bool, stored_bytes: int) -> None:
-    """Compile for a source large enough, before its workers start, so that they find it done.
+    """Compile for a source large enough, before its workers start, so that they find it done and load it at once.
 
     Raises:
         CompilerError: see `compiled`.
     """
-    if is_wikitext and stored_bytes >= LARGE_SOURCE:
-        compiled()
+    if is_wikitext and stored_bytes >= LARGE_SOURCE and (_is_compiled() or compiled()):
+        os.environ[PAYS] = "1"
 
 
 def compiled() -> ModuleType | None:

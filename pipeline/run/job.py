@@ -172,4 +172,4 @@ def _first_texts(mixture: Mixture, cleaners: Sequence[Cleaner]) -> list[str]:
 
 
 def _replay(mixture: Mixture, unit: UnitReport, letter: DeadLetterRecord) -> str:
-    return replay(mixture.paths[unit.wiki], mixture.limits, letter)
+    return replay(mixture.paths[unit.wiki], mixture.limits, mixture.sources[unit.wiki].limits.columns, letter)

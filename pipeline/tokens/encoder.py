@@ -144,6 +144,8 @@ class Encoder:
             raise RunError(f"{path}: cannot encode ordinary text: {reason(error)}; take another tokenizer") from None
         if not found.lengths[0]:
             raise RunError(f"{path}: gives no ids for ordinary text; take another tokenizer")
+        if len(set(next(iter(found)).tolist())) == 1:  # that of the unknown token
+            raise RunError(f"{path}: gives all ordinary text one and the same id; take another tokenizer")
         if np.isin([self.end_of_text_id, self.mask_id], found.ids).any():
             raise RunError(
                 f"{path}: gives ordinary text the id that ends a text or that hides a token; take another tokenizer"

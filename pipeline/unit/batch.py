@@ -112,7 +112,7 @@ def take(
 
 def clean(batch: Batch[Texts], cleaner: Cleaner) -> Batch[Texts]:
     """Turn the texts into prose. What cannot be cleaned is a dead letter, what has no prose is left out."""
-    texts, dead = cleaner.prose_of_all(batch.articles, batch.content)
+    texts, dead, unknown_tags = cleaner.prose_of_all(batch.articles, batch.content)
     alive = np.ones(len(texts), bool) if not dead else np.asarray(texts.is_valid())
     empty = blank_texts(texts.fill_null("x")) & alive
     cleaned = _only(replace(batch, content=texts, dead_letters=batch.dead_letters + dead), alive & ~empty)
@@ -121,6 +121,7 @@ def clean(batch: Batch[Texts], cleaner: Cleaner) -> Batch[Texts]:
         left_out=batch.counts.left_out | left_out(EMPTY_TEXT, int(np.count_nonzero(empty))),
         text_bytes=pc.sum(pc.binary_length(cleaned.content)).as_py() or 0,
         dead_letters=batch.counts.dead_letters + len(dead),
+        unknown_tags=unknown_tags,
         **{f"{name}_articles": int(np.count_nonzero(cleaned.splits == i)) for i, name in enumerate(SPLITS)},
     )
 

@@ -1,4 +1,4 @@
-"""The steps that make shards of a work unit, as `flow.py` names them: read, clean, encode, cut, write; or count words.
+"""The steps that make shards of a work unit, as `flow.py` names them: read, clean, encode, cut, write.
 
 Each but the last hands on a stream of batches and does its work only when the next asks for one, so that a unit of any
 size needs the memory of a few batches.
@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.articles import ONLY, TRAIN, Article, DeadLetter, Selection, Site, Smallest, Texts, Wiki, smallest
+from pipeline.articles import ONLY, Article, DeadLetter, Selection, Site, Smallest, Texts, Wiki, smallest
 from pipeline.output import (
     CHOSEN,
     IDENTITY_COLUMNS,
@@ -35,8 +34,6 @@ from pipeline.settings import ShardsSettings, SplitSettings
 from pipeline.source import Mixture, Source, WorkUnit
 from pipeline.storage import Place
 from pipeline.tokens import EncoderSpec, Rows, TokenIds, encoder_pool
-from pipeline.tokens.words import COLUMNS, count_words
-from pipeline.tokens.words import merge as merge_words
 from pipeline.unit import batch as batches
 from pipeline.unit.batch import NOTHING, Batch
 from pipeline.unit.failures import marks_failure
@@ -192,46 +189,6 @@ def write(rows: Stream, recipe: Recipe) -> int:
     return unit
 
 
-@marks_failure
-def count(texts: Stream, recipe: Reading) -> int:
-    """Count the words of the training articles and write them as a file of tables, and then the unit's report.
-
-    Returns:
-        The unit's number.
-
-    Raises:
-        RunError: any of the steps failed, or the folder is gone, as it is once another worker has failed.
-    """
-    counts = [NOTHING]
-
-    def training_texts() -> Iterator[str]:
-        for batch in texts.batches:
-            counts.append(batch.counts)
-            yield from batch.content.filter(pa.array(batch.splits == SPLITS.index(TRAIN))).to_pylist()
-
-    _check_is_there(recipe.work)
-    with recipe.work.create(word_file(texts.unit)) as file, pa.ipc.new_stream(file, COLUMNS) as tables:
-        for table in count_words(training_texts()):
-            tables.write_table(table)
-    report = UnitReport(
-        unit=texts.unit, wiki=texts.wiki.number, counts=total(counts), shards=[], articles=[], dead_letters=[]
-    )
-    _check_is_there(recipe.work)
-    write_report(recipe.work, report)
-    return texts.unit
-
-
-def word_file(unit: int) -> str:
-    """Name the file of a unit's words in a work place."""
-    return f"words/{unit:05d}.arrow"
-
-
-def counted_words(work: Place, units: int) -> pa.Table:
-    """Add up the words that `count` has counted in all units, each of which comes once."""
-    files = (pa.ipc.open_stream(work.read(word_file(unit))) for unit in range(units))
-    return merge_words(pa.Table.from_batches([batch]) for file in files for batch in file)
-
-
 def cleaners_of(mixture: Mixture) -> tuple[Cleaner, ...]:
     """Make the cleaners for the texts of all sources, by the number of their wiki."""
     return tuple(map(cleaner_of, mixture.sources))
@@ -260,12 +217,6 @@ def read_articles(
         older = np.empty(0, np.int64) if repeated is None else repeated
         yield batches.take(pages, selected, first, older, unit.wiki)
         first += pages.count
-
-
-def _check_is_there(work: Place) -> None:
-    """Refuse to make anew a folder that the driver has removed."""
-    if work.is_local and not work.path.is_dir():
-        raise RunError(f"{work}: no such folder: the run has ended, or this worker does not share it")
 
 
 def _encoded(texts: Iterator[Batch[Texts]], spec: EncoderSpec) -> Iterator[Batch[TokenIds]]:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -15,7 +16,7 @@ SPECIAL = ["<|endoftext|>", "<|mask|>"]
 
 
 def ours(texts: list[str], size: int, least: int) -> dict[str, Any]:
-    return model(Tokenizer(learn(merge(count_words(texts)), size, least, SPECIAL)))
+    return model(Tokenizer(learn(merge(count_words([pa.array(texts, pa.string())])), size, least, SPECIAL)))
 
 
 def theirs(texts: list[str], size: int, least: int) -> dict[str, Any]:

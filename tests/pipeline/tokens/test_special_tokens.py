@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from pipeline.articles.article import Article
 from pipeline.settings import SourceSettings
 from pipeline.source.plan import open_source
-from pipeline.tokenizer import load, save
+from pipeline.tokenizer import load, save, take_over
 from pipeline.tokens.encoder import GIGATOKEN, HARD_TEXT, TOKENIZERS, Encoder
 from pipeline.unit.steps import cleaner_of
 from wikilm.errors import RunError
@@ -19,6 +19,11 @@ from wikilm.errors import RunError
 CORPUS = Path(__file__).parents[3] / "corpus" / "miniwiki-pages-articles-multistream.xml.bz2"
 SPECIALS = {"eos_token": "</s>", "mask_token": "<mask>", "unk_token": "<unk>", "bos_token": "<s>", "pad_token": "<pad>"}
 QUOTES = ["a </s> b <mask> c", "</s>", "x</s>y<s><pad>z <mask>", "<unk></s> </s></s>", "▁</s> ▁<mask> </s>\n</s>"]
+NORMALIZED = [
+    "a ＜/s＞ b ＜ｍask＞",
+    "</S> <MASK>",
+    "<\u0301/s> </s\u0301> <mas\u0301k>",
+]  # what normalizers make special tokens of
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +119,51 @@ def wordpiece(prose) -> Tokenizer:
     return trained(tokenizer, trainer, prose)
 
 
+def bert_with_words(prose) -> Tokenizer:
+    """As BERT is, with words added as they are written and as they are normalized, and its post-processor."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(vocab_size=500, special_tokens=list(SPECIALS.values()), show_progress=False)
+    trained(tokenizer, trainer, prose)
+    tokenizer.add_tokens(["of the", AddedToken("THE", normalized=True), AddedToken("River", normalized=False)])
+    ends = [(token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>")]
+    tokenizer.post_processor = processors.BertProcessing(*ends)
+    return tokenizer
+
+
+def unigram_with_byte_fallback(prose) -> Tokenizer:
+    """As T5 and Gemma are; the beginning of a text is no beginning of a word."""
+    parts = json.loads(unigram(prose).to_str())
+    parts["model"]["vocab"] += [[f"<0x{byte:02X}>", -20.0] for byte in range(256)]
+    parts["model"]["byte_fallback"] = True
+    parts["decoder"] = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}
+    parts["pre_tokenizer"]["prepend_scheme"] = "never"
+    tokenizer = Tokenizer.from_str(json.dumps(parts))
+    tokenizer.add_tokens(["\n\n", "  ", AddedToken("river", lstrip=True), AddedToken("of", single_word=True)])
+    return tokenizer
+
+
+def bpe_on_the_first_word(prose) -> Tokenizer:
+    """As Llama 2 is since `legacy: false`: a blank is put before the text alone, not before what follows a token."""
+    parts = json.loads(bpe_with_byte_fallback(prose).to_str())
+    parts["normalizer"] = None
+    parts["pre_tokenizer"] = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False}
+    tokenizer = Tokenizer.from_str(json.dumps(parts))
+    tokenizer.add_special_tokens(list(SPECIALS.values()))
+    tokenizer.add_tokens(["\n\n", "river", "</s>x", "<"])
+    return tokenizer
+
+
+def bpe_with_normalized_words(prose) -> Tokenizer:
+    tokenizer = bpe(prose)
+    steps = [normalizers.NFKD(), normalizers.Lowercase(), normalizers.StripAccents()]
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    tokenizer.add_tokens([AddedToken("The", normalized=True), AddedToken("RIVER", normalized=False), "e"])
+    return tokenizer
+
+
 def wordlevel(prose) -> Tokenizer:
     tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -135,27 +185,36 @@ def with_beginning(make):
     return made
 
 
-def of_size(size: int):
+def of_size(size: int, make=bpe):
     """A vocabulary of so many entries, the last of which occur in texts."""
 
     def made(prose) -> Tokenizer:
-        parts = json.loads(bpe(prose).to_str())
+        parts = json.loads(make(prose).to_str())
         vocab = parts["model"]["vocab"]
-        for number in range(size - len(SPECIALS) - 1 - len(vocab)):
-            vocab[f"filler{number}"] = len(vocab)
+        held = set(vocab if isinstance(vocab, dict) else (piece for piece, _ in vocab))
+        new = len({*SPECIALS.values(), "of the"} - held)
+        fillers = [f"filler{number}" for number in range(size - new - len(vocab))]
+        if isinstance(vocab, dict):
+            vocab |= {filler: len(vocab) + number for number, filler in enumerate(fillers)}
+        else:
+            vocab += [[filler, -50.0] for filler in fillers]
         tokenizer = Tokenizer.from_str(json.dumps(parts))
         tokenizer.add_special_tokens(list(SPECIALS.values()))
-        tokenizer.add_tokens(["the"])
+        tokenizer.add_tokens(["of the"])
+        assert tokenizer.get_vocab_size() == size
         return tokenizer
 
-    made.__name__ = f"of_size_{size}"
+    made.__name__ = f"{make.__name__}_of_size_{size}"
     return made
 
 
 FAMILIES = [
     bpe, bpe_with_added_words, bpe_with_words_under_conditions, bpe_that_takes_whole_words, bpe_with_byte_fallback,
-    unigram, wordpiece, wordlevel, with_beginning(bpe), with_beginning(unigram), of_size(65_534), of_size(65_536),
-    of_size(65_537), of_size(70_000),
+    unigram, wordpiece, wordlevel, with_beginning(bpe), with_beginning(unigram), of_size(65_536), of_size(70_000),
+    bert_with_words, unigram_with_byte_fallback, bpe_on_the_first_word, bpe_with_normalized_words,
+    *(pytest.param(family, marks=pytest.mark.slow) for family in (
+        of_size(65_534), of_size(65_537), of_size(65_536, wordpiece), of_size(70_000, unigram),
+    )),
 ]  # fmt: skip
 
 
@@ -175,7 +234,7 @@ def test_ids_are_those_of_the_tokenizer_and_no_text_spells_a_special_token(famil
         assert [ids.tolist() for ids in one.encode_batch(prose)] == expected
         assert len(one._fast.encode_batch(["a"])) if engine == GIGATOKEN else one._fast is None
         special = {tokenizer.convert_tokens_to_ids(token) for token in SPECIALS.values()} - {tokenizer.unk_token_id}
-        for ids in one.encode_batch([*QUOTES, HARD_TEXT]):
+        for ids in one.encode_batch([*QUOTES, *NORMALIZED, HARD_TEXT]):
             assert not special & set(ids.tolist())
     assert encoder.vocab_size == len(tokenizer)
     assert (encoder.end_of_text_id, encoder.mask_id) == (tokenizer.eos_token_id, tokenizer.mask_token_id)
@@ -220,6 +279,24 @@ def test_a_tokenizer_that_gives_ordinary_text_no_ids_is_refused_when_it_is_taken
         save(load(str(folder)), tmp_path / "taken", {})
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "taken").exists()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        models.WordLevel({token: number for number, token in enumerate(SPECIALS.values())}, unk_token="<unk>"),
+        models.WordPiece({token: number for number, token in enumerate(SPECIALS.values())}, unk_token="<unk>"),
+        models.Unigram([(token, 0.0) for token in SPECIALS.values()], unk_id=2),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_tokenizer_that_knows_no_word_is_refused_by_its_flag(model, tmp_path):
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    folder = folder_of(tokenizer, tmp_path / "unknown")
+    with pytest.raises(RunError, match=f"^--pretrained {folder}: gives all ordinary text one and the same id; take"):
+        take_over(str(folder), tmp_path / "taken")
+    assert [path.name for path in tmp_path.iterdir()] == ["unknown"]
 
 
 def test_a_tokenizer_that_fails_at_an_unknown_word_is_refused_when_it_is_taken_up(tmp_path):

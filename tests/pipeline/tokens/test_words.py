@@ -1,5 +1,6 @@
 """Words are counted as `tokenizers` cuts them, in pieces of any number and order."""
 
+import re
 from collections import Counter
 
 import pyarrow as pa
@@ -24,6 +25,12 @@ def cut(texts: list[str]) -> Counter[str]:
     return Counter({bytes(BYTES[letter] for letter in word).decode(): count for word, count in words.items()})
 
 
+def arrays(texts: list[str]) -> list[pa.Array]:
+    """Put texts into batches: of one, of two, and of the rest."""
+    parts = (texts[:1], texts[1:3], texts[3:], [])
+    return [pa.array(part, pa.string()) for part in parts]
+
+
 def as_dict(table: pa.Table) -> dict[str, int]:
     return dict(zip(table["word"].to_pylist(), table["count"].to_pylist(), strict=True))
 
@@ -33,7 +40,7 @@ def as_dict(table: pa.Table) -> dict[str, int]:
 @example([HARD_TEXT, *HARD_TEXT.split(), "  a  b ", " ", "", "\x1c \x1c a", "it's 'll ' s"])
 @example(["".join(map(chr, range(128))), " ".join(map(chr, range(256))), "a\x85 b\u2028 c\u180e d"])
 def test_words_are_those_of_tokenizers(texts):
-    assert as_dict(merge(count_words(texts))) == cut(texts)
+    assert as_dict(merge(count_words(arrays(texts)))) == cut(texts)
 
 
 def test_the_alphabet_is_that_of_tokenizers():
@@ -41,18 +48,26 @@ def test_the_alphabet_is_that_of_tokenizers():
     assert "".join(alphabet()[byte] for byte in " é\n".encode()) == "ĠÃ©Ċ"
 
 
-@pytest.mark.parametrize(("pieces", "size"), [(1, 1), (3, 1), (10, 10**9)])
-def test_counts_that_are_added_up_in_parts_are_those_of_the_whole(monkeypatch, pieces, size):
+def test_pieces_that_are_taken_for_one_word_are_one():
+    one_word = re.compile(pipeline.tokens.words._ONE_WORD)
+    letters = [chr(code) for code in range(0x3000) if one_word.match(chr(code))]
+    assert len(letters) > 1000
+    for letter in letters:
+        assert cut([f" {letter}{letter}a"]) == {f" {letter}{letter}a": 1}
+
+
+@pytest.mark.parametrize(("held", "size"), [(1, 1), (300, 1), (2000, 10**9)])
+def test_counts_that_are_added_up_in_parts_are_those_of_the_whole(monkeypatch, held, size):
     texts = [HARD_TEXT, "the river of stone", "", *HARD_TEXT.split()] * 3
-    expected = merge(count_words(texts))
-    monkeypatch.setattr(pipeline.tokens.words, "MAX_PIECES", pieces)
+    expected = merge(count_words(arrays(texts)))
+    monkeypatch.setattr(pipeline.tokens.words, "HELD_BYTES", held)
     monkeypatch.setattr(pipeline.tokens.words, "MERGE_BYTES", size)
-    tables = list(count_words(texts))
-    assert len(tables) > 5
+    tables = list(count_words(pa.array([text], pa.string()) for text in texts))
+    assert len(tables) > 2
     assert merge(tables).equals(expected) and merge(reversed(tables)).equals(expected)  # noqa: PT018
     assert expected["word"].to_pylist() == sorted(cut(texts))
 
 
 def test_no_texts_have_no_words():
     assert merge(count_words([])).equals(COLUMNS.empty_table())
-    assert merge(count_words([""])).num_rows == 0
+    assert merge(count_words(arrays([""]))).num_rows == 0

@@ -10,16 +10,15 @@ import pytest
 import pipeline.articles.columns
 import pipeline.source.parquet
 from pipeline.articles.site import Site
-from pipeline.articles.split import Selection, digest, selection, split_of
+from pipeline.articles.split import Selection, split_of
 from pipeline.output.reports import UnitReport, read_reports
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.source.plan import Source, open_source
 from pipeline.storage.place import Place
 from pipeline.tokens.encoder import GIGATOKEN, Encoder
 from pipeline.tokens.encoder_pool import EncoderSpec
-from pipeline.tokens.words import count_words, merge
 from pipeline.unit import steps
-from pipeline.unit.steps import Reading, Recipe, cleaner_of, read_articles
+from pipeline.unit.steps import Recipe, cleaner_of, read_articles
 from tests.helpers.dumps import Page, make_dump
 from wikilm.shards import imbalances
 from wikilm.shards.format import SPLITS
@@ -115,19 +114,6 @@ def test_what_cannot_be_read_or_cleaned_costs_itself_alone_and_says_where_it_lie
     for report in (dump, table):
         assert report.counts.dead_letters == len(report.dead_letters)
         assert report.counts.pages == len(TEXTS) + (2 if report is dump else 4)
-
-
-def test_the_words_of_a_unit_are_those_of_its_training_articles(folder, tmp_path):
-    _, table = sources(folder)
-    taken = SplitSettings(seed=0, validation_fraction=0.3, take=(20, 20))
-    ids = sorted((number for number in TEXTS if split_of(SPLIT, number) == "train"), key=lambda n: digest(0, n))[:20]
-    clean = [TEXTS[number].replace("\r\n", "\n").replace("\x00", "") for number in ids]
-    reading = Reading((cleaner_of(table),), taken, Place(str(tmp_path)))
-    [unit] = table.units
-    selected = selection(taken, steps.find_smallest(unit, reading))
-    assert steps.count(steps.clean(steps.read(unit, reading, selected), reading), reading) == 0
-    assert steps.counted_words(reading.work, 1).equals(merge(count_words(clean)))
-    assert read_reports(reading.work)[0].counts.train_articles == len([text for text in clean if text.strip()])
 
 
 def test_a_batch_is_no_larger_than_it_must_be(folder, monkeypatch):
