@@ -11,6 +11,7 @@ Examples:
 import argparse
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,7 @@ from wikilm.locks import beside, exclusive
 
 PROGRAM = "python -m train.runs"
 RECORD = "run.json"
+OTHER_OUTPUT = "wait for it, or name another --output"
 PREFIX = "step-"  # of a checkpoint's name; the step stands after it
 
 
@@ -119,11 +121,14 @@ def refuse_abandoning(run: Path, identity: Mapping[str, Any], output: Path) -> N
     """Raise where a run with other settings was begun for this output, and this one would begin beside it.
 
     Raises:
-        UsageError: it names what differs.
+        UsageError: it names what differs, or the training that is at work.
     """
     others = [] if saved_steps(run) else unfinished_others(run, output)
     if not others:
         return
+    if os.environ.get("RANK", "0") == "0":  # it may be at work, which is another matter
+        with exclusive(beside(output), f"{output}: another training is writing there", OTHER_OUTPUT):
+            pass
     [(changed, other), *_] = sorted(
         ((differences(one.record.identity, identity), one) for one in others if one.record),
         key=lambda pair: len(pair[0]),
