@@ -34,9 +34,9 @@ SECTIONS = {
 
 
 class Section(BaseModel):
-    """One section of params.yaml: no unknown keys, no silent conversion of types, no change after load."""
+    """One section of params.yaml: no unknown keys, no silent conversion of types, finite numbers, fixed once loaded."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
 
 
 S = TypeVar("S", bound=Section)
@@ -129,7 +129,7 @@ def checked(
     try:
         return settings.model_validate({**node, **overrides})
     except ValidationError as error:
-        named = {name: f"--{name.replace('_', '-')}" for name in overrides if name in settings.model_fields}
+        named = {name: f"--{name.replace('_', '-')}" for name in overrides}
         named |= {name: f"--{flag}" for name, flag in (flags or {}).items() if name.partition(".")[0] in overrides}
         given = {name: value for name, value in overrides.items() if value is not None}
         at_fault = [named[name] for name, value in given.items() if not _fits(settings, {**node, name: value})]
