@@ -112,7 +112,8 @@ def add_split(parser: Parser) -> None:
         "--take",
         type=two_counts,
         metavar="TRAIN,VALIDATION",
-        help="keep only this many articles of each split, those with the smallest digests",
+        help="keep only this many articles of each split, those with the smallest digests; copies of others that "
+        "--deduplicate leaves out count as taken",
     )
 
 

@@ -173,3 +173,20 @@ class ShardsSettings(Section):
     max_dead_fraction: float = Field(
         ge=0, le=1, description="the run fails when more than this share of articles cannot be read"
     )
+    deduplicate: Literal["none", "exact", "near"] = Field(
+        default="none", description="leave out articles that are copies of others; near: or nearly copies"
+    )
+    near_threshold: float = Field(
+        default=0.8, gt=0, le=1, description="share of common n-grams (Jaccard) that makes two articles near duplicates"
+    )
+    near_ngram: int = Field(default=13, ge=1, le=1000, description="characters of an n-gram")
+    near_permutations: int = Field(default=120, ge=1, le=1024, description="MinHash values of an article")
+    near_bands: int = Field(default=20, ge=1, le=1024, description="bands of these; a pair that has one is compared")
+
+    @model_validator(mode="after")
+    def _bands_are_equal(self) -> Self:
+        if self.near_permutations % self.near_bands:
+            raise ValueError(
+                f"near_permutations ({self.near_permutations}) must be a multiple of near_bands ({self.near_bands})"
+            )
+        return self

@@ -21,8 +21,9 @@ FORMAT = 3
 EMPTY_TEXT, NOT_TAKEN = "empty_text", "not_taken"
 REPEATED = "repeated"  # the reason of a page that a newer revision of the same page is in the source for
 NOT_IN_SHARE = "not_in_share"  # the reason of an article that is beyond the share of its source
+DUPLICATE, NEAR_DUPLICATE = "duplicate", "near_duplicate"  # of another article, which is kept
 # Why an article is in no shard; all other reasons are those of pages.
-ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN, NOT_IN_SHARE)
+ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN, NOT_IN_SHARE, DUPLICATE, NEAR_DUPLICATE)
 
 
 class _Record(BaseModel):
@@ -163,6 +164,22 @@ class WikiEntry(_Record):
     )
 
 
+class NearEntry(_Record):
+    """What makes two articles near duplicates: settings of section `shards`."""
+
+    threshold: float = Field(description="share of common n-grams")
+    ngram: int = Field(description="characters of an n-gram")
+    permutations: int = Field(description="MinHash values of an article")
+    bands: int
+
+
+class DeduplicationEntry(_Record):
+    """How articles were compared, of which one of each group of copies is kept."""
+
+    form: Literal["exact", "near"]
+    near: NearEntry | None = Field(description="null where the form is exact")
+
+
 class Manifest(_Record):
     """All that a reader needs to trust a folder of shards."""
 
@@ -178,6 +195,7 @@ class Manifest(_Record):
     split: SplitEntry
     chunk_tokens: int = Field(gt=0)
     chunking: Literal["pack", "document"]
+    deduplication: DeduplicationEntry | None = Field(default=None, description="left out where there is none")
     counts: Counts
     shards: list[ShardEntry]
     articles: list[FileEntry] = Field(description="which articles are in each shard: one file for each, in their order")
@@ -258,8 +276,9 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the manifest as it is stored, its own sha256 last: the same bytes for the same content."""
     content = manifest.model_dump()
     content["limits"] = {name: value for name, value in content["limits"].items() if value is not None}
-    if manifest.mixture is None:
-        del content["mixture"]
+    for name in ("mixture", "deduplication"):
+        if content[name] is None:
+            del content[name]
     for entry in content.get("mixture", ()):
         if entry["columns"] is None:
             del entry["columns"]
