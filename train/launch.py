@@ -20,9 +20,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from train.processes import end_with_starters, seconds_to_save
-from wikilm.cli import Parser, run
+from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.stage import TOLD
 
@@ -60,6 +61,15 @@ class PassOn:
             send(pid, number)
 
 
+def arguments() -> Parser:
+    """Return the command line, but for what accelerate takes."""
+    return Parser(
+        prog=program(PROGRAM),
+        usage="%(prog)s [flags of accelerate launch] -m train [flags of train]",
+        description=__doc__,
+    )
+
+
 def children() -> list[int]:
     """Return the processes that this one has started and that it has not heard the end of."""
     found = (path.read_text() for path in Path("/proc/self/task").glob("*/children"))
@@ -87,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if argv is None else argv)
     end = given.index("-m") if "-m" in given else len(given)
-    Parser(prog=PROGRAM, description=__doc__).parse_known_args(given[:end])
+    arguments().parse_known_args(given[:end])
     pass_on = PassOn()
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -103,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     raise SystemExit(128 + pass_on.first if status and pass_on.first is not None else status)
 
 
-def launch(arguments: Sequence[str]) -> int:
+def launch(given: Sequence[str]) -> int:
     """Start the processes, wait for them, and return the exit status of the one that ended first.
 
     Raises:
@@ -113,7 +123,9 @@ def launch(arguments: Sequence[str]) -> int:
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    args = launch_command_parser().parse_args(arguments)
+    parser: Any = launch_command_parser()
+    parser.error = arguments().error
+    args = parser.parse_args(given)
     args.quiet = False  # it would hide the exit status
     args.signals_to_handle = "SIGUSR2"  # torch's launcher ends by raising at each of these; at ours it has to wait
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)

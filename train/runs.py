@@ -170,6 +170,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.remove is None:
         for one in found.values():
             print(one)
+        if not found:
+            what = "no run has left checkpoints here" if args.runs.is_dir() else "no such folder"
+            print(f"{args.runs}: {what}; those of an output NAME are in runs/NAME beside it", file=sys.stderr)
         return
     for name in args.remove:
         if name not in found:
