@@ -125,7 +125,7 @@ class Optimizers:
             {"params": [parameter for _, parameter in rest if parameter.ndim < 2], "weight_decay": 0.0},
         ]
         share = settings.adamw_lr_fraction if matrices else 1.0
-        self._all: list[Optimizer] = [AdamW(groups, lr=lr * share, betas=BETAS[settings.optimizer])]
+        self._all: list[Optimizer] = [AdamW(groups, lr=lr * share, betas=BETAS[settings.optimizer], fused=True)]
         self._shares = [share]
         if matrices:
             self._all.append(Muon(matrices, lr, decay))
