@@ -4,6 +4,7 @@ Examples:
   python -m pipeline                                    all as params.yaml says, into data/shards
   python -m pipeline --source enwiki-20160501-pages-articles-multistream.xml.bz2 --take 50,50 --chunking document
   python -m pipeline --source enwiki.xml.bz2 --share 0.1 --source ltgwiki.xml.bz2      several wikis as one corpus
+  python -m pipeline --deduplicate near                 without articles that are copies of others, or nearly
   python -m pipeline --direct_running_mode multi_processing --direct_num_workers 8
   python -m pipeline --runner FlinkRunner --flink_master localhost:8081
   python -m pipeline --output s3://bucket/shards
@@ -28,6 +29,10 @@ from wikilm.cli import Parser, program, run
 from wikilm.params import from_flags, section
 
 PROGRAM = "python -m pipeline"
+SHARDS = (
+    "chunk_tokens", "chunking", "max_dead_fraction", "deduplicate",
+    "near_threshold", "near_ngram", "near_permutations", "near_bands",
+)  # fmt: skip
 
 
 def arguments() -> Parser:
@@ -51,6 +56,22 @@ def arguments() -> Parser:
         help="pack: one stream of articles with end-of-text between; document: each article alone",
     )
     group.add_argument("--max-dead-fraction", type=float, metavar="F", help="share of articles that may be unreadable")
+    group.add_argument(
+        "--deduplicate",
+        help="none; exact: leave out articles with the very text of another one; near: or with nearly the same one "
+        "(docs/duplicates.md)",
+    )
+    group.add_argument(
+        "--near-threshold", type=float, metavar="F", help="near: share of common n-grams that makes two articles copies"
+    )
+    group.add_argument("--near-ngram", type=int, metavar="N", help="near: characters of an n-gram")
+    group.add_argument("--near-permutations", type=int, metavar="N", help="near: MinHash values of an article")
+    group.add_argument(
+        "--near-bands",
+        type=int,
+        metavar="N",
+        help="near: bands that these are cut into; more of them find more pairs",
+    )
     return parser
 
 
@@ -59,12 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     started = time.monotonic()
     args, rest = parse_with_beam(arguments(), argv)
     source, split = source_settings(args), split_settings(args)
-    shards = section(
-        args.params,
-        "shards",
-        ShardsSettings,
-        from_flags(args, "chunk_tokens", "chunking", "max_dead_fraction"),
-    )
+    shards = section(args.params, "shards", ShardsSettings, from_flags(args, *SHARDS))
     with quiet():  # and only here, since Beam takes seconds that --help need not wait for
         from pipeline.run.beam import beam_options
         from pipeline.run.dry_run import as_text, dry_run

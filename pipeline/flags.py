@@ -11,6 +11,7 @@ from wikilm.cli import Parser
 from wikilm.errors import UsageError
 from wikilm.params import from_flags, section
 
+SOURCE_KEYS = {"path": "source", "mixture": "source", "mixture.columns": "columns"}  # -> flags
 BEAM_FLAG = "--job-server-timeout"  # the one of Beam's that has hyphens, as ours have
 
 
@@ -43,7 +44,7 @@ def add_source(parser: Parser) -> None:
     )
     group.add_argument(
         "--share",
-        action=ShareOfSource,
+        action=OfSource,
         type=share,
         metavar="F",
         help="only this share, from 0 to 1, of the articles of the --source before it, such as: --source A --share 0.5 "
@@ -87,9 +88,11 @@ def add_source(parser: Parser) -> None:
     )
     group.add_argument(
         "--columns",
+        action=OfSource,
         type=names,
         metavar="text=NAME,...",
-        help="columns of Parquet and jsonl that are called otherwise: of id, title, text, url, revision, timestamp",
+        help="columns of Parquet and jsonl that are called otherwise: of id, title, text, url, revision, timestamp; "
+        "those of the --source before it, or, before all of them, of each that names none",
     )
     group.add_argument(
         "--contact",
@@ -109,12 +112,15 @@ def add_split(parser: Parser) -> None:
         "--take",
         type=two_counts,
         metavar="TRAIN,VALIDATION",
-        help="keep only this many articles of each split, those with the smallest digests",
+        help="keep only this many articles of each split, those with the smallest digests; copies of others that "
+        "--deduplicate leaves out count as taken",
     )
 
 
 def source_settings(args: argparse.Namespace) -> SourceSettings:
     """Return section `source` with the flags of `add_source` applied."""
+    if args.share is not None:
+        raise UsageError("--share: belongs behind the --source that it is about, once for each")
     overrides = from_flags(
         args, "unit_bytes", "contact", "mirror", "max_page_bytes", "max_page_seconds", "namespaces", "columns",
         "template_redirects", "formulas",
@@ -123,17 +129,22 @@ def source_settings(args: argparse.Namespace) -> SourceSettings:
         overrides["templates"] = dict(args.templates)
     if args.source is not None:
         overrides |= named_sources(args.source)
-    settings = section(args.params, "source", SourceSettings, overrides)
-    if args.source is None:
-        _check_dvc_sees(settings)
+    settings = section(args.params, "source", SourceSettings, overrides, SOURCE_KEYS)
+    if args.source is not None:
+        return settings.from_flag("--source")
+    _check_dvc_sees(settings)
     return settings
 
 
 def named_sources(sources: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    """Return the keys of section `source` that name these sources: the values of --source, with their shares."""
+    """Return the keys of section `source` that say what sources there are: the values of --source, with what is behind
+    each of them.
+    """
     first, *others = sources
-    several = bool(others) or first.get("share", 1.0) != 1.0
-    return {"path": first["path"], "address": None, "mixture": list(sources) if several else None}
+    if others or first.get("share", 1.0) != 1.0:
+        return {"path": first["path"], "address": None, "mixture": list(sources)}
+    columns = {"columns": first["columns"]} if "columns" in first else {}
+    return {"path": first["path"], "address": None, "mixture": None, **columns}
 
 
 def _check_dvc_sees(settings: SourceSettings) -> None:
@@ -154,8 +165,8 @@ def split_settings(args: argparse.Namespace) -> SplitSettings:
     return section(args.params, "split", SplitSettings, overrides)
 
 
-class ShareOfSource(argparse.Action):
-    """A flag that belongs to the --source that is named before it."""
+class OfSource(argparse.Action):
+    """A flag that belongs to the --source before it; where there is none, to all sources that have no such flag."""
 
     def __call__(
         self,
@@ -164,15 +175,18 @@ class ShareOfSource(argparse.Action):
         values: object,
         option_string: str | None = None,
     ) -> None:
-        """Add the share to the last source.
+        """Add the value to the last source.
 
         Raises:
-            argparse.ArgumentError: there is no source before it, or it has a share already.
+            argparse.ArgumentError: the source has one already.
         """
         sources: list[dict[str, object]] = getattr(namespace, "source", None) or []
-        if not sources or "share" in sources[-1]:
-            raise argparse.ArgumentError(self, "belongs behind the --source whose share it is, once for each")
-        sources[-1]["share"] = values
+        if not sources:
+            setattr(namespace, self.dest, values)
+        elif self.dest in sources[-1]:
+            raise argparse.ArgumentError(self, "belongs behind the --source that it is about, once for each")
+        else:
+            sources[-1][self.dest] = values
 
 
 def member(path: str) -> dict[str, object]:

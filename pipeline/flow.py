@@ -1,4 +1,8 @@
-"""The Beam graphs: from the work units of a source to shards or counted words in a work folder. Read them aloud."""
+"""The Beam graphs: from the work units of a source to shards or counted words in a work folder. Read them aloud.
+
+Where copies are left out, shards take three graphs: a unit can be cut into rows only when all units are known, and
+bands leave equal texts aside. The last two in one would need more network buffers than Flink has as it comes.
+"""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -8,9 +12,10 @@ from typing import Any
 import apache_beam as beam
 
 from pipeline.articles import Selection, Smallest, merge, selection
+from pipeline.duplicates import Comparison
 from pipeline.settings import SplitSettings
 from pipeline.source import WorkUnit
-from pipeline.unit import Counting, Reading, Recipe, Stream, counting, failure, steps
+from pipeline.unit import Counting, Reading, Recipe, Stream, counting, encoded, failure, steps
 from wikilm.errors import RunError
 
 NOT_FUSED = "the runner does not fuse the steps of the graph, which hand on what cannot be stored"
@@ -25,6 +30,51 @@ def graph(
     return (
         texts(spread | "that are not done yet" >> beam.Filter(is_missing, done), recipe, selected)
         | "encode them as token ids" >> beam.Map(steps.encode, recipe)
+        | "cut the ids into rows" >> beam.Map(steps.cut, recipe)
+        | "write the rows as shards" >> beam.Map(steps.write, recipe)
+    )
+
+
+def encoding_graph(
+    pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Recipe, done: frozenset[int] = frozenset()
+) -> beam.PCollection[int]:
+    """Encode units, and keep what their texts can be compared by."""
+    spread = spread_out(pipeline, units)
+    selected = articles_taken(pipeline, spread, recipe)
+    return (
+        texts(spread | "that are not encoded yet" >> beam.Filter(is_missing, done), recipe, selected)
+        | "take the prints of the texts" >> beam.Map(encoded.take_prints, recipe)
+        | "encode them as token ids" >> beam.Map(steps.encode, recipe)
+        | "keep the ids until copies are known" >> beam.Map(encoded.keep, recipe)
+    )
+
+
+def equal_graph(pipeline: beam.Pipeline, comparison: Comparison) -> beam.PCollection[int]:
+    """Find the pairs of articles that are equal, in units that are all encoded."""
+    return (
+        pipeline
+        | "the digests of the texts" >> beam.Create(comparison.digest_tasks, reshuffle=False)
+        | "spread the digests" >> beam.Reshuffle()
+        | "find the pairs that are equal by them" >> beam.Map(encoded.match, comparison)
+    )
+
+
+def graph_without_copies(
+    pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Recipe, done: frozenset[int], comparison: Comparison
+) -> beam.PCollection[int]:
+    """Make shards of units that are all encoded, once equal articles are known, without those that are copies."""
+    copies = (
+        pipeline
+        | "each band of the prints" >> beam.Create(comparison.band_tasks, reshuffle=False)
+        | "spread the bands" >> beam.Reshuffle()
+        | "find the pairs that are alike by it" >> beam.Map(encoded.match, comparison)
+        | "when all are found" >> beam.CombineGlobally(sum)
+        | "choose which articles are kept" >> beam.Map(encoded.choose, comparison)
+    )
+    return (
+        spread_out(pipeline, units)
+        | "that are not cut yet" >> beam.Filter(is_missing, done)
+        | "take up their ids" >> beam.Map(encoded.take_up, recipe, copies=beam.pvalue.AsSingleton(copies))
         | "cut the ids into rows" >> beam.Map(steps.cut, recipe)
         | "write the rows as shards" >> beam.Map(steps.write, recipe)
     )

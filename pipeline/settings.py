@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from wikilm.params import Section
 
 ColumnName = Literal["id", "title", "text", "url", "revision", "timestamp"]
+ColumnNames = dict[ColumnName, Annotated[str, Field(pattern=r"^[^,\x00-\x1f]+$")]]
 
 
 class Member(Section):
@@ -17,6 +18,7 @@ class Member(Section):
     path: str = Field(min_length=1, description="as `source.path`, an address too")
     share: float = Field(default=1.0, ge=0, le=1, description="of its articles, those with the smallest digests")
     wiki: str | None = Field(default=None, min_length=1, description="what its wiki is called, where it does not say")
+    columns: ColumnNames | None = Field(default=None, description="of this one, instead of `source.columns`")
 
     @model_validator(mode="before")
     @classmethod
@@ -36,7 +38,7 @@ class SourceSettings(Section):
     )
     mixture: Annotated[tuple[Member, ...], Field(strict=False, min_length=1)] | None = Field(
         default=None,
-        description="several sources, each of another wiki, instead of path: paths, or path, share, wiki",
+        description="several sources, each of another wiki, instead of path: paths, or path, share, wiki, columns",
     )
     unit_bytes: int = Field(
         gt=0, description="about how many bytes of the source, as stored, make one unit and so one shard"
@@ -70,11 +72,13 @@ class SourceSettings(Section):
     formulas: Literal["drop", "tex"] = Field(
         default="drop", description="drop: formulas leave no trace; tex: they stay as their TeX source, as $x^2$"
     )
-    columns: dict[ColumnName, Annotated[str, Field(pattern=r"^[^,\x00-\x1f]+$")]] = Field(
+    columns: ColumnNames = Field(
         default={},
         description="columns of Parquet and jsonl that are called otherwise, such as text: content; id, title, text "
-        "and url by default, revision and timestamp where they are named here",
+        "and url by default, revision and timestamp where they are named here; in a mixture of those that name none",
     )
+
+    _named_by: str = PrivateAttr("source.path")
 
     @model_validator(mode="before")
     @classmethod
@@ -93,6 +97,22 @@ class SourceSettings(Section):
                 raise ValueError(f"{path} is named twice in a mixture; name each source once")
         return self
 
+    def model_post_init(self, context: Any) -> None:
+        """Say which key has named what is read."""
+        if self.mixture is not None or self.address is not None:
+            self._named_by = "source.mixture" if self.mixture is not None else "source.address"
+
+    @property
+    def named_by(self) -> str:
+        """The key or flag that has named what is read, for errors."""
+        return self._named_by
+
+    def from_flag(self, flag: str) -> "SourceSettings":
+        """Return the same settings, whose sources a flag has named."""
+        named = self.model_copy()
+        named._named_by = flag
+        return named
+
     @property
     def members(self) -> tuple[Member, ...]:
         """The sources that are read, in their order: those of `mixture`, or the one of `path`."""
@@ -100,7 +120,8 @@ class SourceSettings(Section):
 
     def of(self, member: Member) -> "SourceSettings":
         """Return the settings of one of the sources alone, without its share."""
-        return self.model_copy(update={"path": member.path, "address": None, "mixture": None})
+        columns = self.columns if member.columns is None else member.columns
+        return self.model_copy(update={"path": member.path, "columns": columns, "address": None, "mixture": None})
 
 
 class SplitSettings(Section):
@@ -152,3 +173,20 @@ class ShardsSettings(Section):
     max_dead_fraction: float = Field(
         ge=0, le=1, description="the run fails when more than this share of articles cannot be read"
     )
+    deduplicate: Literal["none", "exact", "near"] = Field(
+        default="none", description="leave out articles that are copies of others; near: or nearly copies"
+    )
+    near_threshold: float = Field(
+        default=0.8, gt=0, le=1, description="share of common n-grams (Jaccard) that makes two articles near duplicates"
+    )
+    near_ngram: int = Field(default=13, ge=1, le=1000, description="characters of an n-gram")
+    near_permutations: int = Field(default=120, ge=1, le=1024, description="MinHash values of an article")
+    near_bands: int = Field(default=20, ge=1, le=1024, description="bands of these; a pair that has one is compared")
+
+    @model_validator(mode="after")
+    def _bands_are_equal(self) -> Self:
+        if self.near_permutations % self.near_bands:
+            raise ValueError(
+                f"near_permutations ({self.near_permutations}) must be a multiple of near_bands ({self.near_bands})"
+            )
+        return self

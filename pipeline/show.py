@@ -56,9 +56,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     encoder = Encoder(folder) if folder is not None else None
     shards = section(args.params, "shards", ShardsSettings) if encoder is not None else None
     article = found.article
-    print(f"{visible(article.title) or NO_TITLE} (page {article.page_id}, revision {article.revision_id})\n")
+    print(
+        f"{visible(article.title) or NO_TITLE} (page {article.page_id}, revision {article.revision_id or 'unknown'})\n"
+    )
     for line in side_by_side(columns_of(found, encoder, shards), shutil.get_terminal_size((120, 24)).columns):
         print(line)
+    if found.note:
+        print(f"\n{visible(found.note)}", file=sys.stderr)
     if encoder is None:
         print(
             "\nno tokenizer yet: make one with python -m pipeline.tokenizer to see tokens and chunks", file=sys.stderr

@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _settings(args: argparse.Namespace, source: str) -> SourceSettings:
     given = {"path": source, **from_flags(args, "contact", "mirror")}
     try:
-        return SourceSettings(unit_bytes=1, **given)
+        return SourceSettings(unit_bytes=1, **given).from_flag("--source")
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(

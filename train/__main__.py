@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from train.processes import end_with_starters, interruptible
 from train.settings import OBJECTIVES
 from wikilm.cli import Parser, positive, program, run
 
@@ -13,14 +14,16 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch 
 PROGRAM = "python -m train"
 EPILOG = """examples:
   python -m train --objective causal --shards data/shards --tokenizer data/tokenizer --output models/causal
-  accelerate launch --quiet --config_file launch/multi-gpu.yaml -m train --objective masked ...
+  python -m train.launch --config_file launch/multi-gpu.yaml -m train --objective masked ...
 
 The model's shape, the optimizer and the schedule are in params.yaml, section pretrain.causal or pretrain.masked.
-Give the same command again to resume an interrupted run from its newest whole checkpoint. Other settings or shards make
-another run, which starts from the beginning. The last line on stdout is a JSON object.
+Give the same command again to resume an interrupted run from its newest whole checkpoint. How often something is told,
+validated, sampled or saved may change in between; settings or shards that change the numbers make another run, which
+--fresh begins. python -m train.runs lists and removes what was left behind. The last line on stdout is a JSON object.
 
-Exit status: 0 done, 1 the run failed, 2 wrong usage, 143 or 130 stopped by SIGTERM or Ctrl-C. accelerate launch makes 1
-of all of these, and adds a traceback of its own unless it is given --quiet.
+Exit status: 0 done, 1 the run failed, 2 wrong usage; 143, 130 or 129 stopped by SIGTERM, Ctrl-C or SIGHUP, after saving
+a checkpoint. A second Ctrl-C ends it at once. python -m train.launch ends with the same. accelerate launch makes 1 of
+all of these and adds tracebacks of its own; when it is killed, the training saves a checkpoint and ends.
 """
 
 
@@ -39,6 +42,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_params()
     add("--max-steps", type=positive, metavar="N", help="stop early; the schedule stays that of the planned steps")
     add("--runs", type=Path, metavar="DIR", help="checkpoints to resume from (default: runs/NAME beside --output)")
+    add("--fresh", action="store_true", help="begin anew, also where an unfinished run could be resumed")
+    add(
+        "--keep-run", action="store_true", help="keep a finished run's checkpoints, so that more epochs go on from them"
+    )
     add("--metrics", type=Path, metavar="DIR", help="curves by DVCLive (default: metrics/NAME beside --output)")
     return parser.parse_args(argv)
 
@@ -51,12 +58,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         RunError: damaged shards, a diverged loss, a full device; or a signal asked to stop.
     """
     args = parse(argv)
-    from train.plan import make_plan  # here, since --help need not wait for pyarrow
+    end_with_starters()
+    with interruptible():
+        from train.plan import make_plan  # here, since --help need not wait for pyarrow
 
-    plan = make_plan(**vars(args))
-    from train.run import train  # here, since torch takes seconds that a mistake in the plan need not wait for
+        plan = make_plan(**vars(args))
+        from train.run import train  # here, since torch takes seconds that a mistake in the plan need not wait for
 
-    train(plan)
+        train(plan)
 
 
 if __name__ == "__main__":

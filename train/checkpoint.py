@@ -3,7 +3,7 @@
 RUN/step-00000250/model.safetensors      parameters, tied ones once
 RUN/step-00000250/optimizer.safetensors  as `Optimizers.state` names them
 RUN/step-00000250/state.json             what the loop must remember
-RUN/step-00000250/hashes.json            sha256 of the three
+RUN/step-00000250/hashes.json            sha256 of the three, and the name of the run
 """
 
 import json
@@ -17,10 +17,12 @@ from typing import Any
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from train.runs import PREFIX, saved_steps
 from wikilm.files import UNFINISHED, new_folder, remove_folder, sha256_of
 
 KEPT = 2  # checkpoints: one may be damaged without the run being lost
 MODEL, OPTIMIZER, STATE, HASHES = "model.safetensors", "optimizer.safetensors", "state.json", "hashes.json"
+RUN = "run"  # in the hashes: the name of the run that the checkpoint is of
 
 
 @dataclass(frozen=True)
@@ -39,24 +41,49 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
     Raises:
         OSError: it cannot be written; older checkpoints stand as before.
     """
-    path = run / f"step-{checkpoint.step:08d}"
+    path = checkpoint_path(run, checkpoint.step)
     with new_folder(path) as folder:
         # `save` gives bytes, whose writing fails with an OSError that says why; `save_file` would hide it in its own
         (folder / MODEL).write_bytes(save(_contiguous(checkpoint.model)))
         (folder / OPTIMIZER).write_bytes(save(_contiguous(checkpoint.optimizer)))
         (folder / STATE).write_text(json.dumps(checkpoint.state), encoding="utf-8")
         hashes = {name: sha256_of(folder / name) for name in (MODEL, OPTIMIZER, STATE)}
-        (folder / HASHES).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
-    for old in sorted(run.glob("step-*"))[:-KEPT]:
-        remove_folder(old)
+        (folder / HASHES).write_text(json.dumps(hashes | {RUN: run.name}, indent=1), encoding="utf-8")
+    whole = [step for step in saved_steps(run) if step <= checkpoint.step]
+    for step in whole[:-KEPT]:
+        remove_folder(checkpoint_path(run, step))
     return path
+
+
+def checkpoint_path(run: Path, step: int) -> Path:
+    """Return where the checkpoint of a step is."""
+    return run / f"{PREFIX}{step:08d}"
+
+
+def take_over(run: Path, other: Path) -> int:
+    """Give a run the newest whole checkpoint of another one, which is removed; return its step.
+
+    Raises:
+        OSError: it cannot be written; the other run stands as before.
+    """
+    for step in reversed(saved_steps(other)):
+        found = checkpoint_path(other, step)
+        if damage(found) is None:
+            with new_folder(checkpoint_path(run, step)) as folder:
+                for name in (MODEL, OPTIMIZER, STATE):
+                    shutil.copyfile(found / name, folder / name)
+                hashes = json.loads((found / HASHES).read_text(encoding="utf-8"))
+                (folder / HASHES).write_text(json.dumps(hashes | {RUN: run.name}, indent=1), encoding="utf-8")
+            remove_folder(other)
+            return step
+    return 0
 
 
 def newest_checkpoint(run: Path) -> Checkpoint | None:
     """Return the newest checkpoint whose files are what their hashes say; a damaged one is skipped, with a note on
     stderr.
     """
-    for path in sorted(run.glob("step-*"), reverse=True):
+    for path in sorted(run.glob(f"{PREFIX}*"), reverse=True):
         if problem := damage(path):
             print(f"train: {path}: {problem}; skipping it for an older checkpoint", file=sys.stderr)
             continue
@@ -76,6 +103,12 @@ def damage(path: Path) -> str | None:
         for name in (MODEL, OPTIMIZER, STATE):
             if sha256_of(path / name) != hashes[name]:
                 return f"{name} is not what was written"
+        if not path.name.removeprefix(PREFIX).isdecimal():
+            return "its name says no step"
+        if hashes[RUN] != path.parent.name:
+            return f"is a checkpoint of another run ({hashes[RUN]})"
+    except NotADirectoryError:
+        return "is a file, and no checkpoint"
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"is damaged ({type(error).__name__}: {error})"
     return None

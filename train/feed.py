@@ -37,7 +37,8 @@ class Feed:
         if limit is not None and limit < total:
             chosen = chosen[:limit] * total // limit  # spread over the whole split
         mine = chosen[self._process :: self._processes]
-        size = max(1, self._plan.settings.batch_size // self._processes)
+        settings = self._plan.settings  # no more rows at a time than a part of a training step has
+        size = max(1, settings.batch_size // (self._processes * settings.gradient_accumulation))
         for start in range(0, len(mine), size):
             indices = mine[start : start + size]
             yield self._inputs(self._validation, np.full_like(indices, VALIDATION_EPOCH), indices)

@@ -7,6 +7,7 @@ import torch
 from train.curves import lowest_validation, reproducible
 from train.loop import Training
 from train.model import parameter_counts
+from train.runs import read_record
 from train.throughput import flops_per_token, peak_flops, tokens_per_second, utilization
 
 
@@ -15,6 +16,7 @@ def run_figures(training: Training) -> dict[str, Any]:
     plan, progress = training.plan, training.progress
     history = reproducible(progress.history)
     lowest = lowest_validation(history) or {}
+    record = read_record(plan.run)
     validated = [point for point in history if "validation_loss" in point][-1]
     return {
         "objective": plan.objective,
@@ -32,6 +34,7 @@ def run_figures(training: Training) -> dict[str, Any]:
         "perplexity": validated["perplexity"],
         "lowest_validation_loss": lowest["validation_loss"],
         "lowest_validation_step": lowest["step"],
+        **({"continues": list(record.continues)} if record and record.continues else {}),
         "settings": plan.settings.model_dump(),
         "history": history,
     }

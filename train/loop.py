@@ -225,8 +225,8 @@ class Training:
         number = stop.number or 0
         if self.accelerator.num_processes == 1:
             return number
-        if step % self.settings.log_every_steps:
-            return 0  # asking all of them at every step would make them wait for each other
+        if self.accelerator.device.type == "cuda" and step % self.settings.log_every_steps:
+            return 0  # asking all of them at every step would make each wait for its device
         numbers = self.accelerator.gather(torch.tensor([number], device=self.accelerator.device))
         return int(numbers.max())
 
@@ -252,7 +252,7 @@ class Training:
         if found.step > self.plan.last_step:
             raise UsageError(
                 f"--max-steps {self.plan.last_step}: this run stands at step {found.step} already ({self.plan.run}); "
-                f"allow at least as many, or remove that folder to start anew"
+                f"allow at least as many, or begin anew with --fresh"
             )
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():

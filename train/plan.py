@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from train.batch import Order
+from train.runs import refuse_abandoning
 from train.settings import SETTINGS, MaskedSettings, Objective, PretrainSettings
 from wikilm.errors import RunError, UsageError
 from wikilm.files import sha256_of
@@ -17,7 +18,14 @@ from wikilm.shards import Manifest, ShardFolder, manifest_bytes, open_checked
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-STATE_FORMAT = 2  # of checkpoints: raised whenever an older one cannot be resumed from
+STATE_FORMAT = 3  # of checkpoints: raised whenever an older one cannot be resumed from
+
+
+# Settings that change what is told of a run, and none of its numbers.
+TOLD_ONLY = (
+    *("log_every_steps", "validate_every_steps", "validation_rows", "checkpoint_every_steps"),
+    *("sample_every_steps", "sample_prompt"),
+)
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,18 @@ class Plan:
     order: Order
     planned_steps: int
     last_step: int  # below planned_steps where --max-steps stops early
+    fresh: bool = False  # begin anew, whatever was begun before
+    keep_run: bool = False  # keep the checkpoints of the finished run
 
     @property
     def manifest(self) -> Manifest:
         """The manifest of the shards."""
         return self.shards.manifest
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that decides the numbers of the run."""
+        return identity(self.objective, self.settings, self.manifest)
 
     @property
     def masked_fraction(self) -> float | None:
@@ -58,21 +73,31 @@ def make_plan(
     max_steps: int | None,
     runs: Path | None,
     metrics: Path | None,
+    fresh: bool = False,
+    keep_run: bool = False,
 ) -> Plan:
     """Check all that was asked for, cheapest first.
 
     Raises:
-        UsageError: settings, tokenizer, shards or output that do not fit each other.
+        UsageError: settings, tokenizer, shards or output that do not fit each other, or an unfinished run for this
+            output that has other settings.
         RunError: shards that are missing, damaged or empty.
     """
     settings = section(params, f"pretrain.{objective}", SETTINGS[objective])
     refuse_foreign(output)
     opened = shards_with_rows(shards)
     manifest = opened.manifest
+    if settings.batch_size > (rows := manifest.row_count("train")):
+        raise UsageError(
+            f"{params or DEFAULT_PARAMS}: pretrain.{objective}.batch_size: {settings.batch_size} rows, but {shards} "
+            f"has {rows} to train on, so that a step would hold some twice; lower it, or take more articles"
+        )
+    run = (runs or output.parent / "runs" / output.name) / run_fingerprint(objective, settings, manifest)
+    if not fresh:
+        refuse_abandoning(run, identity(objective, settings, manifest), output.resolve())
     loaded = matching_tokenizer(tokenizer, shards, manifest)
-    order = Order(manifest.row_count("train"), settings.batch_size, settings.seed)
+    order = Order(rows, settings.batch_size, settings.seed)
     planned = order.step_count(settings.epochs)
-    fingerprint = run_fingerprint(objective, settings, manifest)
     return Plan(
         objective=objective,
         settings=settings,
@@ -81,11 +106,13 @@ def make_plan(
         tokenizer_folder=tokenizer,
         tokenizer=loaded,
         output=output,
-        run=(runs or output.parent / "runs" / output.name) / fingerprint,
+        run=run,
         metrics=metrics or output.parent / "metrics" / output.name,
         order=order,
         planned_steps=planned,
         last_step=min(planned, max_steps or planned),
+        fresh=fresh,
+        keep_run=keep_run,
     )
 
 
@@ -131,14 +158,24 @@ def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> "PreTr
 
 
 def run_fingerprint(objective: Objective, settings: PretrainSettings, manifest: Manifest) -> str:
-    """12 hex digits that change with anything that changes the run; the manifest names the tokenizer's hash."""
-    content: dict[str, Any] = {
+    """12 hex digits that change with anything that changes the numbers of a run."""
+    content = json.dumps(identity(objective, settings, manifest), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def identity(objective: Objective, settings: PretrainSettings, manifest: Manifest) -> dict[str, Any]:
+    """Return all that decides the numbers of a run, sums' rounding aside; the manifest names the tokenizer's hash."""
+    without = set(TOLD_ONLY)
+    if not settings.dropout:  # which drops other values where a batch is cut otherwise
+        without.add("gradient_accumulation")
+    if settings.schedule == "constant" and not settings.warmup_fraction:
+        without.add("epochs")  # the rate of a step does not depend on how many there are
+    return {
         "format": STATE_FORMAT,
         "objective": objective,
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(exclude=without),
         "manifest": hashlib.sha256(manifest_bytes(manifest)).hexdigest(),
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def refuse_foreign(output: Path) -> None:

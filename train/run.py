@@ -1,22 +1,32 @@
 """Run a training plan from its newest checkpoint to the exported model, in each of the processes that were started."""
 
+import contextlib
 import json
 import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import is_dvclive_available
 
-from train.checkpoint import clear_unfinished, remove_run
+from train.checkpoint import clear_unfinished, remove_run, take_over
 from train.console import Console, StopSignal
 from train.curves import TRACKER, start_curves
 from train.export import export
 from train.figures import measured_figures, run_figures
 from train.loop import Training
 from train.model import parameter_counts
+from train.optimizer import learning_rate
+from train.places import full_device_told, held
 from train.plan import Plan
+from train.processes import ProcessDied, lost_another
+from train.runs import Record, read_record, saved_steps, shorter, unfinished_others, write_record
 from train.throughput import FORMULA
 from wikilm.errors import RunError, UsageError
+from wikilm.files import remove_folder
+from wikilm.starters import is_launched
 
 
 def train(plan: Plan) -> None:
@@ -24,18 +34,76 @@ def train(plan: Plan) -> None:
 
     Raises:
         UsageError: a batch too small for the processes that share it.
-        RunError: a diverged loss, a full device; or a signal asked to stop.
+        RunError: a diverged loss, a full device, another process died; or a signal asked to stop.
     """
     accelerator = start_accelerator(plan)
+    try:
+        with alone(accelerator, plan), full_device_told(plan.run):
+            check_shards(accelerator, plan)
+            train_with(accelerator, plan)
+    except RuntimeError as error:
+        if accelerator.num_processes > 1 and lost_another(error):
+            raise ProcessDied(plan.run) from None
+        raise
+
+
+@contextlib.contextmanager
+def alone(accelerator: Accelerator, plan: Plan) -> Iterator[None]:
+    """Let no other training write into the same folders while the block runs; the main process holds the locks.
+
+    Raises:
+        UsageError: another one does.
+        RunError: one of them cannot be written.
+    """
+    folders = {plan.output: "output", plan.run.parent: "runs"}
+    if is_dvclive_available():
+        folders[plan.metrics] = "metrics"
+    with contextlib.ExitStack() as places:
+        refused: RunError | None = None
+        if accelerator.is_main_process:
+            try:
+                places.enter_context(held(folders))
+            except RunError as error:
+                refused = error
+        if any_process(accelerator, refused is not None):
+            raise refused or UsageError("refused by the main process")
+        yield
+
+
+def check_shards(accelerator: Accelerator, plan: Plan) -> None:
+    """Read the shards once before the first step: the processes of a machine share them.
+
+    Raises:
+        RunError: one of them is not what its manifest says.
+    """
+    damaged: RunError | None = None
+    try:
+        plan.shards.check_bytes(accelerator.local_process_index, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    except (RunError, OSError) as error:
+        damaged = error if isinstance(error, RunError) else RunError(str(error))
+    if any_process(accelerator, damaged is not None):
+        raise damaged or RunError("another process has found a damaged shard")
+
+
+def any_process(accelerator: Accelerator, value: bool) -> bool:
+    """Return whether a value is true in one of the processes: they have to agree before they part."""
+    if accelerator.num_processes == 1:
+        return value
+    return bool(accelerator.gather(torch.tensor([int(value)], device=accelerator.device)).max())
+
+
+def train_with(accelerator: Accelerator, plan: Plan) -> None:
+    """Train as one of the processes that have joined (see `train`)."""
     if accelerator.is_main_process:
-        clear_unfinished(plan.run)
+        prepare_run(plan)
+    accelerator.wait_for_everyone()
     training = Training(plan, accelerator)
     first = accelerator.is_main_process
     start_curves(accelerator, plan.metrics, training.progress.history)
     console = Console(first=training.progress.step, last=plan.last_step, shown=first)
     console.say(introduction(training))
     try:
-        with StopSignal().caught() as stop:
+        with StopSignal(launched=is_launched()).caught() as stop:
             training.run(console, stop)
     finally:
         console.close()
@@ -43,12 +111,49 @@ def train(plan: Plan) -> None:
         figures = run_figures(training)
         export(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures)
         if training.progress.step == plan.planned_steps:
-            remove_run(plan.run)
+            end_run(plan)
         told = {key: value for key, value in figures.items() if key not in ("settings", "history", "rows")}
         told |= measured_figures(training, console.seconds)
         print(json.dumps({**told, "output": str(plan.output)}), flush=True)
     accelerator.wait_for_everyone()
     accelerator.end_training()
+
+
+def prepare_run(plan: Plan) -> None:
+    """Give a run its record, and the end of a shorter run to go on from where one was kept; say what is left behind."""
+    clear_unfinished(plan.run)
+    output, settings = plan.output.resolve(), plan.settings
+    if plan.fresh and plan.run.exists():
+        remove_folder(plan.run)
+    before = read_record(plan.run)
+    continues = list(before.continues) if before else []
+    short = None if plan.fresh or saved_steps(plan.run) else shorter(plan.run, plan.identity, settings.epochs, output)
+    if short and short.record and (step := take_over(plan.run, short.path)):
+        continues = [*short.record.continues, step]
+        ended = learning_rate(step, short.record.planned_steps, settings)
+        rate = learning_rate(min(step + 1, plan.planned_steps), plan.planned_steps, settings)
+        say(
+            f"goes on from step {step}, the end of a run of {short.record.epochs} epochs, whose schedule has ended at "
+            f"a rate of {ended:.3g}; from here it is that of {settings.epochs} epochs, {rate:.3g}"
+        )
+    record = Record(str(output), plan.identity, settings.epochs, plan.planned_steps, continues=continues)
+    write_record(plan.run, record)
+    for other in unfinished_others(plan.run, output):
+        say(f"left behind in {plan.run.parent}: {other}; python -m train.runs {plan.run.parent} --remove removes it")
+
+
+def say(text: str) -> None:
+    """Print a line for people."""
+    print(f"train: {text}", file=sys.stderr)
+
+
+def end_run(plan: Plan) -> None:
+    """Remove the checkpoints of a finished run, or keep them for more epochs where that was asked for."""
+    record = read_record(plan.run)
+    if plan.keep_run and record:
+        write_record(plan.run, replace(record, finished=True))
+    else:
+        remove_run(plan.run)
 
 
 def introduction(training: Training) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from wikilm.commands import as_typed
-from wikilm.errors import RunError, UsageError, reason
+from wikilm.errors import RunError, reason
 from wikilm.missing import explain
 from wikilm.stage import heading
 from wikilm.terminal import visible
@@ -118,7 +118,7 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
 
     A user's mistake never shows a traceback; a fault of the program itself does, since there it is what helps.
     `WIKILM_TRACEBACK=1` in the environment shows it for every error. Where several processes run together (accelerate
-    sets RANK), wrong usage is told by the first alone, and a failure by each that has one.
+    sets RANK), what all of them have is told by the first alone, and another failure by each that has one.
 
     Args:
         main: takes the arguments after the command's name.
@@ -141,7 +141,7 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         rank = os.environ.get("RANK", "0")
-        if rank == "0" or not isinstance(error, UsageError):
+        if rank == "0" or not getattr(error, "is_common", False):
             process = "" if rank == "0" else f"process {rank}: "
             told = visible(missing or reason(error))  # names out of a source may hold anything
             told = as_typed(told) if name.startswith("wikilm") else told

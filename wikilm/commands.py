@@ -23,6 +23,8 @@ COMMANDS = (
     Command("locate", "pipeline.locate", "name the articles that a row of the shards comes from"),
     Command("verify", "pipeline.verify", "check shards, byte for byte, against their manifest"),
     Command("train", "train.__main__", "pretrain a GPT-2 or BERT on shards"),
+    Command("launch", "train.launch", "start a training by an accelerate configuration, and end all of it as one"),
+    Command("runs", "train.runs", "list the checkpoints that trainings have left behind, and remove them"),
     Command("probe", "probes.__main__", "ask a model what it knows, or report on all of it"),
 )
 

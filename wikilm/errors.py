@@ -7,12 +7,14 @@ class RunError(Exception):
     """The run cannot be done: one line that names the file and the way out. Exit status 1."""
 
     exit_status = 1
+    is_common = False  # whether all processes of a run have it, so that the first alone tells it
 
 
 class UsageError(RunError):
     """The caller asked for something wrong: one line that names the flag or key and the way out. Exit status 2."""
 
     exit_status = 2
+    is_common = True
 
 
 def reason(error: BaseException) -> str:

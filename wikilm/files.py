@@ -83,8 +83,8 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder (or a link to one) in such a way that its name is never that of a part of it."""
-    if path.is_symlink():
+    """Remove a folder (or a link or a file in its place) in such a way that its name is never that of a part of it."""
+    if path.is_symlink() or path.is_file():
         path.unlink()
         return
     going = path.with_name(f".{path.name}.gone{UNFINISHED}")

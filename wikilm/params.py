@@ -34,9 +34,9 @@ SECTIONS = {
 
 
 class Section(BaseModel):
-    """One section of params.yaml: no unknown keys, no silent conversion of types, no change after load."""
+    """One section of params.yaml: no unknown keys, no silent conversion of types, finite numbers, fixed once loaded."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
 
 
 S = TypeVar("S", bound=Section)
@@ -86,7 +86,13 @@ def find_section(params: Mapping[str, Any], key: str, path: Path) -> dict[str, A
     return dict(node)
 
 
-def section(path: Path | None, key: str, settings: type[S], overrides: Mapping[str, Any] | None = None) -> S:
+def section(
+    path: Path | None,
+    key: str,
+    settings: type[S],
+    overrides: Mapping[str, Any] | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> S:
     """Load the section `key` of a params file.
 
     Args:
@@ -94,6 +100,7 @@ def section(path: Path | None, key: str, settings: type[S], overrides: Mapping[s
         key: which section, as in `find_section`.
         settings: the class that says which keys there are and what they may hold.
         overrides: values from the command line, which win (see `from_flags`).
+        flags: key -> the flag that it is from, without its hyphens, where the two differ.
 
     Raises:
         UsageError: a missing section, an unknown key (the nearest known one is named), or a wrong value.
@@ -103,10 +110,17 @@ def section(path: Path | None, key: str, settings: type[S], overrides: Mapping[s
     else:
         path = path or DEFAULT_PARAMS
         params = read_params(path)
-    return checked(find_section(params, key, path), key, settings, overrides or {}, str(path))
+    return checked(find_section(params, key, path), key, settings, overrides or {}, str(path), flags)
 
 
-def checked(node: Mapping[str, Any], key: str, settings: type[S], overrides: Mapping[str, Any], where: str) -> S:
+def checked(
+    node: Mapping[str, Any],
+    key: str,
+    settings: type[S],
+    overrides: Mapping[str, Any],
+    where: str,
+    flags: Mapping[str, str] | None = None,
+) -> S:
     """Check a section, overridden by the command line, and give its settings.
 
     Raises:
@@ -115,7 +129,20 @@ def checked(node: Mapping[str, Any], key: str, settings: type[S], overrides: Map
     try:
         return settings.model_validate({**node, **overrides})
     except ValidationError as error:
-        raise UsageError(_explain(where, key, settings, overrides, error)) from None
+        named = {name: f"--{name.replace('_', '-')}" for name in overrides}
+        named |= {name: f"--{flag}" for name, flag in (flags or {}).items() if name.partition(".")[0] in overrides}
+        given = {name: value for name, value in overrides.items() if value is not None}
+        at_fault = [named[name] for name, value in given.items() if not _fits(settings, {**node, name: value})]
+        whole = " and ".join(dict.fromkeys(at_fault)) if _fits(settings, node) else ""
+        raise UsageError(_explain(where, key, settings, named, whole, error)) from None
+
+
+def _fits(settings: type[Section], values: Mapping[str, Any]) -> bool:
+    try:
+        settings.model_validate(values)
+    except ValidationError:
+        return False
+    return True
 
 
 def shown_values(path: Path | None, key: str) -> dict[str, str]:
@@ -143,14 +170,25 @@ def from_flags(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
-def _explain(path: str, key: str, settings: type[Section], given: Mapping[str, Any], error: ValidationError) -> str:
-    """Put the first problem into one line: where it stands, what was there, what it should be."""
+def _explain(
+    path: str, key: str, settings: type[Section], flags: Mapping[str, str], whole: str, error: ValidationError
+) -> str:
+    """Put the first problem into one line: where it stands, what was there, what it should be.
+
+    Args:
+        path: of the params file; may be empty.
+        key: of the section.
+        settings: its class.
+        flags: of the keys that the command line gave; those of keys within keys by their dotted names.
+        whole: flags that make the section wrong as a whole; may be empty.
+        error: which problems there are.
+    """
     # A mistyped key is both unknown and missing: that it is unknown is what helps.
     problem = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-    place = [str(part) for part in problem["loc"]]
-    from_flag = bool(place) and place[0] in given
-    name = "--" + place[0].replace("_", "-") if from_flag else ".".join([key, *place])
-    where = name if from_flag or not path else f"{path}: {name}"
+    place = [str(part) for part in problem["loc"] if part != "[key]"]  # which is wrong itself, not what it stands for
+    flag = _flag(place, flags) if place else whole
+    name = ".".join([key, *place])
+    where = flag or (f"{path}: {name}" if path else name)
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(place[-1], _keys(settings, place[:-1]), n=1)
         return f"{where}: no such key" + (f"; did you mean '{near[0]}'?" if near else "")
@@ -158,6 +196,13 @@ def _explain(path: str, key: str, settings: type[Section], given: Mapping[str, A
         return f"{where}: is missing"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{where}: {message}" + (f", got {problem['input']!r}" if place else "")
+
+
+def _flag(place: list[str], flags: Mapping[str, str]) -> str:
+    """Return the flag that gave what stands at a place, or an empty text."""
+    names = [part for part in place if not part.isdecimal()]
+    dotted = (".".join(names[:size]) for size in range(len(names), 0, -1))
+    return next((flags[name] for name in dotted if name in flags), "")
 
 
 def _keys(settings: type[Section], place: list[str]) -> list[str]:

@@ -12,9 +12,7 @@ Exit status: 0 done, 1 a stage failed, 2 wrong usage, 130 interrupted.
 
 import argparse
 import contextlib
-import fcntl
 import logging
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,12 +22,14 @@ from wikilm.cli import Parser, positive, program, run
 from wikilm.cores import cores
 from wikilm.dvc_lock import lock_note
 from wikilm.errors import RunError, UsageError
+from wikilm.locks import exclusive
 from wikilm.params import DEFAULT_PARAMS, SECTIONS, checked, find_section, read_params, settings_of
 from wikilm.presets import describe
 from wikilm.stage_process import reproduce
 
 PROGRAM = "python -m wikilm.repro"
 PAGE = Path("report/index.html")
+LOCK = Path(".dvc/tmp/wikilm-repro.lock")  # two runs would write the same outputs
 
 
 def arguments() -> Parser:
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the stages whose inputs have changed, and say where the page is.
 
     Raises:
-        UsageError: there is no dvc.yaml here.
+        UsageError: there is no dvc.yaml here, or another run is at work.
         RunError: a stage failed, after it has said why.
     """
     args = arguments().parse_args(argv)
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         checked(find_section(params, name, DEFAULT_PARAMS), name, settings_of(name), {}, str(DEFAULT_PARAMS))
     if told := describe():
         print(told, file=sys.stderr)
-    with _exclusive():
+    with exclusive(LOCK, "another wikilm repro is running here", "wait for it, or stop it"):
         run_changed(args.jobs)
     if note := lock_note():
         print(note, file=sys.stderr)
@@ -90,28 +90,6 @@ def run_changed(jobs: int) -> None:
             reproduce(changed[start : start + jobs])
     if not ran:
         print("Nothing has changed since the last run.", file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _exclusive() -> Iterator[None]:
-    """Refuse to run beside another run in this folder: both would write the same outputs.
-
-    Raises:
-        RunError: there is one.
-    """
-    path = Path(".dvc/tmp/wikilm-repro.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            who = file.read().strip() or "unknown"
-            raise RunError(f"another wikilm repro is running here (process {who}): wait for it, or stop it") from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def generations() -> list[list[str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 DVC_ROOT, DVC_STAGE = "DVC_ROOT", "DVC_STAGE"  # what DVC tells the commands that it starts (dvc/env.py)
+TOLD = "WIKILM_STAGE_TOLD"  # set for processes whose launcher has said which stage they are
 
 
 def heading(environment: Mapping[str, str] = os.environ) -> str | None:
@@ -14,7 +15,7 @@ def heading(environment: Mapping[str, str] = os.environ) -> str | None:
     Only a courtesy: whatever is wrong with dvc.yaml is for DVC to say.
     """
     name, root = environment.get(DVC_STAGE), environment.get(DVC_ROOT)
-    if not name or not root:
+    if not name or not root or TOLD in environment:
         return None
     try:
         purposes = dict(stages(Path(root) / "dvc.yaml"))

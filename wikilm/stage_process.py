@@ -14,6 +14,7 @@ from typing import IO
 
 from wikilm.cores import cores
 from wikilm.errors import RunError
+from wikilm.starters import REPRO
 from wikilm.stopped import Stopped, stopped_by_signals
 
 SECONDS_TO_SAVE = 60  # of the processes of a stage that was asked to end
@@ -33,7 +34,7 @@ def reproduce(names: Sequence[str]) -> None:
         command = [sys.executable, "-m", "wikilm.repro", "--stage", name]
         process = subprocess.Popen(
             command,
-            env=os.environ | {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1", REPRO: "1"},
             stdout=subprocess.PIPE,
             # A stage alone keeps the terminal for its progress bar; several would draw over each other.
             stderr=subprocess.PIPE if len(names) > 1 else None,

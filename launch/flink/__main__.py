@@ -69,7 +69,7 @@ def work_folder() -> Iterator[Path]:
 def compare(cluster: Cluster, args: argparse.Namespace, at: Bench) -> Iterator[dict[str, object]]:
     """Run every source here and on the cluster; the facts about each, once its shards are the same."""
     for number, source in enumerate(args.source):
-        this = job(at, source, args.tokenizer, args.unit_bytes)
+        this = job(at, source, args.tokenizer, args.unit_bytes, args.deduplicate)
         local, there = at.work / f"local-{number}", at.work / f"flink-{number}"
         say(f"{source}: the local run")
         began = time.monotonic()
@@ -88,6 +88,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = Parser(prog=PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="Python workers, one a slot (default: 2)")
+    parser.add_argument(
+        "--deduplicate", choices=("none", "exact", "near"), default="none", help="leave out copies (default: none)"
+    )
     args = parser.parse_args(argv)
     if args.workers < 1:
         parser.error(f"argument --workers: must be 1 or more, not {args.workers}")

@@ -80,12 +80,14 @@ class Job:
         source: as --source takes it; absolute if it is a path.
         tokenizer: folder of the tokenizer, absolute.
         unit_bytes: stored bytes of the source in each work unit.
+        deduplicate: which copies are left out.
     """
 
     bench: Bench
     source: str
     tokenizer: Path
     unit_bytes: int
+    deduplicate: str
 
     def run(self, output: Path, options: Sequence[str] = (), watch: Watch = lambda: None) -> dict[str, Any]:
         """Make the shards in `output` and give the counts that the command ends with.
@@ -99,6 +101,7 @@ class Job:
             RunError: the command failed; it has said why on stderr.
         """
         flags = ["--source", self.source, "--tokenizer", self.tokenizer, "--unit-bytes", self.unit_bytes]
+        flags += ["--deduplicate", self.deduplicate]
         return self.bench.call("pipeline", [*flags, "--output", output, *options], watch)
 
 
@@ -107,7 +110,7 @@ def bench(python: Path, work: Path) -> Bench:
     return Bench(python, Path(shutil.copy(REPOSITORY / "params.yaml", work)), work)
 
 
-def job(bench: Bench, source: str, tokenizer: Path | None, unit_bytes: int | None) -> Job:
+def job(bench: Bench, source: str, tokenizer: Path | None, unit_bytes: int | None, deduplicate: str = "none") -> Job:
     """A run with what is not given chosen: a tokenizer trained on the first source, and units enough for all."""
     path = Path(source).absolute()
     source = str(path) if path.exists() else source
@@ -117,7 +120,7 @@ def job(bench: Bench, source: str, tokenizer: Path | None, unit_bytes: int | Non
             bench.call("pipeline.tokenizer", ["--source", source, "--output", tokenizer])
     if unit_bytes is None:
         unit_bytes = max(1, path.stat().st_size // UNITS) if path.is_file() else 1_000_000
-    return Job(bench, source, tokenizer.absolute(), unit_bytes)
+    return Job(bench, source, tokenizer.absolute(), unit_bytes, deduplicate)
 
 
 def differences(expected: Path, found: Path) -> Iterator[str]:
@@ -148,6 +151,7 @@ def require_same(expected: Path, found: Path) -> dict[str, Any]:
         "files": len(files),
         "bytes": sum(path.stat().st_size for path in files),
         "rows": manifest.row_count("train") + manifest.row_count("validation"),
+        "left_out": manifest.counts.left_out,
     }
 
 

@@ -1,5 +1,7 @@
 """Find what of a folder of shards, or of the source it was made of, is not as the manifest says."""
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,8 +9,8 @@ from pipeline.settings import SourceSettings
 from pipeline.storage import FILES_AT_ONCE, Place
 from wikilm.errors import RunError
 from wikilm.shards.balance import all_imbalances
-from wikilm.shards.format import MANIFEST, SPLITS
-from wikilm.shards.manifest import FileEntry, Manifest, SourceEntry, parse_manifest
+from wikilm.shards.format import DUPLICATES, MANIFEST, SPLITS
+from wikilm.shards.manifest import DUPLICATE, NEAR_DUPLICATE, FileEntry, Manifest, SourceEntry, parse_manifest
 from wikilm.shards.reading import open_split, read_manifest
 from wikilm.terminal import visible
 
@@ -29,7 +31,7 @@ def manifest_of(folder: Place) -> Manifest:
 
 
 def faults(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> Iterator[str]:
-    """Yield what is wrong with a set of shards, one line each: its files, its sums, then, in a folder, its rows.
+    """Yield what is wrong with a set of shards, one line each: its files, its sums, its copies, in a folder its rows.
 
     Args:
         folder: of the shards.
@@ -38,6 +40,8 @@ def faults(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> Itera
     """
     found = [f"{folder}/{path}: {problem}" for path, problem in _of_files(folder, manifest, sizes)]
     found += [f"{folder}/{MANIFEST}: {line}" for line in all_imbalances(manifest)]
+    if not found and manifest.deduplication is not None:
+        found += [f"{folder}/{DUPLICATES}: {problem}" for problem in _of_copies(folder, manifest)]
     yield from found
     if found or not folder.is_local:
         return
@@ -79,7 +83,8 @@ def _recorded(settings: SourceSettings, name: str, manifest: Manifest) -> Source
 
     if not manifest.names_wikis:
         return manifest.wikis[0].source
-    wiki = wiki_of(settings)
+    columns = next((entry.columns for entry in manifest.wikis if entry.source.name == name), None)
+    wiki = wiki_of(settings.model_copy(update={"columns": columns or {}}))
     of_wiki = [entry.source for entry in manifest.wikis if entry.wiki == wiki]
     of_name = [entry.source for entry in manifest.wikis if entry.source.name == name]
     return next(iter(of_wiki + of_name), None)
@@ -97,3 +102,34 @@ def _of_files(folder: Place, manifest: Manifest, sizes: Mapping[str, int]) -> It
     with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
         found = threads.map(problem, manifest.entries)
         yield from ((entry.path, why) for entry, why in zip(manifest.entries, found, strict=True) if why)
+
+
+def _of_copies(folder: Place, manifest: Manifest) -> Iterator[str]:
+    """Yield where the articles that are named as copies are not those that the ledger counts, wiki by wiki."""
+    if DUPLICATES not in {entry.path for entry in manifest.entries}:
+        yield f"is not named in {MANIFEST}, which says that copies were left out"
+        return
+    named: Counter[tuple[str, str]] = Counter()
+    strange = []
+    for number, line in enumerate(folder.lines(DUPLICATES), 1):
+        if line.strip():  # there is an empty one where there is no copy
+            try:
+                copy = json.loads(line)
+                named[str(copy.get("wiki", "")), str(copy["reason"])] += 1
+            except (ValueError, KeyError, TypeError, AttributeError):
+                strange.append(number)
+    if strange:
+        yield f"{len(strange)} lines do not name a copy and its reason, first line {strange[0]}"
+    wikis = {entry.wiki: entry.counts for entry in manifest.wikis} if manifest.names_wikis else {"": manifest.counts}
+    counted = Counter(
+        {
+            (wiki, reason): counts.left_out.get(reason, 0)
+            for wiki, counts in wikis.items()
+            for reason in (DUPLICATE, NEAR_DUPLICATE)
+        }
+    )
+    for wiki, reason in sorted({*named, *counted}):
+        lines, articles = named[wiki, reason], counted[wiki, reason]
+        if lines != articles:
+            of_wiki = f" of {visible(wiki)}" if wiki else ""
+            yield f"names {lines} articles{of_wiki} as {visible(reason)}, but the ledger counts {articles}"

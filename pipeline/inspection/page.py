@@ -3,11 +3,11 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.articles import Article, DeadLetter, Dropped, Page
+from pipeline.articles import REDIRECT, Article, DeadLetter, Dropped, Page
 from pipeline.inspection.origins import NO_TITLE
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.template_names import normal
@@ -19,15 +19,17 @@ from wikilm.errors import RunError
 from wikilm.terminal import visible
 
 _TEMPLATE = re.compile(r"\{\{\s*(?:[^{}|<>\[\]\n:]{1,60}:)?([^{}|<>\[\]:]{1,255})")
+READ_ON_BYTES = 32 << 20  # as stored, of a source without an index that is read to its end for a newer revision
 MANY_TITLES = 100_000  # after so many, only those that begin alike are kept to look for near ones
 
 
 @dataclass(frozen=True)
 class Found:
-    """An article, and its prose."""
+    """An article, its prose, and what the user should know of how it was found; mostly nothing."""
 
     article: Article
     text: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,27 +49,41 @@ def find(source: SourceSettings, wanted: Wanted) -> Found | Dead:
     found = candidates(source, wanted)
     cleaner = Cleaner.of(found.site, found.is_wikitext, source.max_page_seconds, source.templates)
     titles = _Titles(wanted.title or "")
-    newest: tuple[Page, bytes] | None = None
-    for page, xml in found.pages:
-        if wanted.matches(page):
-            newest = (page, xml) if newest is None or _replaces(page, newest[0]) else newest
-        elif newest is not None and not found.is_indexed:
-            break  # further revisions come at once, if there are any; to look for others would be to read it all
-        else:
-            titles.add(page.title)
+    newest, note = _newest(found, wanted, titles, source.path)
     if newest is not None:
-        return _looked_at(*newest, source, found, cleaner)
+        shown = _looked_at(*newest, source, found, cleaner)
+        return replace(shown, note=note) if isinstance(shown, Found) else shown
     if wanted.title is not None:
         raise RunError(f"{source.path}: has no page {visible(wanted.title)!r}; {near(wanted.title, titles.kept)}")
     which = f"with id {wanted.page_id}" if wanted.page_id is not None else f"at {visible(wanted.where or '')!r}"
     raise RunError(f"{source.path}: has no page {which}; name another one, or a --title")
 
 
-def _replaces(page: Page, other: Page) -> bool:
-    """Return whether a page is a newer revision of one that comes before it, which a run leaves out then."""
-    if isinstance(page, Article) and isinstance(other, Article):
-        return page.timestamp >= other.timestamp
-    return isinstance(page, Article)
+def _newest(found: Candidates, wanted: Wanted, titles: "_Titles", path: str) -> tuple[tuple[Page, bytes] | None, str]:
+    """Return the newest revision of a page, as far as is looked for it, and a note where that is not to the end."""
+    newest: tuple[Page, bytes] | None = None
+    try:
+        for page, xml in found.pages:
+            if wanted.matches(page):
+                newest = (page, xml) if newest is None or _rank(page) >= _rank(newest[0]) else newest
+            elif newest is None:
+                titles.add(page.title)
+            elif wanted.where is not None:
+                break  # of which there is one
+            elif not found.is_indexed and found.stored_bytes > READ_ON_BYTES:
+                return newest, f"{path} has no index, and is not read on for newer revisions of this page"
+    except RunError as error:
+        if newest is None:
+            raise
+        return newest, f"{error}: there may be newer revisions of this page"
+    return newest, ""
+
+
+def _rank(page: Page) -> tuple[bool, int]:
+    """Return what orders the revisions of a page as a run does: articles and redirects count, the newest most."""
+    if isinstance(page, Article) or (isinstance(page, Dropped) and page.reason == REDIRECT):
+        return True, page.timestamp
+    return False, 0
 
 
 def _looked_at(page: Page, xml: bytes, source: SourceSettings, found: Candidates, cleaner: Cleaner) -> Found | Dead:

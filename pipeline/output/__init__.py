@@ -10,15 +10,18 @@ from pipeline.output.remarks import NoRows
 from pipeline.output.repeats import IDENTITY_COLUMNS, find_repeats, pages_name, read_repeats, stale, write_repeats
 from pipeline.output.reports import (
     CHOSEN,
+    ENCODED,
     REDIRECTS,
     REPEATS,
     REPORTS,
     DeadLetterRecord,
     UnitReport,
+    ids_name,
     numbered,
     read_report,
     read_reports,
     unit_file,
+    units_kept,
     write_report,
 )
 from pipeline.output.resume import begin, finished, forget, plan_record, unfinished
@@ -26,6 +29,7 @@ from pipeline.output.shard_file import ArrowFile, ShardFile, wiki_column
 
 __all__ = [
     "CHOSEN",
+    "ENCODED",
     "FINAL",
     "IDENTITY_COLUMNS",
     "REDIRECTS",
@@ -43,6 +47,7 @@ __all__ = [
     "find_repeats",
     "finished",
     "forget",
+    "ids_name",
     "numbered",
     "pages_name",
     "plan_record",
@@ -55,6 +60,7 @@ __all__ = [
     "total",
     "unfinished",
     "unit_file",
+    "units_kept",
     "wiki_column",
     "work_folder",
     "write_repeats",

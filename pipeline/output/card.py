@@ -7,11 +7,11 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 
-from pipeline.output.ledger import flags_of
+from pipeline.output.ledger import columns_flag, flags_of
 from wikilm.markdown import plain, table
 from wikilm.origin import date_of, language_fields, languages_of, license_of
 from wikilm.shards.format import DEAD_LETTERS, SPLITS
-from wikilm.shards.manifest import Counts, Manifest
+from wikilm.shards.manifest import Counts, DeduplicationEntry, Manifest
 from wikilm.terminal import visible
 
 MAX_NAME = 200  # characters of a name in a heading
@@ -185,10 +185,24 @@ def _fates(counts: Counts) -> Iterator[tuple[str, int]]:
             yield name.replace("_", " ").replace("chunks", "rows"), value
 
 
+def _deduplication(entry: DeduplicationEntry | None) -> Iterator[str]:
+    """Yield the flags that leave out the same copies."""
+    if entry is not None:
+        yield f"--deduplicate {entry.form}"
+        if entry.near is not None:
+            yield from (f"--near-{name} {value}" for name, value in entry.near.model_dump().items())
+
+
 def _command(manifest: Manifest) -> str:
     split, limits = manifest.split, manifest.limits
     sources = (
-        f"--source {shlex.quote(entry.source.name)}{f' --share {entry.share}' if entry.share < 1 else ''}"
+        " ".join(
+            [
+                f"--source {shlex.quote(entry.source.name)}",
+                *([f"--share {entry.share}"] if entry.share < 1 else []),
+                *columns_flag(entry.columns),
+            ]
+        )
         for entry in manifest.wikis
     )
     flags = [
@@ -199,6 +213,7 @@ def _command(manifest: Manifest) -> str:
         *([f"--take {','.join(map(str, split.take))}"] if split.take is not None else []),
         f"--chunk-tokens {manifest.chunk_tokens}",
         f"--chunking {manifest.chunking}",
+        *_deduplication(manifest.deduplication),
         "--tokenizer TOKENIZER",
         "--output DIR",
     ]

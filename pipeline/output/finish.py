@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
+from pipeline.duplicates import lines
 from pipeline.output.card import card
 from pipeline.output.ledger import by_wiki, refuse, replay
 from pipeline.output.reports import UnitReport
-from pipeline.output.shard_file import dataset_files, file_entry
+from pipeline.output.shard_file import dataset_files, file_entry, write_lines
 from pipeline.settings import ShardsSettings, SplitSettings
 from pipeline.source import Mixture
 from pipeline.storage.place import Place
@@ -15,10 +16,13 @@ from wikilm.shards import (
     ARTICLES,
     CARD,
     DEAD_LETTERS,
+    DUPLICATES,
     MANIFEST,
     SPLITS,
     Counts,
+    DeduplicationEntry,
     Manifest,
+    NearEntry,
     SplitEntry,
     TokenizerEntry,
     all_imbalances,
@@ -62,6 +66,7 @@ def finish(
         split=SplitEntry(**split.model_dump(mode="json")),
         chunk_tokens=shards.chunk_tokens,
         chunking=shards.chunking,
+        deduplication=_deduplication(shards),
         counts=counts,
         shards=[shard for name in SPLITS for report in reports for shard in report.shards if shard.split == name],
         articles=[
@@ -74,19 +79,38 @@ def finish(
     files = dataset_files(manifest.shards, manifest.chunk_tokens, tokenizer.vocab_size, manifest.names_wikis)
     files[DEAD_LETTERS] = "".join(_dead_letters(mixture, reports)).encode()
     manifest = _with_files(manifest, work, files)
+    if shards.deduplicate != "none":
+        duplicates = write_lines(work, DUPLICATES, lines(work, [unit.wiki.name for unit in mixture.units]))
+        manifest = manifest.model_copy(update={"files": [*manifest.files, duplicates]})
     manifest = _with_files(manifest, work, {CARD: card(manifest).encode()})
     work.write(MANIFEST, manifest_bytes(manifest))
     _sweep(work, {entry.path for entry in manifest.entries})
     return manifest
 
 
+def _deduplication(shards: ShardsSettings) -> DeduplicationEntry | None:
+    if shards.deduplicate == "none":
+        return None
+    near = NearEntry(
+        threshold=shards.near_threshold,
+        ngram=shards.near_ngram,
+        permutations=shards.near_permutations,
+        bands=shards.near_bands,
+    )
+    return DeduplicationEntry(form=shards.deduplicate, near=near if shards.deduplicate == "near" else None)
+
+
 def _dead_letters(mixture: Mixture, reports: Sequence[UnitReport]) -> Iterator[str]:
     """Yield the lines of dead_letters.jsonl; one empty line if there are none, since DVC warns of files of 0 bytes."""
     letters = [(report.wiki, letter) for report in reports for letter in report.dead_letters]
     for number, letter in letters:
-        wiki, source = mixture.wikis[number], mixture.sources[number].entry
+        wiki, source = mixture.wikis[number], mixture.sources[number]
         named = {"wiki": wiki.name} if wiki.name else {}
-        record = named | letter.model_dump() | {"replay": replay(source.name, mixture.limits, letter)}
+        record = (
+            named
+            | letter.model_dump()
+            | {"replay": replay(source.entry.name, mixture.limits, source.limits.columns, letter)}
+        )
         yield json.dumps(record, ensure_ascii=False) + "\n"
     if not letters:
         yield "\n"

@@ -4,6 +4,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from pipeline.output.remarks import NoRows
 from pipeline.output.reports import DeadLetterRecord, UnitReport
 from wikilm.errors import RunError
 from wikilm.shards import Counts, LimitsEntry, imbalances
@@ -13,14 +14,15 @@ class Unbalanced(RunError):
     """Something went uncounted: what was made must not be used, nor resumed."""
 
 
-def replay(source: str, limits: LimitsEntry, letter: DeadLetterRecord) -> str:
+def replay(source: str, limits: LimitsEntry, columns: Mapping[str, str] | None, letter: DeadLetterRecord) -> str:
     """Return the command that shows the page of a dead letter, and needs no params file for it."""
     which = f"--where {shlex.quote(letter.where)}" if letter.page_id is None else f"--page-id {letter.page_id}"
-    return f"python -m pipeline.show --source {shlex.quote(source)} {' '.join(flags_of(limits))} {which}"
+    flags = " ".join([*columns_flag(columns), *flags_of(limits)])
+    return f"python -m pipeline.show --source {shlex.quote(source)} {flags} {which}"
 
 
 def flags_of(limits: LimitsEntry) -> list[str]:
-    """Return the flags that say how a source was cut and read, each with its value, for a shell."""
+    """Return the flags that say how sources were cut and read, each with its value, for a shell; columns aside."""
     flags = [
         f"--unit-bytes {limits.unit_bytes}",
         f"--max-page-bytes {limits.max_page_bytes}",
@@ -30,13 +32,14 @@ def flags_of(limits: LimitsEntry) -> list[str]:
         flags.append(f"--namespaces {','.join(map(str, limits.namespaces))}")
     flags += [f"--templates {shlex.quote(f'{name}={known}')}" for name, known in (limits.templates or {}).items()]
     flags += ["--template-redirects"] if limits.template_redirects else []
-    flags += [f"--formulas {limits.formulas}"] if limits.formulas is not None else []
-    return flags + ([f"--columns {shlex.quote(named(limits.columns))}"] if limits.columns is not None else [])
+    return flags + ([f"--formulas {limits.formulas}"] if limits.formulas is not None else [])
 
 
-def named(columns: Mapping[str, str]) -> str:
-    """Return names of columns as `--columns` takes them."""
-    return ",".join(f"{what}={name}" for what, name in columns.items())
+def columns_flag(columns: Mapping[str, str] | None) -> list[str]:
+    """Return the flag that names the columns of one source, for a shell, where there are any; it stands behind it."""
+    if columns is None:
+        return []
+    return [f"--columns {shlex.quote(','.join(f'{what}={name}' for what, name in columns.items()))}"]
 
 
 def total(parts: Iterable[Counts]) -> Counts:
@@ -84,19 +87,22 @@ def check(
     Raises:
         Unbalanced: a sum does not balance.
         RunError: a unit's report is missing or there twice, or too many articles are dead.
+        NoRows: all of them are.
     """
     if sorted(report.unit for report in reports) != list(range(units)):
         raise RunError(f"the ledger has reports of {len(reports)} units instead of one of each of {units}; run again")
     counts = total(report.counts for report in reports)
     shards = [shard for report in reports for shard in report.shards]
     refuse(imbalances(counts, chunk_tokens, shards))
-    if counts.dead_letters > max_dead_fraction * counts.articles:
+    too_many = counts.dead_letters > max_dead_fraction * counts.articles
+    if too_many or counts.dead_letters == counts.articles > 0:
         unit, first = next(
             (report, letter) for report in sorted(reports, key=lambda r: r.unit) for letter in report.dead_letters
         )
-        raise RunError(
-            f"{counts.dead_letters} of {counts.articles} articles cannot be read, more than shards.max_dead_fraction "
-            f"= {max_dead_fraction} allows; the first is {first.title!r} (page {first.page_id}, {first.where}): "
+        raise (RunError if too_many else NoRows)(
+            f"{counts.dead_letters} of {counts.articles} articles cannot be read, "
+            f"{f'more than shards.max_dead_fraction = {max_dead_fraction} allows' if too_many else 'which is all'}; "
+            f"the first is {first.title!r} (page {first.page_id}, {first.where}): "
             f"{first.error}; look at it with {command(unit, first)}"
         )
     return counts

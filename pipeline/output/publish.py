@@ -9,7 +9,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from pipeline.output.reports import CHOSEN, REDIRECTS, REPORTS, numbered
+from pipeline.output.reports import CHOSEN, REDIRECTS, numbered, units_kept
 from pipeline.storage import Lock, Place, exclusive
 from wikilm.errors import UsageError
 from wikilm.shards.format import ARTICLES, CARD, DATASET_DICT, DEAD_LETTERS, MANIFEST, SPLITS
@@ -85,7 +85,7 @@ def take_back(work: Place, output: Place) -> None:
 
 def kept(work: Place) -> bool:
     """Return whether a work folder holds what a later run can resume from."""
-    return any(numbered(work, folder) for folder in (REPORTS, CHOSEN, REDIRECTS))
+    return bool(units_kept(work) or numbered(work, CHOSEN) or numbered(work, REDIRECTS))
 
 
 def clear_final(output: Place) -> None:

@@ -4,7 +4,18 @@ from collections.abc import Iterator
 
 from pipeline.settings import ShardsSettings, SplitSettings
 from wikilm.errors import RunError
-from wikilm.shards import ARTICLE_REASONS, DEAD_LETTERS, EMPTY_TEXT, NOT_IN_SHARE, SPLITS, Counts, Manifest
+from wikilm.shards import (
+    ARTICLE_REASONS,
+    DEAD_LETTERS,
+    DUPLICATE,
+    DUPLICATES,
+    EMPTY_TEXT,
+    NEAR_DUPLICATE,
+    NOT_IN_SHARE,
+    SPLITS,
+    Counts,
+    Manifest,
+)
 from wikilm.terminal import visible
 
 
@@ -20,6 +31,7 @@ def remarks(counts: Counts, split: SplitSettings, shards: ShardsSettings) -> Ite
     """
     rows = {"train": counts.train_chunks, "validation": counts.validation_chunks}
     articles = {"train": counts.train_articles, "validation": counts.validation_articles}
+    copies = _copies(counts)
     if not any(rows.values()):
         raise NoRows(f"the source gives no row: {_why_no_rows(counts, shards)}")
     for name in SPLITS:
@@ -28,10 +40,14 @@ def remarks(counts: Counts, split: SplitSettings, shards: ShardsSettings) -> Ite
     if split.take is not None:
         for name, asked in zip(SPLITS, split.take, strict=True):
             if articles[name] < asked:
-                yield (
-                    f"only {articles[name]} of the {asked} {name} articles that --take asks for are there; another "
-                    f"--validation-fraction (now {split.validation_fraction}) moves articles between the splits"
+                yield f"only {articles[name]} of the {asked} {name} articles that --take asks for are " + (
+                    f"left, since {copies} of those taken are copies of others; take more"
+                    if copies >= asked - articles[name]
+                    else f"there; another --validation-fraction (now {split.validation_fraction}) moves articles "
+                    "between the splits"
                 )
+    if copies:
+        yield f"{copies} articles are copies of others: {DUPLICATES} in the output names each, and the one that is kept"
     if counts.dead_letters:
         yield (
             f"{counts.dead_letters} pages could not be read or cleaned: {DEAD_LETTERS} in the output has each of them, "
@@ -44,7 +60,10 @@ def remarks_on_wikis(manifest: Manifest) -> Iterator[str]:
     for entry in manifest.wikis if manifest.names_wikis else ():
         counts = entry.counts
         if not counts.train_chunks + counts.validation_chunks:
-            yield f"{visible(entry.wiki)} gives no row: {counts.articles} of its {counts.pages} pages are articles"
+            beyond = counts.left_out.get(NOT_IN_SHARE, 0)
+            within = f", {beyond} of them beyond its share of {entry.share:g}" if beyond else ""
+            articles = f"{counts.articles} of its {counts.pages} pages are articles{within}"
+            yield f"{visible(entry.wiki)} gives no row: {articles}"
 
 
 def _why_no_rows(counts: Counts, shards: ShardsSettings) -> str:
@@ -55,8 +74,6 @@ def _why_no_rows(counts: Counts, shards: ShardsSettings) -> str:
         left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         choice = ", or choose --namespaces" if any(reason.startswith("namespace:") for reason in reasons) else ""
         return f"none of its {counts.pages} pages is an article ({left_out}); name another source{choice}"
-    if counts.dead_letters == counts.articles:
-        return f"all of its {counts.articles} articles are dead letters; python -m pipeline.show says why"
     if counts.left_out.get(NOT_IN_SHARE, 0) == counts.articles - counts.dead_letters:
         return f"none of its {counts.articles} articles is within the share that is taken; raise --share"
     if not counts.tokens:
@@ -65,13 +82,18 @@ def _why_no_rows(counts: Counts, shards: ShardsSettings) -> str:
             f"{empty} of its {counts.articles} articles have no prose: they are empty, as in a stub dump (take "
             "pages-articles), or hold nothing but markup"
         )
-    dead = f", and {counts.dead_letters} are dead letters" if counts.dead_letters else ""
-    return _too_short(counts.train_articles + counts.validation_articles, shards) + dead
+    others = {"dead letters": counts.dead_letters, "copies of others": _copies(counts)}
+    said = "".join(f", and {count} are {what}" for what, count in others.items() if count)
+    return _too_short(counts.train_articles + counts.validation_articles, shards) + said
 
 
 def _not_articles(counts: Counts) -> dict[str, int]:
     reasons = {reason: count for reason, count in counts.left_out.items() if reason not in ARTICLE_REASONS}
     return ({"redirect": counts.redirects} if counts.redirects else {}) | reasons
+
+
+def _copies(counts: Counts) -> int:
+    return counts.left_out.get(DUPLICATE, 0) + counts.left_out.get(NEAR_DUPLICATE, 0)
 
 
 def _why_none_of(name: str, articles: int, split: SplitSettings, shards: ShardsSettings) -> str:

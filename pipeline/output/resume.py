@@ -10,9 +10,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pipeline.duplicates import prints_name
 from pipeline.output.publish import PUBLISHING, UNFINISHED, clear_final, kept, take_back
 from pipeline.output.repeats import pages_name
-from pipeline.output.reports import CHOSEN, REDIRECTS, REPORTS, UnitReport, numbered, read_report, unit_file
+from pipeline.output.reports import (
+    CHOSEN,
+    ENCODED,
+    REDIRECTS,
+    REPORTS,
+    UnitReport,
+    ids_name,
+    numbered,
+    read_report,
+    unit_file,
+    units_kept,
+)
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.source import Mixture
 from pipeline.storage import FILES_AT_ONCE, Place
@@ -94,22 +106,27 @@ def begin(output: Place, record: Mapping[str, Any]) -> tuple[Place, list[str]]:
     return work, notes
 
 
-def finished(work: Place, units: int) -> list[UnitReport]:
+def finished(work: Place, units: int, folder: str = REPORTS) -> list[UnitReport]:
     """Return the reports of units whose files are what the reports say; remove all other reports.
 
     Every byte of these files is read.
+
+    Args:
+        work: where an earlier run may have worked.
+        units: of the source.
+        folder: of the reports: of units that are done, or ENCODED.
     """
     sizes = work.sizes()
 
     def checked(number: int) -> UnitReport | None:
-        report = read_report(work, number)
-        if report is not None and _is_of(report, number, units) and _is_whole(work, report, sizes):
+        report = read_report(work, number, folder)
+        if report is not None and _is_of(report, number, units, folder) and _is_whole(work, report, sizes):
             return report
-        work.remove(unit_file(REPORTS, number))
+        work.remove(unit_file(folder, number))
         return None
 
     with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
-        return [report for report in threads.map(checked, numbered(work, REPORTS)) if report is not None]
+        return [report for report in threads.map(checked, numbered(work, folder)) if report is not None]
 
 
 def unfinished(output: Place, record: Mapping[str, Any]) -> tuple[int, bool]:
@@ -121,7 +138,7 @@ def unfinished(output: Place, record: Mapping[str, Any]) -> tuple[int, bool]:
     for name in output.folders(UNFINISHED):
         there = output.inside(f"{UNFINISHED}/{name}")
         if PUBLISHING in there.names() or kept(there):
-            done, same = len(numbered(there, REPORTS)), not _differing(there, record)
+            done, same = units_kept(there), not _differing(there, record)
         if same:
             break
     return done, same
@@ -129,15 +146,17 @@ def unfinished(output: Place, record: Mapping[str, Any]) -> tuple[int, bool]:
 
 def forget(work: Place) -> None:
     """Remove what was done: it cannot be resumed."""
-    for folder in (REPORTS, CHOSEN, REDIRECTS):
+    for folder in (REPORTS, ENCODED, CHOSEN, REDIRECTS):
         work.remove(folder)
 
 
-def _is_of(report: UnitReport, number: int, units: int) -> bool:
+def _is_of(report: UnitReport, number: int, units: int, folder: str) -> bool:
     """Return whether a report is of this unit, and names all of its files and no other."""
     shards = [shard_name(split, number, units) for split in SPLITS]
     tables = [articles_name(split, number, units) for split in SPLITS]
     files = [*shards, *tables, pages_name(number)]
+    if folder == ENCODED:
+        files = [pages_name(number), ids_name(number), prints_name(number)]
     return report.unit == number < units and [file.path for file in report.files] == files
 
 

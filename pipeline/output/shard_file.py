@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from pipeline.articles import ONLY, Wiki
+from pipeline.storage import Place
 from pipeline.tokens import Rows
 from wikilm.shards.format import DATASET_DICT, SPLITS, id_type, schema
 from wikilm.shards.manifest import FileEntry, ShardEntry
@@ -19,6 +20,15 @@ ROWS_PER_BATCH = 1024  # as `datasets` does: small enough to map one batch, larg
 def file_entry(path: str, data: bytes) -> FileEntry:
     """Make the manifest's entry for a file with these bytes."""
     return FileEntry(path=path, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def write_lines(work: Place, path: str, lines: Iterable[str]) -> FileEntry:
+    """Write a text file line by line, of any size, and make the manifest's entry for it."""
+    with work.create(path) as file:
+        hashed = _Hashed(file)
+        for line in lines:
+            hashed.write(line.encode())
+    return FileEntry(path=path, bytes=hashed.size, sha256=hashed.digest.hexdigest())
 
 
 class ArrowFile:
@@ -58,6 +68,12 @@ class ArrowFile:
             start += ROWS_PER_BATCH
         if start < len(rows):
             self._waiting.append(rows.slice(start))
+
+    def append_now(self, columns: Sequence[Any]) -> None:
+        """Write rows as a batch of their own: where they are so large that none are to be kept waiting for more."""
+        rows = pa.record_batch(list(columns), schema=self._columns)
+        self.rows += len(rows)
+        self._write([rows])
 
     def close(self) -> FileEntry:
         """End the stream, and make the manifest's entry for it."""

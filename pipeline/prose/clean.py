@@ -12,6 +12,7 @@ same bytes, so a process may take either (fast_path.py).
 import math
 import re
 from types import ModuleType
+from typing import NamedTuple
 
 from pipeline.articles import Site
 from pipeline.prose.cut import EXTENSIONS, cut
@@ -28,7 +29,14 @@ _MAGIC_WORD = re.compile(
 )
 
 
-def clean(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
+class Prose(NamedTuple):
+    """The text of a page, and what was counted on the way: tags of unknown extensions (unknown_tags.py)."""
+
+    text: str
+    unknown_tags: int
+
+
+def clean(wikitext: str, site: Site, max_seconds: float = math.inf) -> Prose:
     """Turn wikitext into prose: a pure function, in time about linear in the length of any text.
 
     Args:
@@ -43,7 +51,7 @@ def clean(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
     fast = fast_path(len(wikitext))
     if fast is None:
         try:
-            return clean_by_reference(wikitext, site, max_seconds)
+            return _clean_by_reference(wikitext, site, max_seconds)
         except TooSlow:  # the compiled path may be in time, and a text must not depend on when it is there
             fast = compiled()
             if fast is None:
@@ -52,27 +60,35 @@ def clean(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
 
 
 def clean_compiled(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
-    """As `clean`, but by the compiled path if there is a compiler, however long it takes to compile."""
+    """As the text of `clean`, but by the compiled path if there is a compiler, however long it takes to compile."""
     fast = compiled()
     if fast is None:
         return clean_by_reference(wikitext, site, max_seconds)
-    return _clean_with(fast, wikitext, site, max_seconds)
+    return _clean_with(fast, wikitext, site, max_seconds).text
 
 
-def _clean_with(fast: ModuleType, wikitext: str, site: Site, max_seconds: float) -> str:
+def clean_by_reference(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
+    """As the text of `clean`, but by the reference path alone."""
+    return _clean_by_reference(wikitext, site, max_seconds).text
+
+
+def _clean_with(fast: ModuleType, wikitext: str, site: Site, max_seconds: float) -> Prose:
     """As `clean`, but by the compiled path; its limit holds for what that leaves to the reference."""
     deadline = Deadline(max_seconds)
     text = wikitext.replace("\r\n", "\n").replace("\r", "\n") if "\r" in wikitext else wikitext
     text, aside = fast.cut_page(text, site) or cut(CONTROL.sub("", text), site, deadline)
-    return joined(fast.page_lines(_plain(text), lambda line: prose_lines([line], site, aside, deadline)))
+    text, unknown = _plain(text)
+    lines = fast.page_lines(text, lambda line: prose_lines([line], site, aside, deadline))
+    return Prose(joined(lines), unknown)
 
 
-def clean_by_reference(wikitext: str, site: Site, max_seconds: float = math.inf) -> str:
+def _clean_by_reference(wikitext: str, site: Site, max_seconds: float) -> Prose:
     """As `clean`, but by the reference path alone."""
     deadline = Deadline(max_seconds)
     text, aside = cut(plain(wikitext), site, deadline)
-    return joined(prose_lines(_plain(text).split("\n"), site, aside, deadline))
+    text, unknown = _plain(text)
+    return Prose(joined(prose_lines(text.split("\n"), site, aside, deadline)), unknown)
 
 
-def _plain(text: str) -> str:
+def _plain(text: str) -> tuple[str, int]:
     return plain_tags(_MAGIC_WORD.sub(CUT, text), EXTENSIONS)

@@ -5,12 +5,13 @@ An error of the program or of the machine is no article's fault, and ends the ru
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import pyarrow as pa
 from mwparserfromhell.parser import ParserError
 
 from pipeline.articles import Article, Articles, DeadLetter, Site, Texts
-from pipeline.prose.clean import clean
+from pipeline.prose.clean import Prose, clean
 from pipeline.prose.deadline import TooSlow
 from pipeline.prose.plain import plain, plain_texts
 from pipeline.prose.templates import checked, resolved
@@ -18,6 +19,16 @@ from wikilm.errors import reason
 
 # What a text can make the steps and the parser raise.
 OF_THE_TEXT = (ValueError, LookupError, ArithmeticError, RecursionError, ParserError)
+
+
+class Cleaned(NamedTuple):
+    """The prose of a batch of articles, null where one cannot be cleaned; dead letters for these; and how many tags of
+    unknown extensions were removed.
+    """
+
+    texts: Texts
+    dead_letters: tuple[DeadLetter, ...] = ()
+    unknown_tags: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,34 +64,37 @@ class Cleaner:
     def prose(self, article: Article) -> str | DeadLetter:
         """Clean one article."""
         try:
-            return self._cleaned(article.text) if self.is_wikitext else plain(article.text)
+            return self._cleaned(article.text).text if self.is_wikitext else plain(article.text)
         except _CannotBeCleanedError as error:
             return DeadLetter(article.page_id, article.title, article.where, str(error))
 
-    def prose_of_all(self, articles: Articles, texts: Texts) -> tuple[Texts, tuple[DeadLetter, ...]]:
-        """Clean a batch of articles; the prose is null where one cannot be cleaned, and there is a dead letter for it.
+    def prose_of_all(self, articles: Articles, texts: Texts) -> Cleaned:
+        """Clean a batch of articles.
 
         Args:
             articles: whose texts they are.
             texts: pyarrow string array [articles] without nulls.
         """
         if not self.is_wikitext:
-            return plain_texts(texts), ()
+            return Cleaned(plain_texts(texts))
         dead: list[DeadLetter] = []
         cleaned: list[str | None] = []
+        unknown_tags = 0
         for number, text in enumerate(texts.to_pylist()):
             try:
-                cleaned.append(self._cleaned(text))
+                prose = self._cleaned(text)
+                cleaned.append(prose.text)
+                unknown_tags += prose.unknown_tags
             except _CannotBeCleanedError as error:
                 cleaned.append(None)
                 dead.append(articles.dead_letter(number, str(error)))
-        return pa.array(cleaned, pa.string()), tuple(dead)
+        return Cleaned(pa.array(cleaned, pa.string()), tuple(dead), unknown_tags)
 
-    def _cleaned(self, wikitext: str) -> str:
+    def _cleaned(self, wikitext: str) -> Prose:
         try:
-            text = clean(wikitext, self.site, self.max_seconds)
-            text.encode()  # a lone surrogate is no text
-            return text
+            prose = clean(wikitext, self.site, self.max_seconds)
+            prose.text.encode()  # a lone surrogate is no text
+            return prose
         except TooSlow:
             limit = f"source.max_page_seconds = {self.max_seconds:g}"
             raise _CannotBeCleanedError(f"takes more CPU time to clean than {limit}") from None

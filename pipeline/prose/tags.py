@@ -9,6 +9,7 @@ import re
 from mwparserfromhell.definitions import URI_SCHEMES
 
 from pipeline.prose.signs import BREAK, ITEM
+from pipeline.prose.unknown_tags import CODE, may_be_unknown, unknown_tags
 
 MAX_DEPTH = 16
 HIDDEN = ' style="display:none"'
@@ -41,26 +42,40 @@ _BRACKET = re.compile(
 )
 
 
-def plain_tags(text: str, extensions: frozenset[str]) -> str:
+def plain_tags(text: str, extensions: frozenset[str]) -> tuple[str, int]:
     """Write known tags without attributes, breaks as BREAK, and any other '<' as the entity that means it.
 
     Args:
         text: wikitext.
         extensions: names of extension tags; those without a partner, which `prose.cut.cut` leaves, are removed.
+
+    Returns:
+        The text, and how many tags of unknown extensions were removed (see unknown_tags.py).
     """
     if "<tvar|" in text:  # its old form, `<tvar|name>words</>`
         text = text.replace("<tvar|", "<tvar ").replace("</>", "")
     if "include>" in text:  # tags that mean something where a page is transcluded
         text = _INCLUSION.sub("", text)
-    return _LESS_THAN.sub(lambda match: _plain_tag(match, extensions), text)
+    seen: list[re.Match[str]] = []
+    plain = _LESS_THAN.sub(lambda match: _plain_tag(match, extensions, seen), text)
+    if removed := unknown_tags(seen):
+        plain = _LESS_THAN.sub(
+            lambda match: removed[at] if (at := match.start()) in removed else _plain_tag(match, extensions, []), text
+        )
+    return plain, len(removed)
 
 
-def _plain_tag(match: re.Match[str], extensions: frozenset[str]) -> str:
+def _plain_tag(match: re.Match[str], extensions: frozenset[str], seen: list[re.Match[str]]) -> str:
+    """Return what is put in place of a tag. What `unknown_tags` has to see is appended to `seen`."""
     name = (match[2] or "").lower()
     if name in extensions or name in ("table", "nowiki"):
         return ""
     if name not in PARTS and name not in INLINE:
+        if may_be_unknown(name):
+            seen.append(match)
         return "&lt;" + match[0][1:]
+    if name in CODE:
+        seen.append(match)
     if name in BREAKS:
         return BREAK
     if match[3].endswith("/"):  # <span id="x" />

@@ -59,7 +59,7 @@ def checked(templates: Mapping[str, str], site: Site) -> dict[str, str]:
 
 
 def _target(name: str, target: str, site: Site) -> str:
-    key = f"source.templates.{name}"
+    key = f"--templates (source.templates) {name}"
     if is_pattern(target):
         try:
             pattern(target)

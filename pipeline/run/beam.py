@@ -1,5 +1,7 @@
 """Choose a Beam runner, and run a graph to its end; if it fails, say why in one line."""
 
+import copy
+import gc
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -63,12 +65,16 @@ def for_source(options: PipelineOptions, is_wikitext: bool, unit_bytes: Sequence
     takes threads, since almost all of its time goes by in Arrow and gigatoken, which let other threads run.
 
     Args:
-        options: from `beam_options`; those of another runner stay as they are.
+        options: from `beam_options`; they stay as they are.
         is_wikitext: whether texts need cleaning.
         unit_bytes: stored bytes of each work unit.
+
+    Returns:
+        Others, or the same where the runner is another one.
     """
     if options.view_as(StandardOptions).runner != LOCAL:
         return options
+    options = copy.deepcopy(options)
     direct = options.view_as(DirectOptions)
     mode, workers = direct.direct_running_mode, direct.direct_num_workers
     if workers == ALL_CORES:
@@ -105,6 +111,7 @@ def run_graph(build: Callable[[beam.Pipeline], Any], options: PipelineOptions) -
             raise UsageError(f"--runner {name}: Beam has no such runner: {' '.join(str(error).split())}") from None
         pipeline = beam.Pipeline(runner=runner, options=options)
         build(pipeline)
+        gc.freeze()  # or else full collections look through all modules again and again: 8 % of the CPU time of a dump
         try:
             state = pipeline.run().wait_until_finish()
         except OSError:

@@ -5,42 +5,37 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.articles import Article
-from pipeline.flow import graph
+from pipeline.duplicates import prepare as prepare_prints
 from pipeline.output import (
-    REPORTS,
+    ENCODED,
     DeadLetterRecord,
     NoRows,
     Unbalanced,
     UnitReport,
     begin,
     check,
-    find_repeats,
     finished,
     forget,
-    numbered,
     plan_record,
-    read_reports,
     replay,
-    stale,
-    unit_file,
+    units_kept,
     work_folder,
-    write_repeats,
 )
 from pipeline.output.finish import finish
 from pipeline.output.publish import publish
 from pipeline.output.remarks import remarks, remarks_on_wikis
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.fast_path import prepare
-from pipeline.run.beam import for_source, run_graph
-from pipeline.run.progress import Progress
+from pipeline.run.beam import for_source
 from pipeline.run.redirects import with_redirects
 from pipeline.run.summary import Outcome
+from pipeline.run.units import run_units
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings
 from pipeline.source import Mixture, open_mixture
 from pipeline.storage import ChangedError, Place, check_stamps, stamps
@@ -84,18 +79,19 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
         encoder.compare(_first_texts(mixture, cleaners))
         if encoder.note:
             say(encoder.note)
-        work, kept = _begin(mixture, job, encoder, say)
+        work = _begin(mixture, job, encoder, say)
+        kept, encoded = _kept(work, len(mixture.units), job.shards, say)
         spec = EncoderSpec(job.tokenizer.absolute(), encoder.engine, encoder.entry)
         encoder_pool.put(encoder, spec)
         recipe = Recipe(cleaners, job.split, work, spec, job.shards, len(mixture.units))
-        missing = [unit.bytes for unit in mixture.units if unit.number not in kept]
-        options = for_source(options, mixture.is_wikitext, missing)
+        missing = [unit.bytes for unit in mixture.units if unit.number not in kept | encoded]
         prepare(mixture.is_wikitext, sum(missing))
+        if note := prepare_prints(job.shards):
+            say(note)
         with _kept_when_it_fails(work, len(mixture.units)):
             began = time.monotonic()
-            recipe = with_redirects(recipe, mixture, options)
-            _run(mixture, recipe, options, kept)
-            reports = _without_repeats(mixture, recipe, options, read_reports(work), say)
+            recipe = with_redirects(recipe, mixture, for_source(options, mixture.is_wikitext, missing))
+            reports = run_units(mixture, recipe, options, kept, encoded, say)
             seconds = time.monotonic() - began
             show = functools.partial(_replay, mixture)
             counts = check(reports, len(mixture.units), job.shards.chunk_tokens, job.shards.max_dead_fraction, show)
@@ -111,40 +107,29 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
     return Outcome(manifest, len(kept), sum(missing), made_tokens, seconds)
 
 
-def _run(mixture: Mixture, recipe: Recipe, options: PipelineOptions, done: frozenset[int]) -> None:
-    """Make the shards of the units that are not done, and show the progress."""
-    with Progress(recipe.work, [unit.bytes for unit in mixture.units], 1 if recipe.split.take is None else 2):
-        run_graph(functools.partial(graph, units=mixture.units, recipe=recipe, done=done), options)
-
-
-def _without_repeats(
-    mixture: Mixture, recipe: Recipe, options: PipelineOptions, reports: list[UnitReport], say: Callable[[str], None]
-) -> list[UnitReport]:
-    """Make those units again that have a page of which there is a newer revision; return the reports of all units."""
-    work, repeats = recipe.work, find_repeats(recipe.work, reports)
-    again = {report.unit for report in reports if stale(report, repeats)}
-    if not again:
-        return reports
-    pages = sum(map(len, repeats.values()))
-    say(f"{pages} pages are older revisions of others: {len(again)} units are made again without them")
-    write_repeats(work, repeats)
-    for unit in again:
-        work.remove(unit_file(REPORTS, unit))
-    done = frozenset(report.unit for report in reports) - again
-    _run(mixture, replace(recipe, leaves_out_repeats=True), options, done)
-    return read_reports(work)
-
-
-def _begin(mixture: Mixture, job: Job, encoder: Encoder, say: Callable[[str], None]) -> tuple[Place, frozenset[int]]:
-    """Return the work folder, and the units that an interrupted run has done there."""
+def _begin(mixture: Mixture, job: Job, encoder: Encoder, say: Callable[[str], None]) -> Place:
+    """Return the work folder, with what an interrupted run has done there."""
     record = plan_record(mixture, job.source, job.split, job.shards, encoder.entry)
     work, notes = begin(job.output, record)
-    kept = frozenset(report.unit for report in finished(work, len(mixture.units)))
-    if kept:
-        notes.append(f"{len(kept)} of {len(mixture.units)} units are done already")
     for note in notes:
         say(note)
-    return work, kept
+    return work
+
+
+def _kept(
+    work: Place, units: int, shards: ShardsSettings, say: Callable[[str], None]
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the units that an interrupted run has done, and those that it has encoded to compare them."""
+    done = frozenset(report.unit for report in finished(work, units))
+    encoded = frozenset[int]()
+    if shards.deduplicate != "none":
+        encoded = frozenset(report.unit for report in finished(work, units, ENCODED))
+        done &= encoded  # what is compared must be there
+    if done:
+        say(f"{len(done)} of {units} units are done already")
+    if encoded - done:
+        say(f"{len(encoded - done)} of {units} units are encoded already")
+    return done, encoded
 
 
 @contextmanager
@@ -156,7 +141,7 @@ def _kept_when_it_fails(work: Place, units: int) -> Iterator[None]:
         with suppress(OSError, RunError):  # a store that fails must not hide why the run did
             if isinstance(error, Unbalanced | ChangedError | NoRows):
                 forget(work)
-            elif done := len(numbered(work, REPORTS)):
+            elif done := units_kept(work):
                 error.add_note(f"{done} of {units} units are done and kept; give the same command again to resume")
         raise
 
@@ -172,4 +157,4 @@ def _first_texts(mixture: Mixture, cleaners: Sequence[Cleaner]) -> list[str]:
 
 
 def _replay(mixture: Mixture, unit: UnitReport, letter: DeadLetterRecord) -> str:
-    return replay(mixture.paths[unit.wiki], mixture.limits, letter)
+    return replay(mixture.paths[unit.wiki], mixture.limits, mixture.sources[unit.wiki].limits.columns, letter)

@@ -10,14 +10,19 @@ from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
-from pipeline.output import CHOSEN, REPORTS, numbered, read_report
+from pipeline.output import CHOSEN, ENCODED, REDIRECTS, REPORTS, numbered, read_report
 from pipeline.storage import Place
 from wikilm.errors import RunError
 
 POLL_SECONDS = 0.2
 REMOTE_POLL_SECONDS = 10.0  # a listing of an object store costs time and money
 LOOKS_LEAVE = 20  # times as long as a look took, until the next: a folder may hold many thousand reports
-SHARDS = "shards"  # the label of what is made of tokens
+# What a run makes, as the progress calls it: shards, ids to be compared, or shards of what was compared; or words.
+SHARDS, IDS, COPIES = "shards", "ids", "shards without copies"
+# What it looks into, elsewhere CHOSEN and REPORTS: the folder of a first pass, and that of the reports; None for none.
+FOLDERS: dict[str, tuple[str | None, str | None]] = {
+    IDS: (CHOSEN, ENCODED), COPIES: (None, REPORTS), REDIRECTS: (REDIRECTS, None),
+}  # fmt: skip
 LINE_SECONDS = 10.0  # between lines where stderr is no terminal
 
 
@@ -27,17 +32,20 @@ class Seen:
 
     work: Place
     unit_bytes: Sequence[int]
-    looks_in: str = CHOSEN  # the folder of a pass before the last; of another one, that pass alone counts
+    label: str = SHARDS
     chosen: set[int] = field(default_factory=set)
     tokens: dict[int, int] = field(default_factory=dict)  # by unit that is done
 
     def look(self) -> None:
         """Read what is new. What cannot be read now may be the next time."""
         with contextlib.suppress(OSError, RunError):
-            self.chosen.update(filter(self._is_ours, numbered(self.work, self.looks_in)))
-            reports = numbered(self.work, REPORTS) if self.looks_in == CHOSEN else ()
-            for number in filter(self._is_ours, reports):
-                if number not in self.tokens and (report := read_report(self.work, number)):
+            looked_through, reports = FOLDERS.get(self.label, (CHOSEN, REPORTS))
+            if looked_through is not None:
+                self.chosen.update(filter(self._is_ours, numbered(self.work, looked_through)))
+            if reports is None:
+                return
+            for number in filter(self._is_ours, numbered(self.work, reports)):
+                if number not in self.tokens and (report := read_report(self.work, number, reports)):
                     self.tokens[number] = report.counts.tokens
 
     @property
@@ -77,7 +85,9 @@ def line(
 
 def _speed(tokens: int, seconds: float, label: str) -> str:
     """Say how many tokens come in a second, of what is made of tokens."""
-    return f", {tqdm.format_sizeof(tokens / seconds) if seconds > 0 else '0.00'} tokens/s" if label == SHARDS else ""
+    if label not in (SHARDS, COPIES):
+        return ""
+    return f", {tqdm.format_sizeof(tokens / seconds) if seconds > 0 else '0.00'} tokens/s"
 
 
 class Progress:
@@ -90,7 +100,6 @@ class Progress:
         passes: int = 1,
         stream: TextIO | None = None,
         label: str = SHARDS,
-        looks_in: str = CHOSEN,
     ) -> None:
         """Take note of what to watch.
 
@@ -100,10 +109,9 @@ class Progress:
             passes: how often units are gone through: twice with `take`.
             stream: where to show it; stderr by default.
             label: what the run makes.
-            looks_in: see `Seen`.
         """
         self._label = label
-        self._seen = Seen(work, unit_bytes, looks_in)
+        self._seen = Seen(work, unit_bytes, label)
         self._units, self._bytes = len(unit_bytes) * passes, sum(unit_bytes) * passes
         self._poll = POLL_SECONDS if work.is_local else REMOTE_POLL_SECONDS
         self._stream = stream or sys.stderr

@@ -29,7 +29,7 @@ def with_redirects(recipe: R, mixture: Mixture, options: PipelineOptions) -> R:
         return recipe
     done = frozenset(numbered(recipe.work, REDIRECTS))
     if len(done) < len(mixture.units):
-        with Progress(recipe.work, [unit.bytes for unit in mixture.units], label="redirects", looks_in=REDIRECTS):
+        with Progress(recipe.work, [unit.bytes for unit in mixture.units], label=REDIRECTS):
             run_graph(functools.partial(redirect_graph, units=mixture.units, recipe=recipe, done=done), options)
     cleaners = []
     for cleaner, wiki in zip(recipe.cleaners, mixture.wikis, strict=True):

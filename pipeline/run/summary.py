@@ -50,6 +50,8 @@ def _rows(outcome: Outcome, seconds: float) -> Iterator[tuple[str, str, str]]:
     yield "    dead letters", f"{counts.dead_letters:,}", ""
     yield from ((f"  left out: {reason}", number, "") for reason, number in left_out if reason not in ARTICLE_REASONS)
     yield "tokens", f"{counts.tokens:,}", f"{counts.tail_tokens:,} of them in tails that fill no row"
+    if counts.unknown_tags:
+        yield "unknown tags", f"{counts.unknown_tags:,}", "of extensions, taken out of the texts"
     for entry in manifest.mixture or ():
         taken = entry.counts.train_articles + entry.counts.validation_articles
         share = f", a share of {entry.share:g}" if entry.share < 1 else ""

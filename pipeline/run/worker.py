@@ -1,5 +1,6 @@
 """Entry point of a local Beam worker process, its log kept off the terminal."""
 
+import gc
 import os
 import signal
 import sys
@@ -24,4 +25,7 @@ if __name__ == "__main__":
     with quiet():
         from apache_beam.runners.worker import sdk_worker_main
 
+        import pipeline.flow  # noqa: F401  that all modules are there to be frozen
+
+        gc.freeze()  # as in `run_graph`
         sdk_worker_main.main(sys.argv)

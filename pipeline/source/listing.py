@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,23 +58,31 @@ class SourceFiles:
 
 
 def find_files(settings: SourceSettings) -> SourceFiles:
-    """Look up what `source.path` names; no file is read.
+    """Look up what a source names; no file is read.
 
     Raises:
         UsageError: nothing is there, or its name is of no kind that can be read, or a contact is missing.
         RunError: what is there is not whole, or its server cannot be asked.
     """
+    if settings.path.startswith("wikimedia:"):
+        check_address(settings.mirror, "source.mirror", settings.contact)
+    elif "://" in settings.path:
+        check_address(settings.path, settings.named_by, settings.contact)
+    try:
+        return _found(settings)
+    except UsageError as error:
+        raise UsageError(f"{settings.named_by}: {error}") from None
+
+
+def _found(settings: SourceSettings) -> SourceFiles:
     path = settings.path
     if path.startswith("wikimedia:"):
-        check_address(settings.mirror, "source.mirror", settings.contact)
         name, listed = wikimedia.find(path, settings.mirror.rstrip("/"), settings.contact or "")
     elif "://" in path:
-        check_address(path, "source.path", settings.contact)
         pinned = hub.pin(path) if path.startswith("hf://") else path
         name, listed = os.path.basename(path.rstrip("/")), _remote(pinned, settings.contact)
-    elif not os.path.exists(path):
-        raise UsageError(f"source.path: {path}: no such file or folder")
     else:
+        _check_is_there(path)
         path = os.path.abspath(path)
         name, listed = os.path.basename(path), _local(path)
     kind = _one_kind(settings.path, listed)
@@ -104,11 +112,46 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 def _local(path: str) -> list[Listed]:
     if not os.path.isdir(path):
+        if not os.path.isfile(path):
+            raise UsageError(f"{path}: is neither a file nor a folder, but a pipe or device; name a file")
         _check_packer(path)
         return [Listed(os.path.basename(path), path)]
-    root = Path(path)
-    names = (file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
-    return _readable(path, ((name, str(root / name)) for name in names))
+    return _readable(path, _below(Path(path)))
+
+
+def _check_is_there(path: str) -> None:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last where it holds a null
+        raise UsageError(f"{path}: no such file or folder") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read it: {error.strerror}") from None
+
+
+def _below(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the files of a folder, those of folders in it and of links to folders too: (name within it, path).
+
+    Raises:
+        UsageError: one that may have pages, or a folder, cannot be read.
+    """
+    seen: set[tuple[int, int]] = set()  # a link may lead to where it is
+    for folder, folders, names in os.walk(root, onerror=_cannot_be_read, followlinks=True):
+        found = os.stat(folder)
+        if (found.st_dev, found.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in (Path(folder, name) for name in names):
+            name = file.relative_to(root).as_posix()
+            if file.is_file():
+                yield name, str(file)
+            elif kind_of(name) is not None and not file.name.startswith("."):
+                raise UsageError(f"{root}: {name} is no file that can be read; remove it there, or name another folder")
+
+
+def _cannot_be_read(error: OSError) -> None:
+    raise UsageError(f"{error.filename}: cannot read it: {error.strerror}; leave no such folder in a source")
 
 
 def _remote(url: str, contact: str | None) -> list[Listed]:
@@ -118,10 +161,10 @@ def _remote(url: str, contact: str | None) -> list[Listed]:
     if not is_web(url):
         return _readable(url, files_below(url))
     if not url.endswith("/"):
-        raise UsageError(f"source.path: {url}: {_unknown(url)}; the address of a folder ends with /")
+        raise UsageError(f"{url}: {_unknown(url)}; the address of a folder ends with /")
     listing = fetch_text(url, contact or "")
     if odd := [name for name in wikimedia.odd_links(listing) if kind_of(name) is not None]:
-        raise UsageError(f"source.path: {url}: lists {odd[0]!a}; rename it there, in letters, digits and . _ - alone")
+        raise UsageError(f"{url}: lists {odd[0]!a}; rename it there, in letters, digits and . _ - alone")
     return _readable(url, ((name, url + name) for name in wikimedia.links(listing)))
 
 
@@ -132,12 +175,10 @@ def _readable(folder: str, found: Iterable[tuple[str, str]]) -> list[Listed]:
         _check_packer(url)
     listed = [Listed(name, url) for name, url in shown if kind_of(name) is not None]
     if not listed:
-        raise UsageError(
-            f"source.path: {folder}: no dump, .parquet or .jsonl file in this folder; name a file or another folder"
-        )
+        raise UsageError(f"{folder}: no dump, .parquet or .jsonl file in this folder; name a file or another folder")
     for one in listed:
         if one.name != one.name.encode(errors="replace").decode():  # names travel into manifests, which are UTF-8
-            raise UsageError(f"source.path: {folder}: the name of {one.name!a} is no UTF-8; rename it")
+            raise UsageError(f"{folder}: the name of {one.name!a} is no UTF-8; rename it")
     return listed
 
 
@@ -149,24 +190,22 @@ def _one_kind(path: str, listed: list[Listed]) -> str:
     """
     kinds = {kind_of(one.name): one.name for one in listed}
     if None in kinds:
-        raise UsageError(f"source.path: {path}: {_unknown(path)}")
+        raise UsageError(f"{path}: {_unknown(path)}")
     if len(kinds) > 1:
         first, second = sorted(kinds.values())[:2]
-        raise UsageError(f"source.path: {path}: holds files of several kinds ({first}, {second}); name one of them")
+        raise UsageError(f"{path}: holds files of several kinds ({first}, {second}); name one of them")
     [kind] = kinds
     dumps = {match[0]: one.name for one in listed if (match := _DUMP.match(os.path.basename(one.name)))}
     if len(dumps) > 1:
         first, second = sorted(dumps.values())[:2]
-        raise UsageError(f"source.path: {path}: {first} and {second} are two dumps of the same pages; name one of them")
+        raise UsageError(f"{path}: {first} and {second} are two dumps of the same pages; name one of them")
     ranges = sorted((int(part[1]), int(part[2]), one.name) for one in listed if (part := _PART.search(one.name)))
     whole = [one.name for one in listed if not _PART.search(one.name)]
     if kind != PARQUET and ranges and whole:
-        raise UsageError(
-            f"source.path: {path}: holds a whole dump and parts of one ({whole[0]}, {ranges[0][2]}); name one of them"
-        )
+        raise UsageError(f"{path}: holds a whole dump and parts of one ({whole[0]}, {ranges[0][2]}); name one of them")
     for (_, last, one), (first_id, _, other) in itertools.pairwise(ranges):
         if kind != PARQUET and first_id <= last:
-            raise UsageError(f"source.path: {path}: {one} and {other} hold the same pages; keep one of them there")
+            raise UsageError(f"{path}: {one} and {other} hold the same pages; keep one of them there")
     return str(kind)
 
 
@@ -197,7 +236,7 @@ def _described(url: str, contact: str | None) -> File:
     try:
         return file_at(url, contact)
     except FileNotFoundError as error:
-        raise UsageError(f"source.path: {error}") from None
+        raise UsageError(str(error)) from None
 
 
 def _unknown(path: str) -> str:
@@ -213,6 +252,6 @@ def _check_packer(path: str) -> None:
     kind = re.search(r"\.(?:xml|jsonl|ndjson|json)(?=[.-]|$)", stem)
     if command is not None and kind is not None:
         raise UsageError(
-            f"source.path: {path}: .{packer} is not read; pack it anew: {command} {shlex.quote(name)} | zstd > "
+            f"{path}: .{packer} is not read; pack it anew: {command} {shlex.quote(name)} | zstd > "
             f"{shlex.quote(name[: -len(packer)] + 'zst')}"
         )

@@ -42,6 +42,11 @@ class Candidates:
     files: SourceFiles
 
     @property
+    def stored_bytes(self) -> int:
+        """Size of all files, as stored."""
+        return sum(one.file.bytes for one in self.files.files)
+
+    @property
     def is_indexed(self) -> bool:
         """Whether an index says where each page lies, so that no others need be read."""
         return self.files.kind == "multistream"

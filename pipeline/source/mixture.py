@@ -49,8 +49,9 @@ class Mixture:
 
     @property
     def limits(self) -> LimitsEntry:
-        """How all of them are cut and read."""
-        return self.sources[0].limits
+        """How all of them are cut and read, but for the columns of each of several."""
+        limits = self.sources[0].limits
+        return limits if self.is_plain else limits.model_copy(update={"columns": None})
 
     @property
     def files(self) -> set[File]:
@@ -96,6 +97,7 @@ class Mixture:
                 source=source.entry,
                 site=site_entry(source.site),
                 counts=line,
+                columns=source.limits.columns,
             )
             for source, wiki, line in zip(self.sources, self.wikis, counts, strict=True)
         ]
@@ -107,7 +109,12 @@ class Mixture:
         pairs = zip(self.sources, self.wikis, strict=True)
         return {
             "mixture": [
-                {"wiki": wiki.name, "share": wiki.share, "source": source.entry.model_dump(mode="json")}
+                {
+                    "wiki": wiki.name,
+                    "share": wiki.share,
+                    "source": source.entry.model_dump(mode="json"),
+                    "columns": source.limits.columns,
+                }
                 for source, wiki in pairs
             ]
         }
@@ -117,11 +124,12 @@ def open_mixture(settings: SourceSettings, *, hashed: bool = True) -> Mixture:
     """Look up and plan every source that the settings name (see `open_source`).
 
     Raises:
-        UsageError: nothing is there, or one of several has no page.
+        UsageError: nothing is there, one of several has no page, or a dump is given columns.
         RunError: a source is damaged, does not say of which wiki it is, or is of the same wiki as another.
     """
     members = settings.members
     opened = [(member, open_source(settings.of(member), hashed=hashed)) for member in members]
+    _check_columns(settings, opened)
     if len(members) == 1:
         return Mixture((opened[0][1],), (members[0].path,), (Wiki(share=members[0].share),))
     named: dict[str, tuple[Member, Source]] = {}
@@ -139,6 +147,16 @@ def open_mixture(settings: SourceSettings, *, hashed: bool = True) -> Mixture:
         tuple(named[name][0].path for name in names),
         tuple(Wiki(number, name, named[name][0].share) for number, name in enumerate(names)),
     )
+
+
+def _check_columns(settings: SourceSettings, opened: Sequence[tuple[Member, Source]]) -> None:
+    """Refuse columns of dumps: those of one of them, and those of all sources if no other has columns."""
+    for member, source in opened:
+        if source.is_wikitext and member.columns:
+            raise UsageError(f"{member.path}: is a dump, which has no columns; leave its --columns (columns) out")
+    if settings.columns and all(source.is_wikitext for _, source in opened):
+        names = " and ".join(member.path for member, _ in opened)
+        raise UsageError(f"{names}: a dump has no columns; leave --columns (source.columns) out")
 
 
 def _name(member: Member, source: Source) -> str:

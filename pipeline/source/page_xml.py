@@ -36,7 +36,7 @@ def dead_letter(xml: bytes, where: str, error: str) -> DeadLetter:
     page_id, title = _ID.search(head), _TITLE.search(head)
     known = int(page_id[1]) if page_id else None
     return DeadLetter(
-        known if known is not None and 0 < known <= MAX_ID else None,
+        known if known is not None and known <= MAX_ID else None,
         title[1].decode("utf-8", "replace") if title else "",
         where,
         error,
@@ -67,7 +67,8 @@ def _read(xml: bytes, where: str, site: Site) -> Article | Dropped:
     text = revision.findtext("{*}text") or ""
     if is_redirect(text):  # exports before schema 0.4 have no element for it
         return Dropped(page_id, title, REDIRECT, timestamp)
-    return Article(page_id, _number(revision.findtext("{*}id"), "revision id"), title, text, where, timestamp)
+    revision_id = _number(revision.findtext("{*}id") or "0", "revision id")  # some programs write none
+    return Article(page_id, revision_id, title, text, where, timestamp)
 
 
 def _newest(revisions: Sequence[Any]) -> tuple[Any, int]:
@@ -91,8 +92,8 @@ def _number(text: str | None, what: str) -> int:
     if text is None:
         raise ValueError(f"the page has no {what}")
     digits = text.strip()
-    if not re.fullmatch("[0-9]{1,19}", digits) or not 0 < int(digits) <= MAX_ID:
-        raise ValueError(f"the {what} is {digits[:40]!r}, not a positive number of 63 bits")
+    if not re.fullmatch("[0-9]{1,19}", digits) or int(digits) > MAX_ID:
+        raise ValueError(f"the {what} is {digits[:40]!r}, not a whole number of 63 bits, from 0 up")
     return int(digits)
 
 

@@ -23,9 +23,10 @@ from pipeline.articles import (
 )
 from pipeline.source.dump_streams import misnamed
 from pipeline.source.rows import (
-    MAX_WHOLE_FLOAT,
+    INEXACT_FROM,
     ColumnNames,
     article,
+    check_exact,
     check_size,
     find_columns,
     one_site,
@@ -147,7 +148,9 @@ def _base(table: Any, columns: ColumnNames, path: str) -> str:
     if columns.url is None or not table.metadata.num_rows:
         return ""
     try:
-        url = next(table.iter_batches(1, columns=[columns.url])).column(0)[0].as_py()
+        url = _utf8(next(table.iter_batches(1, columns=[columns.url])).column(columns.url))[0].as_py()
+    except TypeError:  # no text, and so no address
+        return ""
     except (pa.ArrowException, OSError, ValueError) as error:
         raise RunError(f"{path}: damaged: {_line(error)}; download or make it again") from None
     return page_base(url) if isinstance(url, str) else ""
@@ -190,17 +193,18 @@ def _ordinary(batch: Any, columns: ColumnNames, group: str, first: int, max_page
         return None
     try:
         titles, texts = (_utf8(column) for column in (titles, texts))
+        if not all(_is_exact(batch.column(name)) for name in (columns.id, columns.revision) if name is not None):
+            return None
         if pa.types.is_integer(ids.type) or pa.types.is_floating(ids.type):  # a float that is no whole number fails
             digits = pc.cast(ids, pa.int64())
-            if pa.types.is_floating(ids.type) and pc.max(digits).as_py() > MAX_WHOLE_FLOAT:
-                return None
         elif pc.all(pc.match_substring_regex(_utf8(ids), "^[0-9]{1,19}$")).as_py():
             digits = pc.cast(_utf8(ids), pa.int64())
         else:
             return None
         revisions = [revision_of(value) for value in _values(batch, columns.revision)]
         timestamps = [timestamp_of(value) for value in _values(batch, columns.timestamp)]
-    except (pa.ArrowInvalid, TypeError, ValueError):  # not UTF-8, or more than 63 bits; not text; no date
+    # Not UTF-8, or more than 63 bits; not text; no date, or one that Python does not have.
+    except (pa.ArrowInvalid, TypeError, ValueError, OverflowError):
         return None
     page_ids = np.asarray(digits)
     if any((pc.max(pc.binary_length(column)).as_py() or 0) > max_page_bytes for column in (titles, texts)):
@@ -215,16 +219,25 @@ def _ordinary(batch: Any, columns: ColumnNames, group: str, first: int, max_page
     return Columns(page_ids, revision_ids, moments, titles, texts, group, first)
 
 
+def _is_exact(column: Any) -> bool:
+    """Return whether none of the numbers of a column may be another whole number, rounded."""
+    if not pa.types.is_floating(column.type):
+        return True
+    largest = pc.max(pc.abs(pc.cast(column, pa.float64()))).as_py()
+    return largest is None or largest < INEXACT_FROM[column.type.bit_width]
+
+
 def _values(batch: Any, column: str | None) -> list[object]:
     """Return the values of a column of small ones, none where there is no such column."""
-    return _in_microseconds(batch.column(column)).to_pylist() if column is not None else []
+    return _plain_times(batch.column(column)).to_pylist() if column is not None else []
 
 
-def _in_microseconds(column: Any) -> Any:
-    """Return a column with its dates and times such that Python has them too."""
+def _plain_times(column: Any) -> Any:
+    """Return a column with its dates and times as Python has them: of UTC, as they are stored, and no nanoseconds."""
     if not pa.types.is_timestamp(column.type):
         return column
-    return pc.cast(column, pa.timestamp("us", column.type.tz), safe=False)
+    column = column.view(pa.timestamp(column.type.unit))
+    return pc.cast(column, pa.timestamp("us"), safe=False) if column.type.unit == "ns" else column
 
 
 def _utf8(column: Any) -> Any:
@@ -243,15 +256,20 @@ def _utf8(column: Any) -> Any:
 
 
 def _one_by_one(batch: Any, columns: ColumnNames, group: str, first: int, max_page_bytes: int) -> list[Page]:
-    stored = {name: _in_microseconds(batch.column(name)) for name in columns.of_articles}
+    stored = {name: _plain_times(batch.column(name)) for name in columns.of_articles}
     pages: list[Page] = []
     for row in range(batch.num_rows):
 
         def value_of(name: str, what: str, row: int = row) -> object:
             value = stored[name][row]
-            if what in ("title", "text"):
-                check_size(_bytes(value), what, max_page_bytes)
-            return value.as_py()
+            try:
+                if what in ("title", "text"):
+                    check_size(_bytes(value), what, max_page_bytes)
+                if what in ("id", "revision") and pa.types.is_floating(value.type):
+                    check_exact(value.as_py(), what, value.type.bit_width)
+                return value.as_py()
+            except OverflowError:
+                raise ValueError(f"the {what} is a time beyond the years 1 to 9999") from None
 
         pages.append(article(value_of, columns, f"{group}, row {first + row}", max_page_bytes))
     return pages

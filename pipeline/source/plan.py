@@ -11,7 +11,7 @@ from pipeline.settings import SourceSettings
 from pipeline.source import dump, jsonl, parquet
 from pipeline.source.listing import SourceFile, SourceFiles, find_files
 from pipeline.storage import File, checksums
-from wikilm.errors import RunError, UsageError
+from wikilm.errors import RunError
 from wikilm.shards.manifest import LimitsEntry, SourceEntry
 
 
@@ -100,7 +100,7 @@ def open_source(settings: SourceSettings, *, hashed: bool = True) -> Source:
         templates=settings.templates or None,
         template_redirects=settings.template_redirects or None,
         formulas=settings.formulas if settings.formulas != "drop" else None,
-        columns=_columns(settings) or None,
+        columns=(None if found.is_wikitext else _columns(settings)) or None,
     )
     units = tuple(
         WorkUnit(number, some, sum(part.stored_bytes for part in some), limits.max_page_bytes)
@@ -114,15 +114,12 @@ def plan(found: SourceFiles, settings: SourceSettings) -> tuple[Site, Sequence[t
 
     Raises:
         RunError: a file is damaged, or they are of several wikis.
-        UsageError: a dump is given columns.
     """
     columns = _columns(settings)
     if found.is_jsonl:
         return jsonl.plan([(one.file, found.kind) for one in found.files], settings.unit_bytes, columns)
     if not found.is_wikitext:
         return parquet.plan([one.file for one in found.files], settings.unit_bytes, columns)
-    if columns:
-        raise UsageError(f"source.columns: {found.name} is a dump, which has no columns; leave them out")
     units: list[tuple[Part, ...]] = []
     sites: list[Site] = []
     for one in found.files:

@@ -12,7 +12,8 @@ from wikilm.errors import RunError
 from wikilm.origin import language_of
 from wikilm.terminal import visible
 
-MAX_WHOLE_FLOAT = 2**53  # beyond, a float stands for several whole numbers
+# From here on a float of so many bits stands for several whole numbers. Source: IEEE 754, the digits of its formats.
+INEXACT_FROM = {16: 2**11, 32: 2**24, 64: 2**53}
 NEEDED, BY_DEFAULT = ("id", "text"), ("id", "text", "title", "url")
 ValueOf = Callable[[str, str], object]
 SHOWN_COLUMNS, SHOWN_CHARACTERS = 20, 40  # of a table with very many, or with long names
@@ -134,12 +135,19 @@ def page_id_of(value: object, what: str = "id") -> int:
     """Parse an id, which is a string on the hub, a number elsewhere."""
     if value is None:
         raise ValueError(f"the row has no {what}")
-    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_WHOLE_FLOAT:
-        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        check_exact(value, what, 64)
+        value = int(value) if abs(value) <= MAX_ID else value
     digits = str(value)
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 19 and int(digits) <= MAX_ID):
         raise ValueError(f"the {what} is {digits[:40]!r}, not a whole number of 63 bits, from 0 up")
     return int(digits)
+
+
+def check_exact(value: object, what: str, bits: int) -> None:
+    """Refuse a float of so many bits that may be another whole number, rounded."""
+    if isinstance(value, float) and value.is_integer() and INEXACT_FROM[bits] <= abs(value) <= MAX_ID:
+        raise ValueError(f"the {what} is {value:.17g}, which a float of {bits} bits cannot tell from others next to it")
 
 
 def revision_of(value: object) -> int:

@@ -61,7 +61,7 @@ def find(path: str, mirror: str, contact: str) -> tuple[str, list[Listed]]:
     """
     name = NAME.fullmatch(path)
     if not name:
-        raise UsageError(f"source.path: {path[:200]}: is not wikimedia:WIKI/DATE or wikimedia:WIKI/latest")
+        raise UsageError(f"{path[:200]}: is not wikimedia:WIKI/DATE or wikimedia:WIKI/latest")
     wiki, date = name[1], name[2]
     seen = []
     for folder in _folders(wiki, date, mirror, contact):
@@ -71,7 +71,7 @@ def find(path: str, mirror: str, contact: str) -> tuple[str, list[Listed]]:
             return (names[0] if len(names) == 1 else f"{wiki}-{_digits(folder)}"), listed
         seen.append(f"{folder.removeprefix(mirror)}: {state}")
     found = "; ".join(seen) or f"neither /{wiki}/ nor /{CONTENT}/{wiki}/ has any date"
-    raise RunError(f"source.path: {path}: {mirror} has no finished dump of that name: {found}; try another date")
+    raise RunError(f"{path}: {mirror} has no finished dump of that name: {found}; try another date")
 
 
 def links(html: str) -> list[str]:

@@ -5,7 +5,7 @@ Texts go in, arrays come out. This wing reads the folder of the tokenizer, and w
 
 from pipeline.tokens.encoder import HARD_TEXT, TOKENIZERS, Encoder
 from pipeline.tokens.encoder_pool import EncoderSpec
-from pipeline.tokens.rows import NO_TAIL, Rows, Tail, TokenIds, cut_rows
+from pipeline.tokens.rows import NO_TAIL, Rows, Tail, TokenIds, cut_rows, token_ids
 
 __all__ = [
     "HARD_TEXT",
@@ -17,4 +17,5 @@ __all__ = [
     "Tail",
     "TokenIds",
     "cut_rows",
+    "token_ids",
 ]

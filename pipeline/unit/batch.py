@@ -1,5 +1,6 @@
 """Take a batch of articles through the steps, each of which makes a new batch, and count what it adds to the ledger."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -24,6 +25,7 @@ from pipeline.articles import (
     Texts,
     Wiki,
 )
+from pipeline.duplicates import NO_PRINTS, Prints, prints_of
 from pipeline.output import wiki_column
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.plain import blank_texts
@@ -51,6 +53,7 @@ class Batch(Generic[T]):
         counts: what these pages add to the ledger.
         dead_letters: the pages that could not be read or cleaned.
         identities: of all that was read, positions counted from the first page of the unit.
+        prints: of the texts, where they are to be compared with others.
     """
 
     articles: Articles
@@ -59,11 +62,12 @@ class Batch(Generic[T]):
     counts: Counts = NOTHING
     dead_letters: tuple[DeadLetter, ...] = ()
     identities: Identities = NO_IDENTITIES
+    prints: Prints = NO_PRINTS
 
     def with_content(self, content: U, **counts: Any) -> "Batch[U]":
         """Return the same articles after a step: other content, and these counts set."""
         counted = self.counts.model_copy(update=counts)
-        return Batch(self.articles, self.splits, content, counted, self.dead_letters, self.identities)
+        return Batch(self.articles, self.splits, content, counted, self.dead_letters, self.identities, self.prints)
 
     def of_split(self, split: str) -> Articles:
         """Return the articles of one split."""
@@ -112,7 +116,7 @@ def take(
 
 def clean(batch: Batch[Texts], cleaner: Cleaner) -> Batch[Texts]:
     """Turn the texts into prose. What cannot be cleaned is a dead letter, what has no prose is left out."""
-    texts, dead = cleaner.prose_of_all(batch.articles, batch.content)
+    texts, dead, unknown_tags = cleaner.prose_of_all(batch.articles, batch.content)
     alive = np.ones(len(texts), bool) if not dead else np.asarray(texts.is_valid())
     empty = blank_texts(texts.fill_null("x")) & alive
     cleaned = _only(replace(batch, content=texts, dead_letters=batch.dead_letters + dead), alive & ~empty)
@@ -121,8 +125,14 @@ def clean(batch: Batch[Texts], cleaner: Cleaner) -> Batch[Texts]:
         left_out=batch.counts.left_out | left_out(EMPTY_TEXT, int(np.count_nonzero(empty))),
         text_bytes=pc.sum(pc.binary_length(cleaned.content)).as_py() or 0,
         dead_letters=batch.counts.dead_letters + len(dead),
+        unknown_tags=unknown_tags,
         **{f"{name}_articles": int(np.count_nonzero(cleaned.splits == i)) for i, name in enumerate(SPLITS)},
     )
+
+
+def take_prints(batch: Batch[Texts], shards: ShardsSettings) -> Batch[Texts]:
+    """Take the prints of the texts, by which copies are found."""
+    return replace(batch, prints=prints_of(batch.content, shards))
 
 
 def encode(batch: Batch[Texts], encoder: Encoder) -> Batch[TokenIds]:
@@ -163,6 +173,21 @@ def last_tails(tails: Mapping[str, Tail]) -> Batch[dict[str, Rows]]:
 def no_tails() -> dict[str, Tail]:
     """Return the tails that there are before the first batch: none."""
     return dict.fromkeys(SPLITS, NO_TAIL)
+
+
+def without_copies(counts: Counts, copies: pa.Table, splits: NDArray[np.int8]) -> Counts:
+    """Return the ledger of a unit without the articles that are copies.
+
+    Args:
+        counts: of all that was encoded; no row is cut yet.
+        copies: see `duplicates.read_copies`.
+        splits: int8 [copies], indices into `SPLITS`.
+    """
+    reasons = Counter(copies["reason"].to_pylist())
+    fewer = {f"{name}_articles": int(np.count_nonzero(splits == number)) for number, name in enumerate(SPLITS)}
+    fewer["text_bytes"] = int(copies["text_bytes"].to_numpy().sum())
+    less = {name: getattr(counts, name) - number for name, number in fewer.items()}
+    return counts.model_copy(update={"left_out": counts.left_out | reasons, **less})
 
 
 def left_out(reason: str, count: int) -> dict[str, int]:

@@ -14,18 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.articles import ONLY, Article, DeadLetter, Selection, Site, Smallest, Texts, Wiki, smallest
+from pipeline.articles import ONLY, Article, Selection, Site, Smallest, Texts, Wiki, smallest
 from pipeline.output import (
     CHOSEN,
-    IDENTITY_COLUMNS,
     REDIRECTS,
     ArrowFile,
-    DeadLetterRecord,
     ShardFile,
-    UnitReport,
     pages_name,
     read_repeats,
-    total,
     unit_file,
     write_report,
 )
@@ -35,12 +31,11 @@ from pipeline.source import Mixture, Source, WorkUnit
 from pipeline.storage import Place
 from pipeline.tokens import EncoderSpec, Rows, TokenIds, encoder_pool
 from pipeline.unit import batch as batches
-from pipeline.unit.batch import NOTHING, Batch
+from pipeline.unit.batch import Batch
 from pipeline.unit.failures import marks_failure
-from wikilm.errors import RunError
+from pipeline.unit.tally import Tally
 from wikilm.shards import SPLITS, articles_name, articles_schema, shard_name
 
-MAX_DEAD_LETTERS = 100_000  # of one unit, which are held until its end: more are no accident
 SMALLEST = TypeAdapter(Smallest)
 
 
@@ -155,8 +150,6 @@ def write(rows: Stream, recipe: Recipe) -> int:
         RunError: any of the steps failed, as they all do their work while this one asks for batches.
     """
     unit, work, vocab_size = rows.unit, recipe.work, recipe.encoder.entry.vocab_size
-    counts = NOTHING
-    dead: list[DeadLetter] = []
     with contextlib.ExitStack() as files:
         shards, tables = {}, {}
         for split in SPLITS:
@@ -165,25 +158,15 @@ def write(rows: Stream, recipe: Recipe) -> int:
             shards[split] = ShardFile(name, file, recipe.shards.chunk_tokens, vocab_size, rows.wiki)
             columns = articles_schema(bool(rows.wiki.name))
             tables[split] = ArrowFile(table, files.enter_context(work.create(table)), columns)
-        pages = ArrowFile(pages_name(unit), files.enter_context(work.create(pages_name(unit))), IDENTITY_COLUMNS)
+        tally = Tally(unit, rows.wiki, files.enter_context(work.create(pages_name(unit))))
         for batch in rows.batches:
-            pages.append([batch.identities.page_ids, batch.identities.timestamps, batch.identities.positions])
+            tally.add(batch)
             for split, of_split in batch.content.items():
                 shards[split].append_rows(of_split)
                 tables[split].append(batches.table(batch.of_split(split), of_split, rows.wiki))
-            counts = total([counts, batch.counts])
-            dead += batch.dead_letters
-            if len(dead) > MAX_DEAD_LETTERS:
-                first = f"the first is at {dead[0].where}: {dead[0].error}"
-                raise RunError(f"more than {MAX_DEAD_LETTERS} pages of one unit cannot be read; {first}")
-        report = UnitReport(
-            unit=unit,
-            wiki=rows.wiki.number,
-            counts=counts,
+        report = tally.report(
             shards=[shards[split].close_shard(split, unit) for split in SPLITS],
             articles=[tables[split].close() for split in SPLITS],
-            pages=pages.close(),
-            dead_letters=[DeadLetterRecord(**vars(letter)) for letter in dead],
         )
     write_report(work, report)
     return unit

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.clean_text import HOLES, LEFTOVERS, Page, gaps, main, measure, prose
 from pipeline.articles.article import Article
 from pipeline.articles.site import Site
-from pipeline.prose.clean import clean
+from pipeline.prose.clean import clean_by_reference as clean
 from tests.helpers import ROOT, SHARED
 from wikilm.cli import run
 

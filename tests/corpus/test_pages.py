@@ -25,7 +25,7 @@ def prose(wikitext: str) -> str:
 
 def test_there_are_articles_and_words_enough_once_the_pipeline_has_cleaned_them(articles: list[Page]) -> None:
     site = open_source(SourceSettings(path=str(XML), unit_bytes=1_000_000)).site
-    words = {page.title: len(clean(page.text, site).split()) for page in articles}
+    words = {page.title: len(clean(page.text, site).text.split()) for page in articles}
     assert sum(count > 0 for count in words.values()) >= 120
     assert sum(words.values()) >= 25_000
     assert [title for title, count in words.items() if not count] == ["Perchance"]  # a soft redirect, all template

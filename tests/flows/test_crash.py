@@ -15,7 +15,7 @@ import pytest
 
 import pipeline.output.reports
 import pipeline.output.resume
-import pipeline.run.job
+import pipeline.run.units
 import pipeline.storage.store_writer
 import pipeline.unit.steps
 from pipeline.__main__ import main
@@ -178,12 +178,12 @@ def test_a_run_with_other_inputs_removes_what_was_done_and_says_so(inputs, plain
 
 
 def test_a_ledger_that_does_not_balance_is_not_gone_on_from(inputs, plain, tmp_path, monkeypatch, capsys):
-    def one_more(work: Place) -> list[UnitReport]:
-        first, *others = pipeline.output.reports.read_reports(work)
+    def one_more(work: Place, folder: str) -> list[UnitReport]:
+        first, *others = pipeline.output.reports.read_reports(work, folder)
         counts = first.counts.model_copy(update={"pages": first.counts.pages + 1})
         return [first.model_copy(update={"counts": counts}), *others]
 
-    monkeypatch.setattr(pipeline.run.job, "read_reports", one_more)
+    monkeypatch.setattr(pipeline.run.units, "read_reports", one_more)
     arguments = inputs.arguments(tmp_path / "out", "--direct_running_mode", "in_memory")
     assert run(main, "pipeline", arguments) == 1
     assert "does not balance: pages" in capsys.readouterr().err

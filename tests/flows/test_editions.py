@@ -252,16 +252,59 @@ def test_a_source_that_does_not_say_its_wiki_is_named_in_params(
     assert "is not within source.path (elsewhere), which is what DVC hashes" in capsys.readouterr().err
 
 
+def test_each_source_has_columns_of_its_own(
+    inputs: PipelineInputs, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{"key": n, "body": prose(n), "link": f"https://fr.wikipedia.org/wiki/{n}"} for n in range(9)]
+    table = Path("fr.jsonl")
+    table.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"key": "x", "body": "a"}]))
+    flag = "id=key,url=link,text=body"
+    named = "columns: {id: key, text: body, url: link}"
+    mixture = f"mixture: [{{path: {table}, {named}}}, {inputs.dump}]"
+    params = tmp_path / "params.yaml"
+    params.write_text(inputs.params.read_text().replace("path: none.xml.bz2,", f"path: /, {mixture},"))
+    for output, flags in {
+        "behind": ["--source", table, "--columns", flag, "--source", inputs.dump],
+        "before": ["--columns", flag, "--source", inputs.dump, "--source", table],
+        "params": ["--params", params],
+    }.items():
+        given = ["--tokenizer", inputs.tokenizer, "--params", inputs.params, *flags, "--output", output, *IN_ONE]
+        assert run(main, "pipeline", [str(flag) for flag in given]) == 0
+        assert tree(tmp_path / output) == tree(tmp_path / "behind")
+    manifest = read_manifest(tmp_path / "behind")
+    fr, mini = manifest.mixture or ()
+    assert (manifest.limits.columns, fr.columns, mini.columns) == (
+        None,
+        dict(sorted(pair.split("=") for pair in flag.split(","))),
+        None,
+    )
+    assert {page_id for wiki, page_id in articles_of(tmp_path / "behind") if wiki == "frwiki"} == set(range(9))
+    assert "--source fr.jsonl --columns id=key,text=body,url=link" in (tmp_path / "behind/README.md").read_text()
+    assert run(verify, "verify", ["behind", "--source", "fr.jsonl", "--source", str(inputs.dump)]) == 0
+    assert run(show, "show", ["--params", str(params), "--wiki", "frwiki", "--page-id", "3"]) == 0
+    monkeypatch.chdir(inputs.folder)
+    Path("fr.jsonl").write_bytes((tmp_path / "fr.jsonl").read_bytes())
+    for line in (tmp_path / "behind/dead_letters.jsonl").read_text().splitlines():
+        capsys.readouterr()
+        assert run(show, "show", shlex.split(json.loads(line)["replay"])[3:]) == 1
+        assert "this page is a dead letter" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "named"),
     [
         (["--source", "{dump}", "--source", "{copy}"], 1, "copy.xml: is of miniwiki, and so is {dump}"),
-        (["--source", "{dump}", "--source", "{dump}"], 2, "{dump} is named twice in a mixture"),
+        (["--source", "{dump}", "--source", "{dump}"], 2, "--source: {dump} is named twice in a mixture"),
         (["--source", "{dump}", "--share", "1.5"], 2, "--share: must be a number from 0 to 1, such as 0.5, not '1.5'"),
         (["--source", "{dump}", "--share", "nan"], 2, "--share: must be a number from 0 to 1"),
-        (["--share", "0.5", "--source", "{dump}"], 2, "--share: belongs behind the --source whose share it is"),
+        (["--share", "0.5", "--source", "{dump}"], 2, "--share: belongs behind the --source that it is about"),
         (["--source", "{dump}", "--share", "0.5", "--share", "0.6"], 2, "--share: belongs behind the --source"),
-        (["--source", "{dump}", "--source", "{folder}/none.xml"], 2, "none.xml"),
+        (["--source", "{dump}", "--source", "{folder}/none.xml"], 2, "--source: {folder}/none.xml: no such file"),
+        (["--source", "{dump}", "--columns", "text=a"], 2, "{dump}: a dump has no columns; leave --columns (source"),
+        (["--source", "{dump}", "--columns", "text=a", "--share", "0.5"], 2, "{dump}: is a dump, which has no columns"),
+        (["--source", "{dump}", "--columns", "x=a", "--source", "y"], 2, "--columns: should be 'id', 'title', 'text'"),
+        (["--source", "{dump}", "--source", ""], 2, "--source: "),
         (["--source", "{dump}", "--share", "0"], 1, "none of its 33 articles is within the share that is taken"),
     ],
 )

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import pipeline.unit.steps
+import pipeline.unit.tally
 from pipeline.__main__ import main
 from tests.helpers import ROOT
 from tests.helpers.dumps import FOOTER, Page, header, make_dump
@@ -244,7 +244,7 @@ def test_a_source_that_changes_in_place_while_it_is_read_is_refused(inputs, tmp_
 
 
 def test_a_source_of_nothing_but_broken_pages_is_not_read_to_its_end(inputs, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(pipeline.unit.steps, "MAX_DEAD_LETTERS", 100)
+    monkeypatch.setattr(pipeline.unit.tally, "MAX_DEAD_LETTERS", 100)
     pages = [Page(n, "T", raw=f"<page><title>T</title><ns>0</ns><id>{n}</id></page>") for n in range(1, 2000)]
     source = make_dump(tmp_path / "a.xml", [page(2000), *pages])
     status, said, _ = result(inputs, source, tmp_path / "out", capsys)

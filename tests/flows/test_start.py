@@ -15,10 +15,17 @@ HEAVY = {
 }  # fmt: skip
 PIPELINE = ["pipeline", "pipeline.tokenizer", "pipeline.show", "pipeline.verify", "pipeline.locate"]
 QUESTIONS = ["anatomy", "fill-mask", "generate", "recite", "report"]
-COMMANDS = [*PIPELINE, "train", "probes", *(f"probes {question}" for question in QUESTIONS)]
+COMMANDS = [
+    *PIPELINE,
+    "train",
+    "train.launch",
+    "train.runs",
+    "probes",
+    *(f"probes {question}" for question in QUESTIONS),
+]
 TRAIN = "train --objective causal --shards none --tokenizer none --output none"
 WRONG = {  # a command line, and what is told of it
-    **{f"{command} --no-such-flag": "error: " for command in COMMANDS},
+    **{f"{command} --no-such-flag": "error: " for command in COMMANDS if command != "train.launch"},
     "pipeline --chunk-tokns 8": "--chunk-tokns",
     "pipeline --params none.yaml": "none.yaml: no such params file",
     "pipeline --params {empty}": "section 'source' is missing",

@@ -1,23 +1,31 @@
 """Training by its command: curves, resume after SIGKILL, several processes, exports, clear errors."""
 
+import contextlib
 import json
+import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, pipeline
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    DataCollatorForLanguageModeling,
+    pipeline,
+)
 
 from tests.helpers import ROOT
 from tests.helpers.shards import make_rows, make_shards
-from tests.helpers.tokenizers import MASK, make_tokenizer
+from tests.helpers.tokenizers import MASK, SENTENCES, make_tokenizer
 from tests.helpers.training import Done, TrainingInputs, environment, record, train
 from wikilm.files import sha256_of
 from wikilm.shards.manifest import Manifest, manifest_bytes
@@ -141,6 +149,40 @@ def test_transformers_loads_the_causal_model(causal: Path) -> None:
     assert len(ids) > len(prompt)
 
 
+def test_the_shortest_call_of_a_pipeline_writes_as_far_as_the_context_reaches(causal: Path) -> None:
+    """256 new tokens, which pipelines ask for, would be beyond it."""
+    [written] = pipeline("text-generation", model=str(causal / "model"))("The river")
+    assert written["generated_text"].startswith("The river")
+    tokenizer = AutoTokenizer.from_pretrained(causal / "model")
+    assert tokenizer.model_max_length == 32
+    assert len(tokenizer(SENTENCES[0] * 9, truncation=True)["input_ids"]) == 32
+
+
+def test_the_usual_collator_keeps_end_of_text_in_the_labels(causal: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(causal / "model")
+    texts = [tokenizer(text + tokenizer.eos_token)["input_ids"] for text in ("The river", "The old bridge was built")]
+    batch = DataCollatorForLanguageModeling(tokenizer, mlm=False)([{"input_ids": ids} for ids in texts])
+    for ids, labels in zip(texts, batch["labels"].tolist(), strict=True):
+        assert labels[: len(ids)] == ids
+        assert set(labels[len(ids) :]) <= {-100}
+    model = AutoModelForCausalLM.from_pretrained(causal / "model")
+    assert model(**batch).loss.isfinite()
+    assert model.config.pad_token_id == model.generation_config.pad_token_id == tokenizer.pad_token_id
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_all_files_of_an_export_are_as_readable_as_the_umask_says(
+    inputs: TrainingInputs, tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        train([*inputs.arguments(tmp_path), "--max-steps", "1"])
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "model").iterdir()}
+    assert set(modes.values()) == {0o666 & ~umask}, modes
+
+
 def test_transformers_loads_the_masked_model(masked: Path) -> None:
     _, info = AutoModelForMaskedLM.from_pretrained(masked / "model", output_loading_info=True)
     assert not info["missing_keys"]
@@ -231,14 +273,95 @@ def test_stopped_early_it_exports_and_later_goes_on_to_the_same_end(
 
 def test_other_settings_are_another_run(inputs: TrainingInputs, tmp_path: Path) -> None:
     train([*inputs.arguments(tmp_path), "--max-steps", "4"])
-    done = train([*inputs.arguments(tmp_path, learning_rate=0.01), "--max-steps", "4"])
+    other = [*inputs.arguments(tmp_path, learning_rate=0.01, batch_size=5), "--max-steps", "4"]
+    (first,) = names(tmp_path / "runs" / "model")
+    refused = train(other, status=2).stderr
+    assert "batch_size 4 there, 5 here; learning_rate 0.02 there, 0.01 here" in refused
+    assert f"--remove {first}\n" in refused
+    done = train([*other, "--fresh"])
     assert "from scratch" in done.stderr
+    assert f"left behind in {tmp_path / 'runs' / 'model'}: {first}: step 4 of 30" in done.stderr
     assert len(names(tmp_path / "runs" / "model")) == 2
+
+
+def test_how_often_something_is_told_may_change_in_the_midst_of_a_run(
+    inputs: TrainingInputs, tmp_path: Path, causal: Path
+) -> None:
+    train([*inputs.arguments(tmp_path), "--max-steps", "9"])
+    told = {"log_every_steps": 3, "validate_every_steps": 7, "validation_rows": 2, "checkpoint_every_steps": 4}
+    done = train(inputs.arguments(tmp_path, **told, sample_every_steps=None, sample_prompt="Copper"))
+    assert "from step 9" in done.stderr
+    assert sha256_of(tmp_path / "model" / "model.safetensors") == sha256_of(causal / "model" / "model.safetensors")
+
+
+def test_fresh_begins_the_same_run_anew(inputs: TrainingInputs, tmp_path: Path, causal: Path) -> None:
+    train([*inputs.arguments(tmp_path), "--max-steps", "9"])
+    assert "from scratch" in train([*inputs.arguments(tmp_path), "--fresh"]).stderr
+    assert hashes(tmp_path / "model") == hashes(causal / "model")
+
+
+def test_more_epochs_go_on_from_the_end_of_a_run_that_was_kept(inputs: TrainingInputs, tmp_path: Path) -> None:
+    train([*inputs.arguments(tmp_path, epochs=2), "--keep-run"])
+    weights = sha256_of(tmp_path / "model" / "model.safetensors")
+    assert "from step 12" in train([*inputs.arguments(tmp_path, epochs=2), "--keep-run"]).stderr
+    assert sha256_of(tmp_path / "model" / "model.safetensors") == weights
+    done = train([*inputs.arguments(tmp_path, epochs=3), "--max-steps", "15"])
+    assert "goes on from step 12, the end of a run of 2 epochs, whose schedule has ended at a rate of" in done.stderr
+    assert "from step 12 to step 15 of 18" in done.stderr
+    done = train(inputs.arguments(tmp_path, epochs=3))
+    assert "from step 15" in done.stderr
+    assert record(tmp_path)["continues"] == [12]
+    assert not names(tmp_path / "runs")
+
+
+def test_without_a_schedule_more_epochs_are_the_same_run(inputs: TrainingInputs, tmp_path: Path) -> None:
+    flat = {"schedule": "constant", "final_lr_fraction": 1.0, "warmup_fraction": 0.0}
+    train([*inputs.arguments(tmp_path / "a", epochs=1, **flat), "--keep-run"])
+    assert "from step 6" in train(inputs.arguments(tmp_path / "a", epochs=2, **flat)).stderr
+    train(inputs.arguments(tmp_path / "b", epochs=2, **flat))
+    a, b = (sha256_of(tmp_path / name / "model" / "model.safetensors") for name in "ab")
+    assert a == b
 
 
 def test_curves_that_cannot_be_written(inputs: TrainingInputs, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     assert_fails([*inputs.arguments(tmp_path), "--metrics", str(tmp_path / "file" / "m")], 1, "file/m", "--metrics")
+
+
+@pytest.mark.parametrize("flag", ["output", "runs", "metrics"])
+@pytest.mark.parametrize("limit", [0, 4000])
+def test_what_cannot_be_written_is_told_before_the_first_step(
+    inputs: TrainingInputs, tmp_path: Path, flag: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file stands where a folder has to be, or the device has no block left, for which a limit on files stands in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("train.run.train_with", lambda *_: pytest.fail("it began"))
+    place = tmp_path / "there" / "model"
+    arguments = [*inputs.arguments(tmp_path), f"--{flag}", str(place)]
+    if not limit:
+        place.parent.write_text("no folder")
+        assert_fails(arguments, 1, f"{place}: cannot be written", f"name another --{flag}")
+        return
+    with files_of_at_most(limit):
+        assert_fails(arguments, 1, "cannot be written", "name another --")
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_a_full_device_at_the_export_keeps_the_run_and_says_how_to_go_on(
+    inputs: TrainingInputs, tmp_path: Path, causal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = [*inputs.arguments(tmp_path), "--max-steps", "7"]
+    train(arguments)
+    before = hashes(tmp_path / "model")
+    with files_of_at_most(50_000):
+        assert_fails(
+            arguments, 1, str(tmp_path / "model"), "goes on from step 7", f"--runs {tmp_path / 'runs' / 'model'}"
+        )
+    assert hashes(tmp_path / "model") == before
+    elsewhere = ["--output", str(tmp_path / "elsewhere"), "--runs", str(tmp_path / "runs" / "model")]
+    assert "from step 7" in train([*inputs.arguments(tmp_path), *elsewhere]).stderr
+    assert hashes(tmp_path / "elsewhere") == hashes(causal / "model")
 
 
 def test_resume_state_and_curves_go_where_they_are_told(inputs: TrainingInputs, tmp_path: Path) -> None:
@@ -306,6 +429,19 @@ def test_it_trains_where_neither_beam_nor_dvc_nor_gigatoken_is_installed(
 # What goes wrong
 
 
+@contextlib.contextmanager
+def files_of_at_most(limit: int) -> Iterator[None]:
+    """A limit on the size of files, which stands in for a full device."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
 def copied(inputs: TrainingInputs, folder: Path) -> Path:
     return Path(shutil.copytree(inputs.shards, folder / "shards"))
 
@@ -351,6 +487,25 @@ def test_a_shard_of_the_right_size_that_is_no_shard(inputs: TrainingInputs, tmp_
         "data-00000-of-00002.arrow",
         "python -m pipeline.verify",
     )
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_shard_in_which_a_byte_has_changed_is_found_before_the_first_step(
+    inputs: TrainingInputs, tmp_path: Path, split: str
+) -> None:
+    shards = copied(inputs, tmp_path)
+    shard = shards / split / "data-00001-of-00002.arrow"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1  # among the token ids: another token, as good as any
+    shard.write_bytes(content)
+    arguments = TrainingInputs(shards, inputs.tokenizer).arguments(tmp_path)
+    assert_fails(arguments, 1, f"{shard}: has sha256", "run python -m pipeline.verify")
+    assert not list(tmp_path.glob("runs/model/*/step-*"))
+
+
+def test_a_batch_larger_than_the_data(inputs: TrainingInputs, tmp_path: Path) -> None:
+    train([*inputs.arguments(tmp_path, batch_size=24), "--max-steps", "1"])
+    assert_fails(inputs.arguments(tmp_path, batch_size=25), 2, "pretrain.causal.batch_size: 25 rows", "24 to train on")
 
 
 def test_a_chunk_length_that_is_not_that_of_the_shards(inputs: TrainingInputs, tmp_path: Path) -> None:
@@ -445,14 +600,9 @@ def test_a_full_device_leaves_the_older_checkpoint_and_no_model(
     arguments = inputs.arguments(tmp_path)
     train([*arguments, "--max-steps", "7"])
     shutil.rmtree(tmp_path / "model")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        assert_fails(arguments, 1, str(tmp_path), "step-00000014")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, ignored)
+    with files_of_at_most(limit):
+        advice = f"goes on from step 7; for another --output, add --runs {tmp_path / 'runs' / 'model'}"
+        assert_fails(arguments, 1, str(tmp_path), "step-00000014", "free some space", advice)
     assert not (tmp_path / "model").exists()
-    assert [path.name for path in tmp_path.glob("runs/model/*/*")] == ["step-00000007"]
+    assert [path.name for path in tmp_path.glob("runs/model/*/step*")] == ["step-00000007"]
     assert "from step 7" in train(arguments).stderr

@@ -33,6 +33,7 @@ PIECES = [
     "<noinclude>", "</noinclude>", "<div>", "</div>", "<li>", "</li>", "<table>", "</table>", "<br>",
     "<hr/>", "<span>", "<span style='display:none'>", "</span>", "<a href='x'>", "<nowiki>", "</nowiki>",
     "<nowiki/>", "<!--", "-->", "__TOC__", "<math>", "</math>", "<ce>x</ce>", "<b|>", "&lt;",
+    "<foo>", "</foo>", "<foo/>", "<Foo-1 a='{{x}}' b=c>", "</foo-1 >", "</code >", "\n <foo>",
     # entities
     "&", "&amp;", "&nbsp;", "&thetasym;", "&lt;", "&eacute;", "&fnof;", "&zzz;", "&#1;", "&#91;",
     "&#x41;", "&#0065;",

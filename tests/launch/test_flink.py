@@ -22,6 +22,8 @@ from launch.flink.job import differences
 from launch.flink.service import Services, free_ports
 from launch.flink.worker_env import environment
 from tests.helpers import ROOT
+from tests.helpers.dumps import Page, make_dump
+from tests.helpers.pipeline_runs import prose
 from tests.helpers.waiting import MINUTES, wait_until
 from wikilm.errors import RunError
 
@@ -276,6 +278,21 @@ def test_a_flink_cluster_makes_the_bytes_of_a_local_run(launch, tmp_path):
     for facts in result["sources"]:
         assert facts["units"] > 2 * result["workers"]
         assert facts["rows"] > 100
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("flink")
+@pytest.mark.parametrize("form", ["exact", "near"])
+def test_a_flink_cluster_leaves_out_the_copies_that_a_local_run_does(launch, tmp_path, form):
+    texts = {number: prose(number, 300) for number in range(1, 60)}
+    pages = [Page(number, f"Article {number}", text) for number, text in texts.items()]
+    pages += [Page(100 + number, f"Copy of {number}", texts[number]) for number in range(1, 60, 5)]
+    pages += [Page(200 + number, f"Nearly {number}", f"{texts[number]} more") for number in range(2, 60, 5)]
+    dump = make_dump(tmp_path / "copies-multistream.xml.bz2", pages, pages_per_stream=3)
+    result = result_of(launch("launch.flink", f"--source={dump}", f"--deduplicate={form}"), tmp_path)
+    (facts,) = result["sources"]
+    assert facts["units"] > 2 * result["workers"]
+    assert facts["left_out"] == {"duplicate": 12} | ({"near_duplicate": 12} if form == "near" else {})
 
 
 @pytest.mark.slow

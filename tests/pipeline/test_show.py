@@ -14,6 +14,7 @@ import pytest
 from pipeline.show import main
 from tests.helpers import ROOT
 from tests.helpers.dumps import Page, index_of, make_dump
+from tests.helpers.sources import pages_of
 from wikilm.cli import run
 
 PARAMS = """
@@ -218,18 +219,61 @@ def test_a_page_is_shown_by_its_title_whatever_xml_makes_of_it(
     assert f"text of {TITLES.index(title) + 1}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("between", [[], [Page(2, "B", "b")]])
 @pytest.mark.parametrize("name", ["a-multistream.xml.bz2", "a.xml"])
 @pytest.mark.parametrize("order", [(2001, 2003, 2002), (2003, 2001, 2002)])
 def test_of_a_page_that_is_repeated_the_newest_revision_is_shown(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, order: tuple[int, ...]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, order: tuple[int, ...], between: list[Page]
 ) -> None:
-    pages = [Page(7, "T", raw=revision_of_page(7, "T", year)) for year in order]
-    path = make_dump(tmp_path / name, [Page(1, "A", "a"), *pages, Page(8, "U", "u")])
+    first, *pages = [Page(7, "T", raw=revision_of_page(7, "T", year)) for year in order]
+    path = make_dump(tmp_path / name, [Page(1, "A", "a"), first, *between, *pages, Page(8, "U", "u")])
     for which in (("--title", "T"), ("--page-id", "7")):
         assert run(main, "show", ["--source", str(path), *which, "--params", str(ROOT / "params.yaml")]) == 0
         said = capsys.readouterr().out
         assert "text of 2003" in said
         assert "text of 2001" not in said
+
+
+def test_a_large_source_without_an_index_is_not_read_on_for_a_newer_revision_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.inspection.page.READ_ON_BYTES", 100)
+    first, later = (Page(7, "T", raw=revision_of_page(7, "T", year)) for year in (2001, 2002))
+    path = make_dump(tmp_path / "a.xml", [first, Page(8, "U", "u"), later])
+    for which, said in {
+        ("--title", "T"): "a.xml has no index, and is not read on",
+        ("--title", "U"): "not read on",
+    }.items():
+        assert run(main, "show", ["--source", str(path), *which, "--params", str(ROOT / "params.yaml")]) == 0
+        assert said in capsys.readouterr().err
+    place = pages_of(path)[0].where  # type: ignore[union-attr]
+    assert run(main, "show", ["--source", str(path), "--where", place, "--params", str(ROOT / "params.yaml")]) == 0
+    assert "not read on" not in capsys.readouterr().err
+
+
+def test_a_page_of_a_source_that_is_cut_is_shown_with_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = make_dump(tmp_path / "a.xml", [Page(7, "T", raw=revision_of_page(7, "T", 2001)), Page(8, "U", "u")])
+    path.write_bytes(path.read_bytes()[:-30])
+    for which, status in {"7": 0, "9": 1}.items():
+        assert (
+            run(main, "show", ["--source", str(path), "--page-id", which, "--params", str(ROOT / "params.yaml")])
+            == status
+        )
+        assert "a.xml: is cut" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a-multistream.xml.bz2", "a.xml"])
+def test_a_page_that_has_become_a_redirect_is_none_whichever_comes_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    page, moved = (revision_of_page(7, "T", year) for year in (2001, 2002))
+    moved = moved.replace("<ns>", '<redirect title="U"/><ns>')
+    for order in ((page, moved), (moved, page)):
+        path = make_dump(tmp_path / name, [Page(7, "T", raw=raw) for raw in order])
+        assert run(main, "show", ["--source", str(path), "--title", "T", "--params", str(ROOT / "params.yaml")]) == 1
+        assert "left out (redirect)" in capsys.readouterr().err
 
 
 def revision_of_page(page_id: int, title: str, year: int) -> str:

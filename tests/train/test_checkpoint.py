@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from train.checkpoint import KEPT, Checkpoint, clear_unfinished, newest_checkpoint, remove_run, save_checkpoint
+from train.checkpoint import (
+    KEPT,
+    Checkpoint,
+    clear_unfinished,
+    newest_checkpoint,
+    remove_run,
+    save_checkpoint,
+    take_over,
+)
 
 
 def checkpoint(step: int) -> Checkpoint:
@@ -68,6 +77,51 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_older_whole_one(
     assert told.count("\n") == 1
     assert "step-00000002" in told
     assert "skipping it" in told
+
+
+def test_a_checkpoint_of_another_run_is_passed_over_with_its_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_checkpoint(tmp_path / "ours", checkpoint(1))
+    copied = save_checkpoint(tmp_path / "theirs", checkpoint(2))
+    shutil.copytree(copied, tmp_path / "ours" / copied.name)
+    found = newest_checkpoint(tmp_path / "ours")
+    assert found is not None
+    assert found.step == 1
+    assert "step-00000002: is a checkpoint of another run (theirs); skipping it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("step-00000002", "is a file, and no checkpoint"), ("step-x", "its name says no step")]
+)
+def test_what_is_in_a_checkpoints_place_is_passed_over_with_its_reason_and_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, reason: str
+) -> None:
+    path = save_checkpoint(tmp_path, checkpoint(1))
+    if name == "step-x":
+        shutil.copytree(path, tmp_path / name)
+    else:
+        (tmp_path / name).write_text("mine")
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert found.step == 1
+    assert f"{name}: {reason}; skipping it" in capsys.readouterr().err
+    save_checkpoint(tmp_path, checkpoint(2))
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert found.step == 2
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_run_takes_over_the_newest_whole_checkpoint_of_another(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save_checkpoint(tmp_path / "old", checkpoint(step))
+    (tmp_path / "old" / "step-00000002" / "state.json").write_text("{}")
+    assert take_over(tmp_path / "new", tmp_path / "old") == 1
+    found = newest_checkpoint(tmp_path / "new")
+    assert found is not None
+    assert torch.equal(found.model["w"], checkpoint(1).model["w"])
+    assert names(tmp_path) == ["new"]
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "{}", '{"model.safetensors": 3}'])

@@ -1,9 +1,12 @@
 """The first signal asks a run to end, a second Ctrl-C ends it, and afterwards signals are what they were."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
+from tests.helpers import ROOT
 from train.console import Stopped, StopSignal
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -19,14 +22,35 @@ def test_the_first_signal_is_remembered_and_the_block_goes_on(number: signal.Sig
     assert [signal.getsignal(each) for each in SIGNALS] == before
 
 
+TWICE = """
+import signal, sys
+from train.console import StopSignal
+with StopSignal(launched=sys.argv[2] == "launched").caught() as stop:
+    signal.raise_signal(int(sys.argv[1]))
+    signal.raise_signal(signal.SIGTERM)  # only asks again
+    signal.raise_signal(signal.SIGINT)
+    print(stop.number)
+"""
+
+
+def twice(first: int, who: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", TWICE, str(int(first)), who]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
 @pytest.mark.parametrize("first", SIGNALS)
-def test_a_second_ctrl_c_interrupts_at_once_and_signals_are_what_they_were(first: signal.Signals) -> None:
-    before = [signal.getsignal(each) for each in SIGNALS]
-    with pytest.raises(KeyboardInterrupt), StopSignal().caught():  # noqa: PT012
-        signal.raise_signal(first)
-        signal.raise_signal(signal.SIGTERM)  # only asks again
-        signal.raise_signal(signal.SIGINT)
-    assert [signal.getsignal(each) for each in SIGNALS] == before
+def test_a_second_ctrl_c_ends_the_process_at_once_in_one_line(first: signal.Signals) -> None:
+    done = twice(first, "by hand")
+    assert (done.returncode, done.stdout) == (130, "")
+    assert (
+        done.stderr == "train: error: interrupted; the same command goes on from the last checkpoint, if there is one\n"
+    )
+
+
+@pytest.mark.parametrize("first", SIGNALS)
+def test_where_a_launcher_decides_when_to_end_at_once_the_first_signal_counts(first: signal.Signals) -> None:
+    done = twice(first, "launched")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{int(first)}\n", "")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -42,6 +42,17 @@ def test_every_validation_row_is_fed_once_and_masked_alike(
         assert alone == make_rows(tiny / "tokenizer", 6, seed=2).tolist()
 
 
+@pytest.mark.parametrize(("processes", "parts"), [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)])
+def test_validation_takes_no_more_rows_at_once_than_training(
+    tiny: Path, tmp_path: Path, processes: int, parts: int
+) -> None:
+    plan = planned(tiny, tmp_path, "causal", gradient_accumulation=parts)
+    for process in range(processes):
+        feed = Feed(plan, process, processes, CPU)
+        most = max(len(ids) for ids, _, _ in feed.training_parts(1))
+        assert max(len(ids) for ids, _, _ in feed.validation_parts()) <= most
+
+
 def test_a_limit_on_validation_rows_takes_them_from_the_whole_split(tiny: Path, tmp_path: Path) -> None:
     plan = planned(tiny, tmp_path, "causal", validation_rows=3)
     every = make_rows(tiny / "tokenizer", 6, seed=2)

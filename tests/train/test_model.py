@@ -75,6 +75,9 @@ def test_embedding_tables_are_known_by_name(objective: Objective, tables: int) -
         ("masked", {"masked_fraction": 0.0}, "greater than 0"),
         ("masked", {"sample_prompt": "no blank", "sample_every_steps": 1}, r"sample_prompt must hold \[MASK\]"),
         ("causal", {"epochs": "3"}, "--epochs"),
+        ("causal", {"learning_rate": float("inf")}, "--learning-rate: should be a finite number"),
+        ("causal", {"weight_decay": float("inf")}, "--weight-decay: should be a finite number"),
+        ("causal", {"clip_norm": float("nan")}, "--clip-norm: should be a finite number"),
         ("causal", {"optimizer": "sgd"}, "'muon' or 'adamw'"),
     ],
 )

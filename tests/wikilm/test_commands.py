@@ -160,12 +160,13 @@ def test_the_help_of_a_command_without_a_params_file_shows_what_is_built_in(name
 
 PYTHON = Path(sys._base_executable).resolve()  # without our environment; -S keeps its own packages out
 STARTS = ["pipeline", "pipeline.tokenizer", "pipeline.show", "pipeline.verify", "pipeline.locate", "train", "probes"]
+NEEDS = [f"wikilm {name}" for name in NAMES if name != "runs"]  # which needs no package at all
 OF_THE_CHECKOUT = ["launch.flink", "launch.flink.two_hosts", "benchmarks.clean_text", "tests.flows.chaos"]
 
 
-@pytest.mark.parametrize("module", [*STARTS, *OF_THE_CHECKOUT, *(f"wikilm {name}" for name in NAMES)])
+@pytest.mark.parametrize("module", [*STARTS, *OF_THE_CHECKOUT, *NEEDS])
 def test_a_python_without_our_environment_is_told_how_to_activate_it(module):
-    flags = ["--row", "0"] if module.endswith("locate") else ["--help"]  # whose help needs no package at all
+    flags = {"locate": ["--row", "0"], "launch": ["-m", "train"]}.get(re.split(r"[. ]", module)[-1], ["--help"])
     found = wikilm_command("-S", "-m", *module.split(), *flags, python=str(PYTHON))
     assert found.returncode == 1
     assert found.stdout == ""

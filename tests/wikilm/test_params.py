@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.flags import source_settings
 from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings, TokenizerSettings
+from pipeline.source.listing import find_files
 from tests.helpers import ROOT
 from wikilm.errors import UsageError
 from wikilm.params import SECTIONS, Section, section, settings_of
@@ -72,7 +73,7 @@ def test_a_source_elsewhere_is_taken_instead_of_the_path_that_dvc_hashes(tmp_pat
     text = "source: {path: here.bz2, address: 'wikimedia:ltgwiki/latest', unit_bytes: 1}"
     assert load(tmp_path, text, "source", SourceSettings).path == "wikimedia:ltgwiki/latest"
     named = argparse.Namespace(
-        params=tmp_path / "params.yaml", source=[{"path": "there.bz2"}], **dict.fromkeys(SOURCE_FLAGS)
+        params=tmp_path / "params.yaml", source=[{"path": "there.bz2"}], share=None, **dict.fromkeys(SOURCE_FLAGS)
     )
     assert source_settings(named).path == "there.bz2"
     with pytest.raises(UsageError, match=r"source\.address: .*5"):
@@ -130,6 +131,37 @@ def test_a_wrong_flag_is_named_as_a_flag(tmp_path):
         load(tmp_path, SHARDS, overrides={"chunk_tokens": 2})
 
 
+@pytest.mark.parametrize(
+    ("text", "overrides", "named"),
+    [
+        ("vocab_size: 300", {"pretrained": "gpt2"}, "--pretrained: set one"),
+        ("vocab_size: 300", {"pretrained": "gpt2", "vocab_size": None, "sample": 9}, "--pretrained: sample is for"),
+        ("pretrained: gpt2", {"sample": 9}, "--sample: sample is for a new tokenizer"),
+        ("vocab_size: 300, pretrained: a", {"sample": None}, "{params}: tokenizer: set one of"),
+    ],
+)
+def test_flags_that_do_not_fit_with_the_rest_are_named_as_flags(tmp_path, text, overrides, named):
+    with pytest.raises(UsageError) as error:
+        load(tmp_path, f"tokenizer: {{{text}}}", "tokenizer", TokenizerSettings, overrides)
+    assert str(error.value).startswith(named.format(params=tmp_path / "params.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ("path: a", "source.path"),
+        ("path: a, address: b", "source.address"),
+        ("path: a, mixture: [b, c]", "source.mixture"),
+    ],
+)
+def test_a_source_that_is_not_there_is_told_with_what_has_named_it(tmp_path, monkeypatch, keys, named):
+    monkeypatch.chdir(tmp_path)
+    settings = load(tmp_path, f"source: {{{keys}, unit_bytes: 1}}", "source", SourceSettings)
+    for named_so, name in ((settings, named), (settings.from_flag("--source"), "--source")):
+        with pytest.raises(UsageError, match=f"^{name}: [ab]: no such file or folder$"):
+            find_files(named_so.of(named_so.members[0]))
+
+
 def test_a_missing_file_says_how_to_name_one(tmp_path):
     with pytest.raises(UsageError, match="no such params file; name one with --params"):
         section(tmp_path / "none.yaml", "shards", ShardsSettings)
@@ -139,6 +171,12 @@ def test_a_missing_file_says_how_to_name_one(tmp_path):
 def test_a_tokenizer_is_trained_or_taken_not_both(tmp_path, text):
     with pytest.raises(UsageError, match="set one of vocab_size"):
         load(tmp_path, text, "tokenizer", TokenizerSettings)
+
+
+def test_a_wrong_name_of_a_column_is_named_where_it_stands(tmp_path):
+    text = "source: {path: a, unit_bytes: 1, mixture: [a, {path: b, columns: {body: x}}]}"
+    with pytest.raises(UsageError, match=r"params\.yaml: source\.mixture\.1\.columns\.body: should be 'id', 'title'"):
+        load(tmp_path, text, "source", SourceSettings)
 
 
 @pytest.mark.parametrize("take", ["[0, 0]", "[-1, 5]", "[1]", "[1, 2, 3]", "five"])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -157,8 +158,10 @@ def test_a_second_run_is_refused_while_one_is_running(project):
     )
     Path("end").touch()
     assert run.wait() == 0
-    assert second.returncode == 1
-    assert f"another wikilm repro is running here (process {run.pid})" in second.stderr
+    assert second.returncode == 2
+    assert (
+        f"another wikilm repro is running here (host {socket.gethostname()}, process {run.pid}, since " in second.stderr
+    )
 
 
 def test_a_stage_whose_parameters_change_while_it_runs_runs_again(project):

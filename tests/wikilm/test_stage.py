@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.helpers import ROOT
-from wikilm.stage import heading
+from wikilm.stage import TOLD, heading
 
 STAGES = """stages:
   first: {desc: "make\\n a", cmd: "true"}
@@ -32,6 +32,11 @@ def test_a_dvc_yaml_that_cannot_be_read_is_not_ours_to_complain_of(tmp_path, con
     if content is not None:
         (tmp_path / "dvc.yaml").write_text(content)
     assert heading({"DVC_STAGE": "first", "DVC_ROOT": str(tmp_path)}) is None
+
+
+def test_what_a_launcher_has_said_its_processes_do_not_say_again(tmp_path):
+    (tmp_path / "dvc.yaml").write_text(STAGES)
+    assert heading({"DVC_STAGE": "first", "DVC_ROOT": str(tmp_path), TOLD: "1"}) is None
 
 
 def test_outside_dvc_nothing_is_said():

@@ -5,6 +5,7 @@ DIR/{train,validation}/data-00000-of-00012.arrow Arrow IPC streams, one per work
 DIR/{train,validation}/{state,dataset_info}.json what makes `datasets.load_from_disk(DIR/train)` work
 DIR/dataset_dict.json                            what makes `datasets.load_from_disk(DIR)` give both splits
 DIR/articles/train-00000-of-00012.arrow          the articles of each shard, in order (see `articles_schema`)
+DIR/articles/duplicates.jsonl                    articles left out as copies, each with the one kept; where asked for
 DIR/dead_letters.jsonl                           pages that could not be read, with the reason; one empty line if none
 DIR/README.md                                    the dataset card: what this is, for people and for the hub
 """
@@ -14,6 +15,7 @@ import pyarrow as pa
 SPLITS = ("train", "validation")
 MANIFEST = "manifest.json"
 ARTICLES = "articles"
+DUPLICATES = f"{ARTICLES}/duplicates.jsonl"  # in a folder that DVC knows, since the file is not always there
 DATASET_DICT = "dataset_dict.json"
 DEAD_LETTERS = "dead_letters.jsonl"
 CARD = "README.md"

@@ -3,9 +3,17 @@
 import hashlib
 import json
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 
 from wikilm.errors import RunError
 
@@ -13,8 +21,9 @@ FORMAT = 3
 EMPTY_TEXT, NOT_TAKEN = "empty_text", "not_taken"
 REPEATED = "repeated"  # the reason of a page that a newer revision of the same page is in the source for
 NOT_IN_SHARE = "not_in_share"  # the reason of an article that is beyond the share of its source
+DUPLICATE, NEAR_DUPLICATE = "duplicate", "near_duplicate"  # of another article, which is kept
 # Why an article is in no shard; all other reasons are those of pages.
-ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN, NOT_IN_SHARE)
+ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN, NOT_IN_SHARE, DUPLICATE, NEAR_DUPLICATE)
 
 
 class _Record(BaseModel):
@@ -92,7 +101,9 @@ class LimitsEntry(_Record):
     template_redirects: bool | None = Field(default=None, description="whether they count; left out where they do not")
     formulas: str | None = Field(default=None, description='"tex" where they stay as TeX; left out where they go')
     columns: dict[str, str] | None = Field(
-        default=None, description="columns of a table that are not called as usual; left out where there are none"
+        default=None,
+        description="columns of a table that are not called as usual; left out where there are none, "
+        "and of a mixture, whose wikis have them",
     )
 
 
@@ -120,6 +131,16 @@ class Counts(_Record):
     train_chunks: int = Field(ge=0)
     validation_chunks: int = Field(ge=0)
     tail_tokens: int = Field(ge=0, description="tokens less chunk_tokens x (train_chunks + validation_chunks)")
+    unknown_tags: int = Field(
+        default=0, ge=0, description="of extensions that are not known, taken out of the texts; left out where it is 0"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_unknown_tags(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = serialize(self)
+        if not content.get("unknown_tags"):
+            content.pop("unknown_tags", None)
+        return content
 
 
 class SplitEntry(_Record):
@@ -138,6 +159,25 @@ class WikiEntry(_Record):
     source: SourceEntry
     site: SiteEntry
     counts: Counts = Field(description="its line of the ledger; of tokens in rows and tails, those of its units")
+    columns: dict[str, str] | None = Field(
+        default=None, description="as `limits.columns`; of several, each has its own"
+    )
+
+
+class NearEntry(_Record):
+    """What makes two articles near duplicates: settings of section `shards`."""
+
+    threshold: float = Field(description="share of common n-grams")
+    ngram: int = Field(description="characters of an n-gram")
+    permutations: int = Field(description="MinHash values of an article")
+    bands: int
+
+
+class DeduplicationEntry(_Record):
+    """How articles were compared, of which one of each group of copies is kept."""
+
+    form: Literal["exact", "near"]
+    near: NearEntry | None = Field(description="null where the form is exact")
 
 
 class Manifest(_Record):
@@ -155,6 +195,7 @@ class Manifest(_Record):
     split: SplitEntry
     chunk_tokens: int = Field(gt=0)
     chunking: Literal["pack", "document"]
+    deduplication: DeduplicationEntry | None = Field(default=None, description="left out where there is none")
     counts: Counts
     shards: list[ShardEntry]
     articles: list[FileEntry] = Field(description="which articles are in each shard: one file for each, in their order")
@@ -163,8 +204,10 @@ class Manifest(_Record):
     @property
     def wikis(self) -> list[WikiEntry]:
         """What is known of each wiki, also where there is one."""
-        alone = WikiEntry(wiki="", share=1.0, source=self.source, site=self.site, counts=self.counts)
-        return self.mixture or [alone]
+        if self.mixture is not None:
+            return self.mixture
+        columns = self.limits.columns
+        return [WikiEntry(wiki="", share=1.0, source=self.source, site=self.site, counts=self.counts, columns=columns)]
 
     @property
     def names_wikis(self) -> bool:
@@ -233,8 +276,12 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the manifest as it is stored, its own sha256 last: the same bytes for the same content."""
     content = manifest.model_dump()
     content["limits"] = {name: value for name, value in content["limits"].items() if value is not None}
-    if manifest.mixture is None:
-        del content["mixture"]
+    for name in ("mixture", "deduplication"):
+        if content[name] is None:
+            del content[name]
+    for entry in content.get("mixture", ()):
+        if entry["columns"] is None:
+            del entry["columns"]
     return _json(content | {"sha256": hashlib.sha256(_json(content)).hexdigest()})
 
 

@@ -1,6 +1,7 @@
 """Open the shards that a manifest lists, and refuse what does not match it."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from wikilm.cores import cores
 from wikilm.errors import RunError
 from wikilm.files import sha256_of
 from wikilm.shards.format import MANIFEST, schema
@@ -56,6 +58,25 @@ class ShardFolder:
 
     path: Path
     manifest: Manifest
+
+    def check_bytes(self, part: int = 0, parts: int = 1) -> None:
+        """Read every byte of the shards and compare their hashes with the manifest, as one of `parts` that share them.
+
+        Raises:
+            RunError: a shard is not what was written.
+        """
+        entries = self.manifest.shards[part::parts]
+
+        def digest(entry: ShardEntry) -> str:
+            return sha256_of(self.path / entry.path)
+
+        with ThreadPoolExecutor(cores()) as threads:  # hashing lets others run
+            for entry, found in zip(entries, threads.map(digest, entries), strict=True):
+                if found != entry.sha256:
+                    raise RunError(
+                        f"{self.path / entry.path}: has sha256 {found[:12]} instead of {entry.sha256[:12]}, so it has "
+                        f"changed since it was written; run python -m pipeline.verify {self.path}"
+                    )
 
     def rows(self, split: str) -> "SplitRows":
         """Return the rows of `train` or `validation`, memory-mapped.

@@ -5,6 +5,7 @@ import shlex
 import pytest
 
 from pipeline.output.ledger import check, replay, total
+from pipeline.output.remarks import NoRows
 from pipeline.output.reports import DeadLetterRecord, UnitReport
 from tests.helpers.manifests import BALANCED, shard
 from wikilm.errors import RunError
@@ -56,8 +57,9 @@ def test_the_command_that_shows_a_dead_letter_survives_the_shell(page_id, source
     letter = DeadLetterRecord(page_id=page_id, title="'; rm", where=f"{source}, byte 12", error="no revision")
     which = ["--page-id", "7"] if page_id else ["--where", letter.where]
     limits = LimitsEntry(unit_bytes=9, max_page_bytes=5000, max_page_seconds=2.5)
-    assert shlex.split(replay(source, limits, letter)) == [
-        *["python", "-m", "pipeline.show", "--source", source],
+    columns = {"id": "the id", "text": "'$(rm)"}
+    assert shlex.split(replay(source, limits, columns, letter)) == [
+        *["python", "-m", "pipeline.show", "--source", source, "--columns", "id=the id,text='$(rm)"],
         *["--unit-bytes", "9", "--max-page-bytes", "5000", "--max-page-seconds", "2.5", *which],
     ]
 
@@ -74,3 +76,10 @@ def test_too_many_dead_letters_fail_the_run_and_the_first_is_told():
     ):
         check([report()], 1, 8, 0.1, lambda unit, letter: f"{unit.unit} {letter}")
     assert check([report()], 1, 8, 0.2, lambda unit, letter: "").dead_letters == 1
+
+
+def test_where_all_articles_are_dead_letters_the_first_is_told_whatever_is_allowed():
+    none = {"train_articles": 0, "validation_articles": 0, "train_chunks": 0, "validation_chunks": 0}
+    none |= {"tokens": 0, "tail_tokens": 0, "text_bytes": 0, "left_out": {}, "dead_letters": 1, "articles": 1}
+    with pytest.raises(NoRows, match="1 of 1 articles cannot be read, which is all; the first is 'Broken'"):
+        check([report(**none, redirects=0, pages=1).model_copy(update={"shards": []})], 1, 8, 1.0, lambda *_: "")

@@ -38,7 +38,6 @@ def test_a_run_that_lacks_nothing_needs_no_remark() -> None:
         ({"articles": 0, "redirects": 10}, "pack", "none of its 10 pages is an article (10 redirect)"),
         ({"articles": 0, "redirects": 4, "left_out": {"namespace:10": 6}}, "pack", "(4 redirect, 6 namespace:10)"),
         ({"articles": 0, "left_out": {"namespace:10": 9}}, "pack", "name another source, or choose --namespaces"),
-        ({"dead_letters": 10, "tokens": 0}, "pack", "all of its 10 articles are dead letters; python -m pipeline.show"),
         ({"tokens": 0, "left_out": {"empty_text": 10}}, "pack", "10 of its 10 articles have no prose: they are empty"),
         ({}, "pack", "its 10 articles together are shorter than a row; lower --chunk-tokens (now 128)"),
         ({"dead_letters": 3}, "pack", "lower --chunk-tokens (now 128), and 3 are dead letters"),

@@ -8,6 +8,7 @@ from pipeline.articles.article import Article, DeadLetter
 from pipeline.articles.columns import in_columns
 from pipeline.articles.site import Site
 from pipeline.prose import cleaner
+from pipeline.prose.clean import Prose
 from pipeline.prose.cleaner import Cleaner
 from pipeline.prose.deadline import TooSlow
 from pipeline.prose.fast_path import CompilerError
@@ -16,10 +17,10 @@ PAGES = [Article(number, 0, f"T{number}", f"'''text''' {number}", f"here, {numbe
 
 
 def failing(error: BaseException):
-    def clean(wikitext: str, site: Site, max_seconds: float) -> str:
+    def clean(wikitext: str, site: Site, max_seconds: float) -> Prose:
         if wikitext.endswith("2"):
             raise error
-        return wikitext.replace("'", "")
+        return Prose(wikitext.replace("'", ""), 0)
 
     return clean
 
@@ -41,7 +42,7 @@ def test_a_fault_of_an_article_costs_that_one(monkeypatch: pytest.MonkeyPatch, e
     monkeypatch.setattr(cleaner, "clean", failing(error))
     one_by_one = [Cleaner(Site(), True, 60.0).prose(page) for page in PAGES]
     pages = in_columns(PAGES)
-    texts, dead = Cleaner(Site(), True, 60.0).prose_of_all(pages.articles, pages.texts)
+    texts, dead, _ = Cleaner(Site(), True, 60.0).prose_of_all(pages.articles, pages.texts)
     assert texts.to_pylist() == ["text 1", None, "text 3"]
     assert [text for text in one_by_one if isinstance(text, DeadLetter)] == list(dead)
     assert (dead[0].page_id, dead[0].title, dead[0].where) == (2, "T2", "here, 2")
@@ -65,4 +66,4 @@ def test_plain_text_is_not_taken_for_wikitext() -> None:
     plain = Cleaner(Site(), False, 60.0)
     assert plain.prose(Article(1, 0, "T", "a '' [[b]]\r\n{{c}}\x00 ")) == "a '' [[b]]\n{{c}} "
     pages = in_columns([Article(1, 0, "T", "''a''\r")])
-    assert plain.prose_of_all(pages.articles, pages.texts) == (pa.array(["''a''\n"]), ())
+    assert plain.prose_of_all(pages.articles, pages.texts) == (pa.array(["''a''\n"]), (), 0)

@@ -247,7 +247,7 @@ def test_what_a_user_says_goes_before_what_the_edition_and_all_say() -> None:
     ],
 )
 def test_a_target_that_is_not_known_is_refused_in_one_line(target: str, said: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(f"source.templates.Km: {said}")) as refused:
+    with pytest.raises(UsageError, match=re.escape(f"--templates (source.templates) Km: {said}")) as refused:
         own(Km=target)
     assert "\n" not in str(refused.value)
 

@@ -30,6 +30,14 @@ def test_the_table_has_a_line_for_every_fate_of_a_page_and_for_every_split():
     assert words[-1] == ["output", "data/shards"]
 
 
+def test_tags_of_unknown_extensions_have_a_line_only_where_there_are_some():
+    counted = MANIFEST.model_copy(update={"counts": Counts(**BALANCED, unknown_tags=1234)})
+    assert "unknown tags" not in table(Outcome(MANIFEST, 0, 0, 0, 0.0), 0.0, "x")
+    assert ["unknown", "tags", "1,234"] in [
+        line.split()[:3] for line in table(Outcome(counted, 0, 0, 0, 0.0), 0.0, "x").splitlines()
+    ]
+
+
 def test_a_run_that_found_all_done_tells_no_rates():
     lines = table(Outcome(MANIFEST, 12, 0, 0, 0.2), 4.0, "data/shards").splitlines()
     assert lines[-2].split() == ["seconds", "4.0"]

@@ -1,7 +1,10 @@
 """A source is files of one kind and one wiki, in the order of their pages; a folder of anything else is refused."""
 
+import contextlib
 import os
 import re
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +46,70 @@ def test_the_units_of_several_multistream_files_follow_one_another(tmp_path: Pat
     source = opened(tmp_path, 500)
     assert ids(source) == list(range(1, 31))
     assert (source.entry.kind, len(source.units)) == ("multistream", 15)
+
+
+def test_files_behind_links_are_read_each_once_however_the_links_turn(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"disk{number}").mkdir()
+        make_dump(tmp_path / f"disk{number}" / f"x-{number}.xml", PAGES[number * 10 : number * 10 + 10])
+    source = tmp_path / "source"
+    (source / "a").mkdir(parents=True)
+    (source / "a" / "up").symlink_to("..")
+    for link, target in {"b": "../disk1", "c": "../disk1", "d.xml": "../disk2/x-2.xml"}.items():
+        (source / link).symlink_to(target)
+    found = opened(source, 500)
+    assert [file.name for file in found.entry.files] == ["b/x-1.xml", "d.xml"]
+    assert ids(found) == [page.id for page in PAGES[10:30]]
+
+
+@pytest.mark.parametrize("what", ["a link to nothing", "a link to itself", "a pipe", "a folder that is locked"])
+def test_what_a_folder_has_and_cannot_be_read_is_not_passed_over(public: Path, what: str) -> None:
+    make_dump(public / "x-1.xml", PAGES[:10])
+    other = public / "x-2.xml"
+    if what == "a pipe":
+        os.mkfifo(other)
+    elif what == "a folder that is locked":
+        other.mkdir(mode=0)
+    else:
+        other.symlink_to("nothing" if what == "a link to nothing" else other.name)
+    with unprivileged(), pytest.raises(UsageError, match=r"x-2\.xml:? (?:is no file that can be read|cannot read it)"):
+        opened(public, 500)
+    if what == "a pipe":
+        with pytest.raises(UsageError, match="is neither a file nor a folder"):
+            opened(other, 500)
+
+
+def test_what_may_not_be_read_is_no_file_that_is_not_there(public: Path) -> None:
+    path = make_dump(public / "x.xml", PAGES[:10])
+    path.chmod(0)
+    with unprivileged(), pytest.raises(RunError, match=r"x\.xml: cannot read it: Permission denied"):
+        opened(path, 500)
+    public.chmod(0)
+    with unprivileged(), pytest.raises(UsageError, match=r"x\.xml: cannot read it: Permission denied"):
+        opened(path, 500)
+    public.chmod(0o755)
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that everybody may look into, which those of pytest are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def unprivileged() -> Iterator[None]:
+    """Nobody's rights, where the tests run as root."""
+    user = os.geteuid()
+    if user:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_a_folder_of_several_kinds_wikis_or_twice_the_same_pages_is_refused(tmp_path: Path) -> None:

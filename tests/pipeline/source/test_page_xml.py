@@ -71,6 +71,15 @@ def test_a_page_without_text_is_an_empty_article(tmp_path: Path) -> None:
     assert (page.text, page.revision_id) == ("", 6)
 
 
+@pytest.mark.parametrize("name", ["a.xml", "a-multistream.xml.bz2"])
+@pytest.mark.parametrize("written", ["<id>0</id>", "<id/>", ""])
+def test_ids_start_at_0_which_of_a_revision_is_unknown(tmp_path: Path, name: str, written: str) -> None:
+    raw = f"<page><title>X</title><ns>0</ns><id>0</id><revision>{written}<text>t</text></revision></page>"
+    one, other = pages_of(make_dump(tmp_path / name, [Page(0, "X", raw=raw), Page(7, "Y", "y")]))
+    assert isinstance(one, Article)
+    assert (one.page_id, one.revision_id, one.text, other.page_id) == (0, 0, "t", 7)
+
+
 def test_old_dumps_name_the_namespace_in_the_title_alone(tmp_path: Path) -> None:
     pages = [Page(n, title, "t") for n, title in enumerate(["Help:A", "Star: a film", "Kategoreja:X"], 1)]
     pages = [dataclasses.replace(page, raw=page.xml().replace("    <ns>0</ns>\n", "")) for page in pages]

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.articles import Article, DeadLetter
+from pipeline.settings import SourceSettings
+from pipeline.source import open_mixture
 from tests.helpers.dumps import Page, make_dump
 from tests.helpers.sources import opened, pages_of
 from wikilm.errors import RunError, UsageError
@@ -78,16 +80,39 @@ def test_a_row_without_a_value_is_a_dead_letter_that_says_which(tmp_path: Path, 
 
 @BOTH
 @pytest.mark.parametrize(
-    ("page_id", "shown"),
-    [(1.5, "1.5"), (float(2**53 + 2), "9007199254740994.0"), (-1.0, "-1"), (1e300, "1e+300")],
+    ("number", "why"),
+    [
+        (1.5, "'1.5', not a whole number of 63 bits, from 0 up"),
+        (-1.0, "'-1', not a whole number of 63 bits, from 0 up"),
+        (float(2**53), "9007199254740992, which a float of 64 bits cannot tell from others next to it"),
+        (1e300, "'1e+300', not a whole number of 63 bits, from 0 up"),
+    ],
 )
+@pytest.mark.parametrize("what", ["id", "revision"])
 def test_a_float_that_may_stand_for_another_number_is_no_id(
-    tmp_path: Path, name: str, page_id: float, shown: str
+    tmp_path: Path, name: str, what: str, number: float, why: str
 ) -> None:
-    one, dead, three = pages_of(write(tmp_path / name, [{"id": float(n), "text": "a"} for n in (1, page_id, 3)]))
+    rows = [{"id": float(n), "revision": 1.0, "text": "a"} for n in (1, 2, 3)]
+    rows[1][what] = number
+    one, dead, three = pages_of(write(tmp_path / name, rows), columns={"revision": "revision"})
     assert isinstance(dead, DeadLetter)
-    assert dead.error == f"the id is {shown!r}, not a whole number of 63 bits, from 0 up"
+    assert dead.error == f"the {what} is {why}"
     assert [one.page_id, three.page_id] == [1, 3]
+
+
+@pytest.mark.parametrize(("kind", "bits", "first"), [(pa.float32(), 32, 2**24), (pa.float16(), 16, 2**11)])
+@pytest.mark.parametrize("what", ["id", "revision"])
+def test_two_numbers_that_a_short_float_cannot_tell_apart_are_no_ids(
+    tmp_path: Path, kind: pa.DataType, bits: int, first: int, what: str
+) -> None:
+    numbers = pa.array([first - 2, first - 1, first, first + 1]).cast(pa.float64()).cast(kind)  # the last two are one
+    columns = {"id": pa.array([1, 2, 3, 4]), "revision": pa.array([1, 2, 3, 4]), "text": ["a"] * 4, what: numbers}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    *exact, one, other = pages_of(tmp_path / "a.parquet", columns={"revision": "revision"})
+    assert [page.page_id if what == "id" else page.revision_id for page in exact] == [first - 2, first - 1]
+    for page in (one, other):
+        assert isinstance(page, DeadLetter)
+        assert page.error == f"the {what} is {first}, which a float of {bits} bits cannot tell from others next to it"
 
 
 @BOTH
@@ -118,6 +143,21 @@ def test_times_of_parquet_of_any_unit_and_zone_are_of_utc(tmp_path: Path) -> Non
         assert found.timestamp == 20240131235959
 
 
+@pytest.mark.parametrize("unit", ["ms", "us"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Mars/Olympus"])
+@pytest.mark.parametrize("what", ["id", "text", "timestamp"])
+def test_a_time_that_no_calendar_has_costs_its_row(tmp_path: Path, unit: str, zone: str | None, what: str) -> None:
+    moments = pa.array([2**62, -(2**62), 0], pa.timestamp(unit, zone))  # PostgreSQL writes such for "infinity"
+    table = {"id": pa.array([1, 2, 3]), "text": ["a"] * 3, "timestamp": ["2024-01-01"] * 3, what: moments}
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    *odd, last = pages_of(tmp_path / "a.parquet", columns={"timestamp": "timestamp"})
+    for page in odd:
+        assert isinstance(page, DeadLetter)
+        assert page.error == f"the {what} is a time beyond the years 1 to 9999"
+    assert isinstance(last, Article) == (what == "timestamp")
+    assert what != "timestamp" or last.timestamp == 19700101000000
+
+
 @BOTH
 def test_a_time_that_is_none_costs_its_row(tmp_path: Path, name: str) -> None:
     rows = [{"id": 1, "text": "a", "timestamp": "yesterday"}, {"id": 2, "text": "a", "timestamp": "2024-01-01"}]
@@ -129,8 +169,9 @@ def test_a_time_that_is_none_costs_its_row(tmp_path: Path, name: str) -> None:
 
 def test_a_dump_has_no_columns_to_name(tmp_path: Path) -> None:
     path = make_dump(tmp_path / "a.xml", [Page(1, "A", "a")])
-    with pytest.raises(UsageError, match=r"source\.columns: a\.xml is a dump, which has no columns; leave them out"):
-        opened(path, columns={"text": "content"})
+    settings = SourceSettings(path=str(path), unit_bytes=1, columns={"text": "content"})
+    with pytest.raises(UsageError, match=r"a\.xml: a dump has no columns; leave --columns \(source\.columns\) out$"):
+        open_mixture(settings)
 
 
 def test_the_order_in_which_columns_are_named_is_not_kept(tmp_path: Path) -> None:

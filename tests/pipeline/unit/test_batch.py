@@ -74,6 +74,16 @@ def test_an_article_without_prose_is_left_out_and_no_other(some: list[Page]):
     assert batch.dead_letters == tuple(page for page in some if isinstance(page, DeadLetter))
 
 
+@given(st.lists(st.lists(st.sampled_from(["<foo/>", "<foo>a</foo>", "<foo>", "a"]), max_size=4), max_size=4))
+def test_tags_of_unknown_extensions_are_counted_in_wikitext_alone(some: list[list[str]]) -> None:
+    articles = in_columns([Article(number, 0, "T", "\n\n".join(text)) for number, text in enumerate(some)])
+    for cleaner in (CLEANER, dataclasses.replace(CLEANER, is_wikitext=True)):
+        counts = batches.clean(batches.take(articles, Selection(SPLIT)), cleaner).counts
+        tags = sum({"<foo/>": 1, "<foo>a</foo>": 2}.get(piece, 0) for text in some for piece in text)
+        assert counts.unknown_tags == (tags if cleaner.is_wikitext else 0)
+        assert ("unknown_tags" in counts.model_dump()) == (counts.unknown_tags > 0)
+
+
 def test_a_step_changes_the_content_and_what_it_counts_and_nothing_else():
     batch = batches.take(in_columns([Article(1, 2, "A", "text")]), Selection(SPLIT))
     after = batch.with_content([1, 2], tokens=2)

@@ -17,6 +17,15 @@ def test_the_manifest_reads_back_as_it_was_written(shards):
     assert sf.manifest_bytes(sf.read_manifest(folder)) == (folder / sf.MANIFEST).read_bytes()
 
 
+@pytest.mark.parametrize("number", [0, 7])
+def test_unknown_tags_are_in_the_ledger_only_where_there_are_some(shards, number):
+    _, manifest = shards
+    counted = manifest.model_copy(update={"counts": manifest.counts.model_copy(update={"unknown_tags": number})})
+    stored = sf.manifest_bytes(counted)
+    assert sf.parse_manifest(stored, "manifest.json") == counted
+    assert (b"unknown_tags" in stored) == (number > 0)
+
+
 @pytest.mark.parametrize(("found", "which"), [(1, "an earlier"), (sf.FORMAT + 1, "a later"), (10**30, "a later")])
 def test_shards_of_another_version_are_to_be_made_again(tmp_path, found, which):
     (tmp_path / sf.MANIFEST).write_text(json.dumps({"format": found, "else": []}))
