@@ -120,13 +120,19 @@ def one(work: Path, objective: Any, values: dict[str, Any], steps: int | None) -
     return Outcome(plan.last_step, stepping, spent - stepping, loss, *figures)
 
 
-def prepared(work: Path, vocabulary: int) -> Path:
-    """Tokenizer and shards of that many entries, made by the project's own commands where they are not there yet."""
-    data = work / f"vocabulary-{vocabulary}"
+def prepared(work: Path, vocabulary: int | str) -> Path:
+    """Tokenizer and shards of the bundled corpus, made by the project's own commands where they are not there yet.
+
+    Args:
+        work: what is made for each vocabulary has a folder in it.
+        vocabulary: its size, or the folder or name of a tokenizer.
+    """
+    data = work / f"vocabulary-{Path(str(vocabulary)).name}"
     if not (data / "shards" / "manifest.json").is_file():
         data.mkdir(parents=True, exist_ok=True)
         params = yaml.safe_load(PARAMS.read_text())
-        params["tokenizer"]["vocab_size"] = vocabulary
+        kind, other = ("vocab_size", "pretrained") if isinstance(vocabulary, int) else ("pretrained", "vocab_size")
+        params["tokenizer"] |= {kind: vocabulary, other: None}
         (data / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
         words = ["--params", str(data / "params.yaml")]
         for module, more in (("pipeline.tokenizer", "tokenizer"), ("pipeline", "shards")):

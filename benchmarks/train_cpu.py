@@ -1,0 +1,248 @@
+"""Measure what a training step costs on a CPU, beside `transformers.Trainer` and a plain loop in nanoGPT's manner.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.train_cpu --work /tmp/train --vocabulary gpt2
+
+Two shapes are tried on the same rows of the bundled corpus: the laptop preset's GPT-2, and GPT-2 of 124M parameters
+with its own vocabulary, which `--vocabulary` names (a folder or a name of the hub; without it the second is left out).
+The three train by turns in one process, a few steps each. What is compared is CPU seconds of all threads, which a busy
+machine changes little, the least of all turns. Each trains by its own habits: ours by the preset's settings, the others
+by AdamW. All clip gradients to a norm of 1, without dropout and in fp32. `--compile` has torch compile the model of the
+plain loop.
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.laptop_preset import PARAMS, prepared
+from train.plan import Plan, make_plan
+from wikilm.shards import SplitRows
+
+RATE = 3e-4  # of the peers' AdamW; no figure here depends on it
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model's size, and the rows of a step."""
+
+    name: str
+    layers: int
+    heads: int
+    width: int
+    batch_size: int
+    steps: int  # of a turn
+    optimizer: str
+
+
+LAPTOP = Shape("laptop preset", 2, 4, 192, 16, 6, "muon")
+GPT2 = Shape("GPT-2 124M", 12, 12, 768, 4, 2, "adamw")
+
+
+class Ours:
+    """`python -m train`, its loop and feed as they are."""
+
+    def __init__(self, plan: Plan) -> None:
+        from accelerate import Accelerator
+
+        from train.loop import Training
+
+        self._training = Training(plan, Accelerator(cpu=True, mixed_precision="no"))
+
+    def __call__(self, steps: int) -> float:
+        """Train so many steps; return CPU seconds for each."""
+        first, start = self._training.progress.step, time.process_time()
+        for step in range(first + 1, first + steps + 1):
+            self._training._step(step)
+        return (time.process_time() - start) / steps
+
+
+class Recipe:
+    """The recipe of transformers' course and examples: `Trainer`, and the collator for language models."""
+
+    def __init__(self, plan: Plan, shape: Shape) -> None:
+        from transformers import GPT2Config, GPT2LMHeadModel
+
+        size = {"n_layer": shape.layers, "n_head": shape.heads, "n_embd": shape.width}
+        none = {"embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0}
+        vocabulary, tokens = plan.manifest.tokenizer.vocab_size, plan.manifest.chunk_tokens
+        self._model = GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary, n_positions=tokens, **size, **none))
+        self._plan, self._shape = plan, shape
+        plan.tokenizer.pad_token = plan.tokenizer.eos_token
+
+    def __call__(self, steps: int) -> float:
+        """Train so many steps, and one before; return CPU seconds for each."""
+        from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback, TrainingArguments
+
+        ended: list[float] = []
+
+        class Clock(TrainerCallback):
+            def on_step_end(self, *args: Any, **more: Any) -> None:
+                ended.append(time.process_time())
+
+        arguments = TrainingArguments(
+            output_dir="/nonexistent", use_cpu=True, report_to=[], save_strategy="no", logging_strategy="no",
+            disable_tqdm=True, max_steps=steps + 1, per_device_train_batch_size=self._shape.batch_size,
+            learning_rate=RATE, weight_decay=0.1,
+        )  # fmt: skip
+        rows = _Rows(self._plan.shards.rows("train"))
+        collator = DataCollatorForLanguageModeling(self._plan.tokenizer, mlm=False)
+        Trainer(self._model, arguments, data_collator=collator, train_dataset=rows, callbacks=[Clock()]).train()
+        return (ended[-1] - ended[0]) / steps
+
+
+class _Rows(torch.utils.data.Dataset[dict[str, list[int]]]):
+    def __init__(self, rows: SplitRows) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> dict[str, list[int]]:
+        return {"input_ids": self._rows.take(np.array([index]))[0].tolist()}
+
+
+class Plain:
+    """A GPT-2 and a loop as one writes them by hand: fused attention, all logits at once, AdamW."""
+
+    def __init__(self, plan: Plan, shape: Shape, compiled: bool) -> None:
+        vocabulary, tokens = plan.manifest.tokenizer.vocab_size, plan.manifest.chunk_tokens
+        model = PlainGPT(vocabulary, tokens, shape)
+        self._model: Any = torch.compile(model) if compiled else model
+        groups = [
+            {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 0.1},
+            {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        self._optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.95), fused=True)
+        self._rows, self._batch_size = plan.shards.rows("train"), shape.batch_size
+        self._random = np.random.default_rng(0)
+
+    def __call__(self, steps: int) -> float:
+        """Train so many steps; return CPU seconds for each."""
+        start = time.process_time()
+        for _ in range(steps):
+            chosen = self._random.integers(len(self._rows), size=self._batch_size)
+            ids = torch.from_numpy(self._rows.take(chosen))
+            loss = self._model(ids[:, :-1], ids[:, 1:])
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+            self._optimizer.step()
+            loss.item()  # as a loop does that shows it
+        return (time.process_time() - start) / steps
+
+
+class PlainGPT(nn.Module):
+    """GPT-2 (Radford et al. 2019): blocks with the norm first, and a head that is the table of tokens."""
+
+    def __init__(self, vocabulary: int, tokens: int, shape: Shape) -> None:
+        super().__init__()
+        self.tokens, self.places = nn.Embedding(vocabulary, shape.width), nn.Embedding(tokens, shape.width)
+        self.blocks = nn.ModuleList(PlainBlock(shape) for _ in range(shape.layers))
+        self.norm = nn.LayerNorm(shape.width)
+        for parameter in self.parameters():
+            if parameter.ndim > 1:
+                nn.init.normal_(parameter, std=0.02)
+
+    def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
+        """Mean loss over all tokens, fp32 []."""
+        hidden = self.tokens(ids) + self.places(torch.arange(ids.shape[1]))
+        for block in self.blocks:
+            hidden = block(hidden)
+        logits = F.linear(self.norm(hidden), self.tokens.weight)
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+class PlainBlock(nn.Module):
+    """Attention and a feed-forward network, each added to what came in."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        width, self.heads = shape.width, shape.heads
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attend, self.join = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[rows, tokens, width] to the same."""
+        rows, tokens, width = hidden.shape
+        pieces = self.attend(self.before(hidden)).view(rows, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(*pieces.unbind(0), is_causal=True)
+        hidden = hidden + self.join(mixed.transpose(1, 2).reshape(rows, tokens, width))
+        return hidden + self.feed(self.between(hidden))
+
+
+def make(work: Path, shape: Shape, vocabulary: int | str) -> Plan:
+    """Plan a training of ours that goes on as long as it is asked to."""
+    data = prepared(work, vocabulary)
+    params = yaml.safe_load(PARAMS.read_text())
+    params["pretrain"]["causal"] |= {
+        "layers": shape.layers, "heads": shape.heads, "width": shape.width, "batch_size": shape.batch_size,
+        "optimizer": shape.optimizer, "epochs": 1000, "clip_norm": 1.0,
+    }  # fmt: skip
+    (data / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    return make_plan(
+        objective="causal", params=data / "params.yaml", shards=data / "shards", tokenizer=data / "tokenizer",
+        output=data / "model", max_steps=None, runs=data / f"run-{time.time_ns()}", metrics=data / "metrics",
+    )  # fmt: skip
+
+
+def compare(plan: Plan, shape: Shape, turns: int, compiled: bool) -> None:
+    """Train by turns and print a table."""
+    ways: dict[str, Callable[[int], float]] = {
+        "wikilm": Ours(plan), "transformers.Trainer": Recipe(plan, shape), "plain loop": Plain(plan, shape, compiled)
+    }  # fmt: skip
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for way in ways.values():
+        way(1)  # allocates what stays, and compiles
+    for _ in range(turns):
+        for name, way in ways.items():
+            seconds[name].append(way(shape.steps))
+    tokens, ours = shape.batch_size * plan.manifest.chunk_tokens, min(seconds["wikilm"])
+    print(
+        f"\n{shape.name}: {shape.layers} layers of {shape.width}, {plan.manifest.tokenizer.vocab_size} entries, "
+        f"{shape.batch_size} rows of {plan.manifest.chunk_tokens} tokens a step; {turns} turns of {shape.steps} steps"
+    )
+    print(f"{'':24}{'CPU s a step':>14}{'median':>10}{'tokens/CPU s':>14}{'by wikilm':>12}")
+    for name, some in seconds.items():
+        least, median = min(some), float(np.median(some))
+        print(f"{name:24}{least:14.3f}{median:10.3f}{tokens / least:14,.0f}{least / ours:12.2f}", flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command `python -m benchmarks.train_cpu`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", required=True, type=Path, help="folder for tokenizers and shards")
+    parser.add_argument("--vocabulary", help="GPT-2's tokenizer, for the second shape")
+    parser.add_argument("--turns", type=int, default=6, help="of each way (default: 6)")
+    parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
+    parser.add_argument("--compile", action="store_true", help="let torch compile the plain loop's model")
+    parser.add_argument("--only", choices=("laptop", "gpt2"), help="one shape of the two")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {args.threads} threads")
+    for shape, vocabulary in shapes(args):
+        compare(make(args.work, shape, vocabulary), shape, args.turns, args.compile)
+    print("repeat: python -m benchmarks.train_cpu " + shlex.join(argv or sys.argv[1:]))
+
+
+def shapes(args: argparse.Namespace) -> Iterator[tuple[Shape, int | str]]:
+    """Yield the shapes that are asked for, with the size or the name of their vocabulary."""
+    if args.only != "gpt2":
+        yield LAPTOP, yaml.safe_load(PARAMS.read_text())["tokenizer"]["vocab_size"]
+    if args.only != "laptop" and args.vocabulary:
+        yield GPT2, args.vocabulary
+
+
+if __name__ == "__main__":
+    main()
