@@ -7,7 +7,7 @@ bands leave equal texts aside. The last two in one would need more network buffe
 import functools
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import apache_beam as beam
 
@@ -18,6 +18,7 @@ from pipeline.source import WorkUnit
 from pipeline.unit import Counting, Reading, Recipe, Stream, counting, encoded, failure, steps
 from wikilm.errors import RunError
 
+T = TypeVar("T")
 NOT_FUSED = "the runner does not fuse the steps of the graph, which hand on what cannot be stored"
 
 
@@ -25,10 +26,8 @@ def graph(
     pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Recipe, done: frozenset[int] = frozenset()
 ) -> beam.PCollection[int]:
     """Make shards of units, those aside that an earlier run has `done`."""
-    spread = spread_out(pipeline, units)
-    selected = articles_taken(pipeline, spread, recipe)
     return (
-        texts(spread | "that are not done yet" >> beam.Filter(is_missing, done), recipe, selected)
+        texts_of_missing(pipeline, units, recipe, done)
         | "encode them as token ids" >> beam.Map(steps.encode, recipe)
         | "cut the ids into rows" >> beam.Map(steps.cut, recipe)
         | "write the rows as shards" >> beam.Map(steps.write, recipe)
@@ -39,10 +38,8 @@ def encoding_graph(
     pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Recipe, done: frozenset[int] = frozenset()
 ) -> beam.PCollection[int]:
     """Encode units, and keep what their texts can be compared by."""
-    spread = spread_out(pipeline, units)
-    selected = articles_taken(pipeline, spread, recipe)
     return (
-        texts(spread | "that are not encoded yet" >> beam.Filter(is_missing, done), recipe, selected)
+        texts_of_missing(pipeline, units, recipe, done)
         | "take the prints of the texts" >> beam.Map(encoded.take_prints, recipe)
         | "encode them as token ids" >> beam.Map(steps.encode, recipe)
         | "keep the ids until copies are known" >> beam.Map(encoded.keep, recipe)
@@ -51,11 +48,8 @@ def encoding_graph(
 
 def equal_graph(pipeline: beam.Pipeline, comparison: Comparison) -> beam.PCollection[int]:
     """Find the pairs of articles that are equal, in units that are all encoded."""
-    return (
-        pipeline
-        | "the digests of the texts" >> beam.Create(comparison.digest_tasks, reshuffle=False)
-        | "spread the digests" >> beam.Reshuffle()
-        | "find the pairs that are equal by them" >> beam.Map(encoded.match, comparison)
+    return spread_out(pipeline, comparison.digest_tasks, "the digests of the texts") | (
+        "find the pairs that are equal by them" >> beam.Map(encoded.match, comparison)
     )
 
 
@@ -64,9 +58,7 @@ def graph_without_copies(
 ) -> beam.PCollection[int]:
     """Make shards of units that are all encoded, once equal articles are known, without those that are copies."""
     copies = (
-        pipeline
-        | "each band of the prints" >> beam.Create(comparison.band_tasks, reshuffle=False)
-        | "spread the bands" >> beam.Reshuffle()
+        spread_out(pipeline, comparison.band_tasks, "the bands of the prints")
         | "find the pairs that are alike by it" >> beam.Map(encoded.match, comparison)
         | "when all are found" >> beam.CombineGlobally(sum)
         | "choose which articles are kept" >> beam.Map(encoded.choose, comparison)
@@ -96,11 +88,8 @@ def word_graph(pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Count
     again = texts(spread | "those units" >> beam.Filter(is_of, stale), newest, selected, "without these: ") | (
         "count their words again" >> beam.Map(counting.count, newest)
     )
-    return (
-        pipeline
-        | "the parts of all words" >> beam.Create(range(recipe.parts), reshuffle=False)
-        | "spread the parts over the workers" >> beam.Reshuffle()
-        | "add up their counts" >> beam.Map(counting.add_up, recipe, stale, beam.pvalue.AsIter(again))
+    return spread_out(pipeline, range(recipe.parts), "the parts of all words") | "add up their counts" >> beam.Map(
+        counting.add_up, recipe, stale, beam.pvalue.AsIter(again)
     )
 
 
@@ -117,13 +106,20 @@ def redirect_graph(
     )
 
 
-def spread_out(pipeline: beam.Pipeline, units: Iterable[WorkUnit]) -> beam.PCollection[WorkUnit]:
-    """Spread units over the workers; from here on each stays in one, where fused steps hand on streams of batches."""
-    return (
-        pipeline
-        | "the work units of the source" >> beam.Create(units, reshuffle=False)
-        | "spread them over the workers" >> beam.Reshuffle()
-    )
+def spread_out(
+    pipeline: beam.Pipeline, work: Iterable[T], label: str = "the work units of the source"
+) -> beam.PCollection[T]:
+    """Spread work over the workers; from here on each piece stays in one, where fused steps hand on streams."""
+    return pipeline | label >> beam.Create(work, reshuffle=False) | f"spread {label}" >> beam.Reshuffle()
+
+
+def texts_of_missing(
+    pipeline: beam.Pipeline, units: Iterable[WorkUnit], recipe: Reading, done: frozenset[int]
+) -> beam.PCollection[Stream]:
+    """Read and clean the articles that are taken, those of units aside that an earlier run has `done`."""
+    spread = spread_out(pipeline, units)
+    selected = articles_taken(pipeline, spread, recipe)
+    return texts(spread | "that are not done yet" >> beam.Filter(is_missing, done), recipe, selected)
 
 
 def texts(

@@ -66,17 +66,12 @@ def take_over(run: Path, other: Path) -> int:
     Raises:
         OSError: it cannot be written; the other run stands as before.
     """
-    for step in reversed(saved_steps(other)):
-        found = checkpoint_path(other, step)
-        if damage(found) is None:
-            with new_folder(checkpoint_path(run, step)) as folder:
-                for name in (MODEL, OPTIMIZER, STATE):
-                    shutil.copyfile(found / name, folder / name)
-                hashes = json.loads((found / HASHES).read_text(encoding="utf-8"))
-                (folder / HASHES).write_text(json.dumps(hashes | {RUN: run.name}, indent=1), encoding="utf-8")
-            remove_folder(other)
-            return step
-    return 0
+    found = newest_checkpoint(other)
+    if found is None:
+        return 0
+    save_checkpoint(run, found)
+    remove_folder(other)
+    return found.step
 
 
 def newest_checkpoint(run: Path) -> Checkpoint | None:
@@ -88,7 +83,7 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
             print(f"train: {path}: {problem}; skipping it for an older checkpoint", file=sys.stderr)
             continue
         return Checkpoint(
-            step=int(path.name.removeprefix("step-")),
+            step=int(path.name.removeprefix(PREFIX)),
             model=load_file(path / MODEL),
             optimizer=load_file(path / OPTIMIZER),
             state=json.loads((path / STATE).read_text(encoding="utf-8")),

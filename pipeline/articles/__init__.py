@@ -4,7 +4,17 @@ Pages of a source go in, one by one; batches of them come out. Pure: this wing r
 """
 
 from pipeline.articles.article import MAX_ID, REDIRECT, Article, DeadLetter, Dropped, Page
-from pipeline.articles.columns import NO_ARTICLES, NO_IDENTITIES, Articles, Identities, Pages, Texts, gather, in_columns
+from pipeline.articles.columns import (
+    NO_ARTICLES,
+    NO_IDENTITIES,
+    Articles,
+    Identities,
+    Pages,
+    Texts,
+    gather,
+    in_columns,
+    utf8_of,
+)
 from pipeline.articles.site import CATEGORY, FILE, TEMPLATE, Site, page_base, page_url
 from pipeline.articles.split import NO_SHARE, NO_SPLIT, TRAIN, Selection, Smallest, merge, selection, smallest
 from pipeline.articles.wiki import ONLY, Wiki
@@ -40,4 +50,5 @@ __all__ = [
     "page_url",
     "selection",
     "smallest",
+    "utf8_of",
 ]

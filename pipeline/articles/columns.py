@@ -15,6 +15,21 @@ BATCH_PAGES, BATCH_CHARACTERS = 256, 1 << 20  # bounded, yet so large that the s
 Texts = Any  # a pyarrow string array without nulls
 
 
+def utf8_of(texts: Texts) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the UTF-8 of texts, one after another and not copied, and where each begins in it and the last one ends.
+
+    Args:
+        texts: pyarrow string or large_string array without nulls.
+
+    Returns:
+        uint8 [bytes], and int64 [texts + 1], whose first is 0.
+    """
+    kind = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    offsets = np.frombuffer(texts.buffers()[1] or bytes(8), kind)[texts.offset :][: len(texts) + 1].astype(np.int64)
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    return data, offsets - offsets[0]
+
+
 @dataclass(frozen=True)
 class Articles:
     """Which articles a batch holds, in the order of the source.

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.articles import Articles, Texts
-from pipeline.duplicates.signatures import columnar, mixed, signatures
+from pipeline.articles import Articles, Texts, utf8_of
+from pipeline.duplicates.signatures import mixed, signatures
 from pipeline.settings import ShardsSettings
 from pipeline.storage import Place
 
@@ -55,7 +55,7 @@ def prints_name(unit: int) -> str:
 
 def prints_of(texts: Texts, shards: ShardsSettings) -> Prints:
     """Take the prints that `shards.deduplicate` needs: a digest of each text, and for near duplicates its MinHash."""
-    data, offsets = columnar(texts)
+    data, offsets = utf8_of(texts)
     sizes = np.diff(offsets)
     rows = _digests(data.data, offsets.tolist())
     if shards.deduplicate != "near":

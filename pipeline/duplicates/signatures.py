@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.articles import Texts
+from pipeline.articles import Texts, utf8_of
 from pipeline.settings import ShardsSettings
 from wikilm.errors import RunError, reason
 
@@ -29,15 +29,8 @@ def signatures(texts: Texts, ngram: int, permutations: int) -> NDArray[np.uint32
         signed = [sign(text, ngram, permutations) for text in texts.to_pylist()]
         return np.stack([np.empty(permutations, np.uint32), *signed])[1:]
     values = np.empty((len(texts), permutations), np.uint32)
-    compiled(*columnar(texts), ngram, values)
+    compiled(*utf8_of(texts), ngram, values)
     return values
-
-
-def columnar(texts: Texts) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return texts as their UTF-8, uint8, and where each begins in it and the last one ends, int64 [texts + 1]."""
-    column = texts if isinstance(texts, pa.StringArray) else texts.cast(pa.string())
-    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(column.buffers()[2] or b"", np.uint8), offsets.astype(np.int64)
 
 
 def prepare(shards: ShardsSettings) -> str | None:

@@ -10,7 +10,7 @@ from pipeline.storage import FILES_AT_ONCE, Place
 from wikilm.errors import RunError
 from wikilm.shards.balance import all_imbalances
 from wikilm.shards.format import DUPLICATES, MANIFEST, SPLITS
-from wikilm.shards.manifest import DUPLICATE, NEAR_DUPLICATE, FileEntry, Manifest, SourceEntry, parse_manifest
+from wikilm.shards.manifest import COPIES, FileEntry, Manifest, SourceEntry, parse_manifest
 from wikilm.shards.reading import open_split, read_manifest
 from wikilm.terminal import visible
 
@@ -122,11 +122,7 @@ def _of_copies(folder: Place, manifest: Manifest) -> Iterator[str]:
         yield f"{len(strange)} lines do not name a copy and its reason, first line {strange[0]}"
     wikis = {entry.wiki: entry.counts for entry in manifest.wikis} if manifest.names_wikis else {"": manifest.counts}
     counted = Counter(
-        {
-            (wiki, reason): counts.left_out.get(reason, 0)
-            for wiki, counts in wikis.items()
-            for reason in (DUPLICATE, NEAR_DUPLICATE)
-        }
+        {(wiki, reason): counts.left_out.get(reason, 0) for wiki, counts in wikis.items() for reason in COPIES}
     )
     for wiki, reason in sorted({*named, *counted}):
         lines, articles = named[wiki, reason], counted[wiki, reason]

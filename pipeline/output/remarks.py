@@ -6,11 +6,10 @@ from pipeline.settings import ShardsSettings, SplitSettings
 from wikilm.errors import RunError
 from wikilm.shards import (
     ARTICLE_REASONS,
+    COPIES,
     DEAD_LETTERS,
-    DUPLICATE,
     DUPLICATES,
     EMPTY_TEXT,
-    NEAR_DUPLICATE,
     NOT_IN_SHARE,
     SPLITS,
     Counts,
@@ -93,7 +92,7 @@ def _not_articles(counts: Counts) -> dict[str, int]:
 
 
 def _copies(counts: Counts) -> int:
-    return counts.left_out.get(DUPLICATE, 0) + counts.left_out.get(NEAR_DUPLICATE, 0)
+    return sum(counts.left_out.get(reason, 0) for reason in COPIES)
 
 
 def _why_none_of(name: str, articles: int, split: SplitSettings, shards: ShardsSettings) -> str:

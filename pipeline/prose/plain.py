@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.articles import utf8_of
 from pipeline.prose.signs import CONTROL
 
 PIECE = 1 << 18  # bytes that are looked at in one go: their masks stay in the processor's cache
@@ -31,12 +32,11 @@ def plain_texts(texts: Any) -> Any:
     Returns:
         A string array of the same length; the same array if nothing changes.
     """
-    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    data, offsets = utf8_of(texts)
     found = _suspicious(data)
     if not len(found):
         return texts
-    rows = np.unique(np.searchsorted(offsets - offsets[0], found, side="right") - 1)
+    rows = np.unique(np.searchsorted(offsets, found, side="right") - 1)
     mask = np.zeros(len(texts), bool)
     mask[rows] = True
     return pc.replace_with_mask(texts, mask, pa.array([plain(texts[int(row)].as_py()) for row in rows], pa.string()))

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.storage.place import Place
 from wikilm.errors import RunError, UsageError
+from wikilm.locks import NO_FLOCK
 
 BEAT_SECONDS = 20.0
 DEAD_SECONDS = 180.0  # a lock object whose holder has not been heard of for so long may be taken over
-NO_FLOCK = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 class Holder(BaseModel):

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from tokenizers import models
 from tqdm import tqdm
 
+from pipeline.articles import utf8_of
+
 Words = NDArray[np.int32]  # which words, by their number
 _Group = tuple[int, int, Words]  # a pair, its count, and the words that it is in
 ALPHABET = 256
@@ -69,9 +71,8 @@ class _Pairs:
 
     def __init__(self, words: pa.Table, of_bytes: NDArray[np.int32]) -> None:
         column = words["word"].combine_chunks()
-        offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset :][: len(column) + 1]
-        text = np.frombuffer(column.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
-        self._symbols, self._starts = of_bytes[text], offsets[:-1] - offsets[0]
+        text, offsets = utf8_of(column)
+        self._symbols, self._starts = of_bytes[text], offsets[:-1]
         self._lengths = np.diff(offsets).astype(np.int32)
         self._word_counts = words["count"].combine_chunks().to_numpy()
         self._counts: dict[int, int] = {}

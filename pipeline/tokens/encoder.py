@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
+from pipeline.articles import utf8_of
 from pipeline.tokens.rows import TokenIds, token_ids
 from pipeline.tokens.special_tokens import content_of, hide, special_tokens
 from wikilm.errors import RunError, reason
@@ -187,9 +188,7 @@ def _by_gigatoken(engine: Any, texts: Texts) -> TokenIds:
 def _borrowed(texts: Texts) -> Any:
     """Put texts into the one form of which gigatoken makes no copy."""
     column = texts if isinstance(texts, pa.StringArray) else pa.array(texts, pa.string())
-    first = column.offset
-    offsets = np.frombuffer(column.buffers()[1], np.int32)[first : first + len(column) + 1].astype(np.int64)
-    data = np.frombuffer(column.buffers()[2] or b"", np.uint8)
+    data, offsets = utf8_of(column)
     characters = awkward.contents.NumpyArray(data, parameters={"__array__": "char"})
     layout = awkward.contents.ListOffsetArray(
         awkward.index.Index64(offsets), characters, parameters={"__array__": "string"}

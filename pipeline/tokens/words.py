@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from tokenizers import pre_tokenizers
 
-from pipeline.articles import Texts
+from pipeline.articles import Texts, utf8_of
 
 COLUMNS = pa.schema([("word", pa.large_string()), ("count", pa.int64())])
 HELD_BYTES = 16_000_000  # of different pieces that wait to be cut into words; Python needs some ten times as much
@@ -98,9 +98,8 @@ def digests(words: pa.Table) -> NDArray[np.uint32]:
     column = words["word"].combine_chunks()
     if not len(column):
         return np.empty(0, np.uint32)
-    offsets = np.frombuffer(column.buffers()[1], np.int64)[column.offset :][: len(column) + 1]
-    data = np.frombuffer(column.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].astype(np.uint64)
-    starts = offsets[:-1] - offsets[0]
+    utf8, offsets = utf8_of(column)
+    data, starts = utf8.astype(np.uint64), offsets[:-1]
     place = np.arange(len(data)) - np.repeat(starts, np.diff(offsets))
     sums = np.add.reduceat((data + np.uint64(1)) * _FACTORS[place % len(_FACTORS)], starts)
     return (sums * _FACTORS[0] >> np.uint64(32)).astype(np.uint32)

@@ -21,6 +21,7 @@ from wikilm.shards.format import (
 )
 from wikilm.shards.manifest import (
     ARTICLE_REASONS,
+    COPIES,
     DUPLICATE,
     EMPTY_TEXT,
     FORMAT,
@@ -59,6 +60,7 @@ __all__ = [
     "ARTICLES",
     "ARTICLE_REASONS",
     "CARD",
+    "COPIES",
     "DATASET_DICT",
     "DEAD_LETTERS",
     "DUPLICATE",

@@ -22,8 +22,9 @@ EMPTY_TEXT, NOT_TAKEN = "empty_text", "not_taken"
 REPEATED = "repeated"  # the reason of a page that a newer revision of the same page is in the source for
 NOT_IN_SHARE = "not_in_share"  # the reason of an article that is beyond the share of its source
 DUPLICATE, NEAR_DUPLICATE = "duplicate", "near_duplicate"  # of another article, which is kept
+COPIES = (DUPLICATE, NEAR_DUPLICATE)
 # Why an article is in no shard; all other reasons are those of pages.
-ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN, NOT_IN_SHARE, DUPLICATE, NEAR_DUPLICATE)
+ARTICLE_REASONS = (EMPTY_TEXT, NOT_TAKEN, NOT_IN_SHARE, *COPIES)
 
 
 class _Record(BaseModel):

@@ -1,6 +1,9 @@
 """Pages gathered into batches are the same pages in the same order, whatever the size of a batch."""
 
+from itertools import pairwise
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,3 +46,12 @@ def test_batches_hold_every_page_once_and_in_order(some: list[Page], most: int, 
 def test_a_dead_letter_made_of_a_column_is_that_of_its_article() -> None:
     [batch] = columns.gather([Article(7, 8, "A", "x", "here"), Article(9, 1, "B", "y", "there")])
     assert batch.articles.only(np.array([False, True])).dead_letter(0, "why") == DeadLetter(9, "B", "there", "why")
+
+
+@given(st.lists(texts), st.integers(0, 3), st.sampled_from([pa.string(), pa.large_string()]))
+def test_the_bytes_of_texts_are_theirs_wherever_the_array_begins(
+    some: list[str], first: int, kind: pa.DataType
+) -> None:
+    data, offsets = columns.utf8_of(pa.array(some, kind).slice(first))
+    assert offsets[0] == 0
+    assert [data[start:end].tobytes().decode() for start, end in pairwise(offsets)] == some[first:]

@@ -109,11 +109,11 @@ def unigram(prose) -> Tokenizer:
     return trained(tokenizer, trainer, prose)
 
 
-def wordpiece(prose) -> Tokenizer:
-    """On words between spaces, so that a special token is a word of its own."""
+def wordpiece(prose, pre_tokenizer=None) -> Tokenizer:
+    """On words between spaces, so that a special token is a word of its own, or as another pre-tokenizer cuts."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.pre_tokenizer = pre_tokenizer or pre_tokenizers.WhitespaceSplit()
     tokenizer.decoder = decoders.WordPiece()
     trainer = trainers.WordPieceTrainer(vocab_size=500, special_tokens=list(SPECIALS.values()), show_progress=False)
     return trained(tokenizer, trainer, prose)
@@ -121,12 +121,7 @@ def wordpiece(prose) -> Tokenizer:
 
 def bert_with_words(prose) -> Tokenizer:
     """As BERT is, with words added as they are written and as they are normalized, and its post-processor."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(vocab_size=500, special_tokens=list(SPECIALS.values()), show_progress=False)
-    trained(tokenizer, trainer, prose)
+    tokenizer = wordpiece(prose, pre_tokenizers.BertPreTokenizer())
     tokenizer.add_tokens(["of the", AddedToken("THE", normalized=True), AddedToken("River", normalized=False)])
     ends = [(token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>")]
     tokenizer.post_processor = processors.BertProcessing(*ends)
