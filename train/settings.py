@@ -96,7 +96,9 @@ class PretrainSettings(Section):
     @property
     def shape(self) -> Shape:
         """The size of the model, once it is known (see `train.warm_start.settled`)."""
-        assert self.layers and self.heads and self.width
+        assert self.layers is not None
+        assert self.heads is not None
+        assert self.width is not None
         return Shape(self.layers, self.heads, self.width)
 
 
@@ -124,6 +126,14 @@ class MaskedSettings(PretrainSettings):
     initialization: Literal["normal", "neighbors"] = Field(
         default="normal", description="first weights: BERT's own, or heads that look at the neighboring tokens"
     )
+
+    @model_validator(mode="after")
+    def _has_one_set_of_first_weights(self) -> Self:
+        if self.init.source is not None and self.initialization != "normal":
+            raise ValueError(
+                f"initialization must be normal where init.from names the first weights, got {self.initialization!r}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _prompt_has_a_mask(self) -> Self:
