@@ -167,17 +167,18 @@ def settled(settings: S, start: WarmStart, where: str) -> S:
     Raises:
         UsageError: they name another shape or architecture.
     """
+    wanted: dict[str, Any] = start.shape._asdict()
+    if isinstance(settings, CausalSettings):
+        wanted["architecture"] = start.family
     wrong = [
-        f"{name}: {getattr(settings, name)} (there {value})"
-        for name, value in zip(Shape._fields, start.shape, strict=True)
+        f"{name} {value} (not {getattr(settings, name)})"
+        for name, value in wanted.items()
         if getattr(settings, name) not in (None, value)
     ]
-    if isinstance(settings, CausalSettings) and settings.architecture != start.family:
-        wrong.append(f"architecture: {settings.architecture} (there {start.family})")
     if wrong:
         raise UsageError(
-            f"{where}: {', '.join(wrong)} is not that of {start.name}, where the weights are from; write what it has, "
-            f"or leave layers, heads and width empty"
+            f"{where}: {start.name}, which the weights are from, has {', '.join(wrong)}; write what it has, or leave "
+            f"layers, heads and width empty"
         )
     return settings.model_copy(update=start.shape._asdict())
 

@@ -118,6 +118,6 @@ def _file_names(name: str, folder: Path) -> list[str]:
     if not Path(name).is_dir():
         try:
             return list_repo_files(name)
-        except (HfHubHTTPError, OSError):
+        except Exception:  # noqa: S110 - of the hub's client or one of its two HTTP libraries
             pass  # the hub has gone since: what was downloaded is all there is to see
     return [path.name for path in folder.iterdir()]
