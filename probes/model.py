@@ -1,6 +1,5 @@
 """Load a model and its tokenizer from a folder or from the hub, out of safetensors and JSON alone."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from wikilm.errors import RunError, UsageError
-from wikilm.model_folder import TOKENIZER
-from wikilm.pretrained import model_folder, weight_files
+from wikilm.model_folder import TOKENIZER, read_config, refuse_unbacked
+from wikilm.pretrained import model_folder, weights_of
 
 Kind = Literal["causal", "masked"]
 
@@ -102,12 +101,14 @@ def load(name: str) -> LoadedModel:
             incomplete weights, or an architecture that is neither.
     """
     folder = model_folder(name)
-    weights = weight_files(name, folder)
     with _quietly(), _one_line(name):
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        weights = weights_of(name, folder)
+        content = read_config(name, folder)
+        config = AutoConfig.for_model(**content)
         kind = _kind(name, config)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
+        refuse_unbacked(name, lambda: auto.from_config(config, trust_remote_code=False), weights)
         model, info = auto.from_pretrained(
             folder,
             config=config,
@@ -117,7 +118,7 @@ def load(name: str) -> LoadedModel:
         )
     missing = sorted(info["missing_keys"])
     if missing:  # transformers would go on with random numbers in their place
-        raise RunError(f"{weights[0]}: {len(missing)} weights are missing, first {missing[0]}: not a whole model")
+        raise RunError(f"{weights.path}: {len(missing)} weights are missing, first {missing[0]}: not a whole model")
     if len(tokenizer) > config.vocab_size:
         raise RunError(
             f"{name}: its tokenizer has {len(tokenizer)} entries and its model {config.vocab_size}: "
@@ -172,7 +173,7 @@ def _one_line(name: str) -> Iterator[None]:
         raise
     except SafetensorError as error:
         raise RunError(f"{name}: its weights are damaged ({error}): copy or train them again") from None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, json.JSONDecodeError) as error:
+    except Exception as error:  # what a folder from elsewhere can make transformers raise is not documented
         # One line of transformers' advice is enough, and its first names the matter.
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RunError(f"{name}: cannot be loaded: {first[:300]}") from None

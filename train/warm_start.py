@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from train.settings import CausalSettings, Objective, PretrainSettings, Shape
 from wikilm.errors import RunError, UsageError, reason
 from wikilm.files import sha256_of
-from wikilm.model_folder import TOKENIZER
-from wikilm.pretrained import CONFIG, model_folder, weight_files
+from wikilm.model_folder import CONFIG, TOKENIZER, Weights, read_config
+from wikilm.pretrained import model_folder, weights_of
 from wikilm.shards import Manifest
 
 if TYPE_CHECKING:
@@ -80,13 +80,13 @@ class WarmStart:
     folder: Path
     commit: str | None  # of a model of the hub
     family: str  # its model_type
-    config: Mapping[str, Any]  # config.json as it is
-    files: tuple[Path, ...]  # that hold the weights
+    config: Mapping[str, Any]  # config.json, without what would choose code
+    weights: Weights
 
     @cached_property
     def hashes(self) -> dict[str, str]:
         """The sha256 of config.json and of each file of weights."""
-        return {path.name: sha256_of(path) for path in (self.folder / CONFIG, *self.files)}
+        return {path.name: sha256_of(path) for path in (self.folder / CONFIG, *self.weights.files)}
 
     @property
     def digest(self) -> str:
@@ -139,21 +139,18 @@ def find(settings: PretrainSettings, objective: Objective) -> WarmStart | None:
     if is_folder and settings.init.revision:
         raise UsageError(f"init.revision: {settings.init.revision} is for models of the hub, but {name} is a folder")
     folder = model_folder(name, settings.init.revision)
-    files = tuple(weight_files(name, folder))
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{name}: {CONFIG} cannot be read: {reason(error)}") from None
-    family = config.get("model_type") if isinstance(config, dict) else None
+        weights, config = weights_of(name, folder), read_config(name, folder)
+    except OSError as error:
+        raise RunError(f"{name}: cannot be read: {reason(error)}") from None
+    family = config["model_type"]
     if family not in FAMILIES[objective]:
         known = " or ".join(FAMILIES[objective])
-        raise UsageError(
-            f"{name}: is a model of type {str(family)[:40]}, but objective {objective} starts from {known}"
-        )
+        raise UsageError(f"{name}: is a model of type {family[:40]}, but objective {objective} starts from {known}")
     for field, value in REFUSED:
         if config.get(field) == value:
             raise UsageError(f"{name}: {CONFIG} has {field}: {value}, which is not trained here; name another model")
-    return WarmStart(name, folder, None if is_folder else folder.name, str(family), config, files)
+    return WarmStart(name, folder, None if is_folder else folder.name, family, config, weights)
 
 
 def settled(settings: S, start: WarmStart, where: str) -> S:

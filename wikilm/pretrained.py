@@ -1,10 +1,9 @@
-"""Find the files of a pretrained model, in a folder or on the hub: its config.json, and its weights as safetensors.
+"""Find a pretrained model, in a folder or on the hub: its config.json, and its weights as safetensors.
 
-Nothing is unpickled, and no code that comes with a model is downloaded.
+Nothing is unpickled, and no code that comes with a model is downloaded. What is in the files is checked by
+model_folder.py.
 """
 
-import json
-import re
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from huggingface_hub.errors import (
 )
 
 from wikilm.errors import RunError
+from wikilm.model_folder import CONFIG, WEIGHTS, Weights, read_weights
 
-CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 # What a model is made of, at the top of its repository: never a pickle, and none of the exports to other formats.
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _ELSEWHERE = ["*/*"]
@@ -66,44 +65,26 @@ def model_folder(name: str, revision: str | None = None) -> Path:
         ) from None
 
 
-def weight_files(name: str, folder: Path) -> list[Path]:
-    """Return the files that hold the weights, in the order of their names.
+def weights_of(name: str, folder: Path) -> Weights:
+    """Return what the headers of a model's weights say.
 
     Args:
         name: of the model, as it was given: it stands in errors.
         folder: where its files lie.
 
     Raises:
-        RunError: it is no model, its weights are pickled only, or its index names a file that is missing or elsewhere.
+        RunError: it is no model, or its weights are damaged, elsewhere, or pickled only.
     """
     if not (folder / CONFIG).is_file():
         raise RunError(f"{name}: holds no {CONFIG}, so it is no model; train writes one, as does save_pretrained")
-    if (folder / WEIGHTS).is_file():
-        return [folder / WEIGHTS]
-    if (folder / INDEX).is_file():
-        return [folder / file for file in _indexed(name, folder)]
+    if found := read_weights(name, folder):
+        return found
     if any(fnmatch(file, pattern) for file in _file_names(name, folder) for pattern in _PICKLES):
         raise RunError(
             f"{name}: holds pickled weights only, and unpickling runs whatever code is in them: "
             f"convert them to {WEIGHTS} on a machine that trusts them"
         )
     raise RunError(f"{name}: holds no {WEIGHTS}: the training has not ended, or the weights were not copied")
-
-
-def _indexed(name: str, folder: Path) -> list[str]:
-    """Return the names of the files that an index lists, which could lead anywhere."""
-    try:
-        listed = set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RunError(f"{name}: {INDEX} cannot be read ({type(error).__name__}); copy the model again") from None
-    for file in sorted(listed, key=str):
-        if not isinstance(file, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors", file):
-            raise RunError(f"{name}: {INDEX} names {file!r}, which is no safetensors file beside it")
-        if not (folder / file).is_file():
-            raise RunError(f"{name}: {INDEX} names {file}, which is missing; copy the model again")
-    if not listed:
-        raise RunError(f"{name}: {INDEX} names no file; copy the model again")
-    return sorted(listed)
 
 
 def _cause(error: BaseException) -> str:

@@ -138,12 +138,11 @@ def test_what_a_config_asks_for_beside_its_shape_is_not_obeyed(inputs: TrainingI
     (tmp_path / "stock" / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     change(
         _attn_implementation="flash_attention_2", attn_implementation="someone/kernel", use_cache=False,
-        quantization_config={"quant_method": "bitsandbytes", "load_in_8bit": True}, torch_dtype="float16",
+        torch_dtype="float16",
         auto_map={"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}, resid_pdrop=0.7,
     )(tmp_path / "stock")  # fmt: skip
     model = first_model(started(inputs, tmp_path, tmp_path / "stock", dropout=0.25))
     assert model.config._attn_implementation == "sdpa"
-    assert not hasattr(model.config, "quantization_config")
     assert model.dtype == torch.float32
     assert model.config.resid_pdrop == 0.25
     assert not (tmp_path / "ran").exists()
@@ -178,14 +177,15 @@ def another_vocabulary(folder: Path) -> None:
         ({"architecture": "llama"}, None, UsageError, "has architecture gpt2 \\(not llama\\)"),
         ({"init": {"revision": "main"}}, None, UsageError, "init: revision 'main' says of which model only with from"),
         ({}, change(model_type="bert"), UsageError, "of type bert, but objective causal starts from gpt2 or"),
-        ({}, change(model_type=["gpt2"]), UsageError, "is a model of type"),
+        ({}, change(model_type=["gpt2"]), RunError, "names no model_type"),
+        ({}, change(quantization_config={"quant_method": "bitsandbytes"}), RunError, "is quantized"),
         ({}, change(add_cross_attention=True), UsageError, "add_cross_attention: True, which is not trained here"),
         ({}, change(n_positions=16), UsageError, "has 16 positions, but the rows have 32 tokens"),
         ({}, change(vocab_size=500), UsageError, "500 entries in its vocabulary, but the shards' tokenizer has 400"),
         ({}, change(n_layer="3"), RunError, "no whole number above 0 as n_layer"),
         ({}, another_vocabulary, UsageError, "2 entries differ, such as 'a'"),
         ({}, other_tokenizer, UsageError, "its tokenizer is not that of the shards: .* entries differ"),
-        ({}, lambda folder: (folder / "config.json").write_text("[" * 100_000), RunError, "config.json cannot be read"),
+        ({}, lambda folder: (folder / "config.json").write_text("[" * 100_000), RunError, "is no JSON"),
         ({}, lambda folder: (folder / "model.safetensors").unlink(), RunError, "holds no model.safetensors"),
         ({}, lambda folder: (folder / "tokenizer.json").write_text("{"), RunError, "its tokenizer cannot be loaded"),
     ],

@@ -45,7 +45,7 @@ GAIN = "transformer.ln_f.weight"
         (lambda folder: change_weights(folder, **{GAIN: torch.full((32,), float("nan"))}), "no finite number"),
         (lambda folder: change_weights(folder, **{GAIN: torch.ones(31)}), "do not fit its config.json"),
         (lambda folder: change_weights(folder, **{"lm_head.weight": torch.ones(400, 32)}), "ties the head to"),
-        (lambda folder: change_config(folder, n_layer=10**9), "has fewer weights than layers"),
+        (lambda folder: change_config(folder, n_layer=9_000), "promises far more than"),
         (lambda folder: change_config(folder, activation_function="rm -rf"), "do not fit its config.json"),
         (lambda folder: change_config(folder, layer_norm_epsilon="tiny"), "its config.json is not understood"),
     ],
