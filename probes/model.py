@@ -17,7 +17,7 @@ from transformers.utils import logging
 
 from wikilm.errors import RunError, UsageError
 from wikilm.model_folder import TOKENIZER, read_config, refuse_unbacked
-from wikilm.pretrained import find_weights, model_folder
+from wikilm.pretrained import model_folder, weights_of
 
 Kind = Literal["causal", "masked"]
 
@@ -102,8 +102,9 @@ def load(name: str) -> LoadedModel:
     """
     folder = model_folder(name)
     with _quietly(), _one_line(name):
-        weights = find_weights(name, folder)
-        config = AutoConfig.for_model(**read_config(name, folder))
+        weights = weights_of(name, folder)
+        content = read_config(name, folder)
+        config = AutoConfig.for_model(**content)
         kind = _kind(name, config)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM

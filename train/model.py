@@ -40,7 +40,7 @@ def build(
         case "gpt2":
             return GPT2LMHeadModel(gpt2_config(settings, tokenizer, chunk_tokens))
         case "llama":
-            return with_padding_id(LlamaForCausalLM(llama_config(settings, tokenizer, chunk_tokens)), tokenizer)
+            return LlamaForCausalLM(llama_config(settings, tokenizer, chunk_tokens))
         case _:
             return BertForMaskedLM(bert_config(settings, tokenizer, chunk_tokens))
 
@@ -74,6 +74,7 @@ def llama_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_to
         hidden_size=width,
         intermediate_size=swiglu_width(width),
         tie_word_embeddings=True,
+        pad_token_id=None,  # as BERT's, below
         **run_fields(settings, tokenizer),
     )
 
@@ -98,15 +99,6 @@ def run_fields(settings: PretrainSettings, tokenizer: TokenizerEntry) -> dict[st
     kind, end = architecture(settings), tokenizer.end_of_text_id
     ends = {} if kind == "bert" else {"bos_token_id": end, "eos_token_id": end}
     return {"vocab_size": tokenizer.vocab_size, **ends, **dict.fromkeys(DROPOUTS[kind], settings.dropout)}
-
-
-def with_padding_id(model: PreTrainedModel, tokenizer: TokenizerEntry) -> PreTrainedModel:
-    """Name end-of-text as the padding of a model that was built without any.
-
-    Were it named before, the embedding of that token would be zero and would not learn, and rows do hold it.
-    """
-    model.config.pad_token_id = tokenizer.end_of_text_id
-    return model
 
 
 def swiglu_width(width: int) -> int:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from train.settings import CausalSettings, Objective, PretrainSettings, Shape
 from wikilm.errors import RunError, UsageError, reason
 from wikilm.files import sha256_of
-from wikilm.model_folder import CONFIG, TOKENIZER, read_config
-from wikilm.pretrained import find_weights, model_folder
+from wikilm.model_folder import CONFIG, TOKENIZER, Weights, read_config
+from wikilm.pretrained import model_folder, weights_of
 from wikilm.shards import Manifest
 
 if TYPE_CHECKING:
@@ -80,13 +80,13 @@ class WarmStart:
     folder: Path
     commit: str | None  # of a model of the hub
     family: str  # its model_type
-    config: Mapping[str, Any]  # config.json as it is
-    files: tuple[Path, ...]  # that hold the weights
+    config: Mapping[str, Any]  # config.json, without what would choose code
+    weights: Weights
 
     @cached_property
     def hashes(self) -> dict[str, str]:
         """The sha256 of config.json and of each file of weights."""
-        return {path.name: sha256_of(path) for path in (self.folder / CONFIG, *self.files)}
+        return {path.name: sha256_of(path) for path in (self.folder / CONFIG, *self.weights.files)}
 
     @property
     def digest(self) -> str:
@@ -139,8 +139,10 @@ def find(settings: PretrainSettings, objective: Objective) -> WarmStart | None:
     if is_folder and settings.init.revision:
         raise UsageError(f"init.revision: {settings.init.revision} is for models of the hub, but {name} is a folder")
     folder = model_folder(name, settings.init.revision)
-    files = find_weights(name, folder).files
-    config = read_config(name, folder)
+    try:
+        weights, config = weights_of(name, folder), read_config(name, folder)
+    except OSError as error:
+        raise RunError(f"{name}: cannot be read: {reason(error)}") from None
     family = config["model_type"]
     if family not in FAMILIES[objective]:
         known = " or ".join(FAMILIES[objective])
@@ -148,7 +150,7 @@ def find(settings: PretrainSettings, objective: Objective) -> WarmStart | None:
     for field, value in REFUSED:
         if config.get(field) == value:
             raise UsageError(f"{name}: {CONFIG} has {field}: {value}, which is not trained here; name another model")
-    return WarmStart(name, folder, None if is_folder else folder.name, family, config, files)
+    return WarmStart(name, folder, None if is_folder else folder.name, family, config, weights)
 
 
 def settled(settings: S, start: WarmStart, where: str) -> S:
@@ -162,17 +164,18 @@ def settled(settings: S, start: WarmStart, where: str) -> S:
     Raises:
         UsageError: they name another shape or architecture.
     """
+    wanted: dict[str, Any] = start.shape._asdict()
+    if isinstance(settings, CausalSettings):
+        wanted["architecture"] = start.family
     wrong = [
-        f"{name}: {getattr(settings, name)} (there {value})"
-        for name, value in zip(Shape._fields, start.shape, strict=True)
+        f"{name} {value} (not {getattr(settings, name)})"
+        for name, value in wanted.items()
         if getattr(settings, name) not in (None, value)
     ]
-    if isinstance(settings, CausalSettings) and settings.architecture != start.family:
-        wrong.append(f"architecture: {settings.architecture} (there {start.family})")
     if wrong:
         raise UsageError(
-            f"{where}: {', '.join(wrong)} is not that of {start.name}, where the weights are from; write what it has, "
-            f"or leave layers, heads and width empty"
+            f"{where}: {start.name}, which the weights are from, has {', '.join(wrong)}; write what it has, or leave "
+            f"layers, heads and width empty"
         )
     return settings.model_copy(update=start.shape._asdict())
 

@@ -18,10 +18,11 @@ from transformers import (
     PreTrainedModel,
 )
 
-from train.model import GELU, run_fields, with_padding_id
+from train.model import GELU, run_fields
 from train.settings import PretrainSettings
 from train.warm_start import NAMES, WarmStart
 from wikilm.errors import RunError, reason
+from wikilm.model_folder import refuse_unbacked
 from wikilm.shards import Manifest
 
 CONFIGS: dict[str, Any] = {"gpt2": GPT2Config, "llama": LlamaConfig, "bert": BertConfig}
@@ -50,23 +51,24 @@ def load(start: WarmStart, settings: PretrainSettings, manifest: Manifest) -> Pr
     """
     torch.manual_seed(settings.seed)
     with torch.no_grad():
-        weights = read_weights(start.name, start.files)
+        weights = read_weights(start.name, start.weights.files)
         config = config_of(start, settings, manifest)
-        if start.number(NAMES[start.family].shape[0]) > len(weights):  # a config could ask for any number of layers
-            raise RunError(f"{start.name}: has fewer weights than layers; copy the model again")
         refuse_untied(start.name, config, weights)
         state = {name: fitted(name, tensor, manifest) for name, tensor in weights.items()}
         try:
+            refuse_unbacked(start.name, lambda: MODELS[start.family](config), start.weights)
             model, info = MODELS[start.family].from_pretrained(
                 None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True
             )
+        except RunError:
+            raise
         except Exception as error:  # what transformers raises for shapes that do not fit is not documented
             raise RunError(f"{start.name}: its weights do not fit its config.json: {reason(error)[:MOST]}") from None
     strange = sorted(name for name in info["unexpected_keys"] if not ends(name, IGNORED + BUFFERS))
     for what, names in (("lacks", sorted(info["missing_keys"])), ("has unknown", strange)):
         if names:
             raise RunError(f"{start.name}: {what} weights, {len(names)} of them, first {names[0]}: no whole model")
-    return with_padding_id(model, manifest.tokenizer)
+    return model
 
 
 def config_of(start: WarmStart, settings: PretrainSettings, manifest: Manifest) -> Any:

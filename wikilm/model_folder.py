@@ -33,7 +33,7 @@ class Weights:
     """The safetensors files of a model, whose headers are sound."""
 
     path: Path  # the file, or the index that lists the files
-    files: tuple[Path, ...]  # in the order of their names
+    files: tuple[Path, ...]
     tensors: int
     elements: int  # of all tensors
 
@@ -52,9 +52,8 @@ def read_weights(name: str, folder: Path) -> Weights | None:
         return None
     if (folder / ADAPTER).exists():
         raise RunError(f"{name}: holds {ADAPTER}, so it is an adapter: merge it into its model, and name that")
-    files = tuple(folder / file for file in names)
-    shapes = [shape for file in files for shape in _shapes(file)]
-    return Weights(path, files, len(shapes), sum(_product(shape) for shape in shapes))
+    shapes = [shape for file in names for shape in _shapes(folder / file)]
+    return Weights(path, tuple(folder / file for file in names), len(shapes), sum(_product(shape) for shape in shapes))
 
 
 def read_config(name: str, folder: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Find a pretrained model in a folder or on the hub, with its weights as safetensors.
+"""Find a pretrained model, in a folder or on the hub: its config.json, and its weights as safetensors.
 
-Nothing is unpickled, and no code that comes with a model is downloaded.
+Nothing is unpickled, and no code that comes with a model is downloaded. What is in the files is checked by
+model_folder.py.
 """
 
 from fnmatch import fnmatch
@@ -64,7 +65,7 @@ def model_folder(name: str, revision: str | None = None) -> Path:
         ) from None
 
 
-def find_weights(name: str, folder: Path) -> Weights:
+def weights_of(name: str, folder: Path) -> Weights:
     """Return what the headers of a model's weights say.
 
     Args:
@@ -72,7 +73,7 @@ def find_weights(name: str, folder: Path) -> Weights:
         folder: where its files lie.
 
     Raises:
-        RunError: it is no model, its weights are pickled only or damaged, or its index names a file elsewhere.
+        RunError: it is no model, or its weights are damaged, elsewhere, or pickled only.
     """
     if not (folder / CONFIG).is_file():
         raise RunError(f"{name}: holds no {CONFIG}, so it is no model; train writes one, as does save_pretrained")
@@ -98,6 +99,6 @@ def _file_names(name: str, folder: Path) -> list[str]:
     if not Path(name).is_dir():
         try:
             return list_repo_files(name)
-        except (HfHubHTTPError, OSError):
+        except Exception:  # noqa: S110 - of the hub's client or one of its two HTTP libraries
             pass  # the hub has gone since: what was downloaded is all there is to see
     return [path.name for path in folder.iterdir()]
