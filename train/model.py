@@ -51,7 +51,7 @@ def bert_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tok
         hidden_act=GELU,
         hidden_dropout_prob=settings.dropout,
         attention_probs_dropout_prob=settings.dropout,
-        pad_token_id=tokenizer.end_of_text_id,
+        pad_token_id=None,  # rows are full; and its embedding, end-of-text's here, would get no gradient
     )
 
 

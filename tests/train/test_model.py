@@ -18,8 +18,19 @@ def test_context_and_vocabulary_come_from_shards_and_tokenizer(objective: Object
     config = build(objective, make_settings(objective, **SHAPE), TOKENIZER, 24).config
     assert config.max_position_embeddings == 24
     assert config.vocab_size == 400
-    assert config.pad_token_id == 398
     assert (config.num_hidden_layers, config.num_attention_heads, config.hidden_size) == (2, 2, 16)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_token_that_a_row_holds_is_learned_as_an_input(objective: Objective) -> None:
+    """End-of-text, too: taken for padding, its embedding would have no gradient but the head's."""
+    model = build(objective, make_settings(objective, **SHAPE, dropout=0.0), TOKENIZER, 24)
+    ids = torch.arange(376, 400)[None]  # 398 is end-of-text
+    states = model.base_model(ids).last_hidden_state
+    states[..., 0].sum().backward()
+    gradient = model.get_input_embeddings().weight.grad
+    assert (gradient[376:].norm(dim=1) > 0).all()
+    assert not gradient[:376].any()
 
 
 def test_dropout_is_what_the_settings_say_and_not_the_librarys_default() -> None:
