@@ -22,7 +22,7 @@ from train.plan import Plan
 from train.sample import sample
 from train.settings import MaskedSettings
 from train.throughput import Stopwatch, tokens_per_second
-from train.validation import sum_over_processes, validate
+from train.validation import Validation, sum_over_processes
 from wikilm.errors import RunError, UsageError
 
 
@@ -52,6 +52,7 @@ class Training:
         self.progress = self._resumed()
         self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective))
         self.feed = Feed(plan, accelerator.process_index, accelerator.num_processes, accelerator.device)
+        self.validation = Validation(plan, accelerator, self.feed)
         self.clock = Stopwatch()
         self._pending: list[Tensor] = []  # losses still on the device: to read them is to wait for it
         self._last_point = (self.progress.step, 0.0)  # step, and seconds on the clock
@@ -122,7 +123,7 @@ class Training:
         if step % settings.log_every_steps == 0:
             point |= self._training_point()
         if step % settings.validate_every_steps == 0:
-            point |= self._validation_point()
+            point |= self.validation_point()
         if settings.sample_every_steps is not None and step % settings.sample_every_steps == 0:
             point |= self._sample_point(console)
         return point
@@ -134,8 +135,8 @@ class Training:
         self._read_losses()
         if self.progress.losses:
             point |= self._training_point()
-        if "validation_loss" not in there:
-            point |= self._validation_point()
+        if self.validation.lacks(there):
+            point |= self.validation_point()
         if self.settings.sample_every_steps is not None and "sample" not in there:
             point |= self._sample_point(console)
         return point
@@ -188,11 +189,11 @@ class Training:
         self.progress.losses += losses
         self.progress.sum_of_losses += sum(losses)
 
-    def _validation_point(self) -> Point:
+    def validation_point(self) -> Point:
         """Return what a validation gives."""
         with self.clock.on("validate"), self.outcome():
             loss = self.accelerator.unwrap_model(self.loss, keep_fp32_wrapper=True)
-            return validate(self.accelerator, loss, self.feed.validation_parts())
+            return self.validation.point(loss)
 
     @contextmanager
     def outcome(self) -> Iterator[dict[str, Tensor]]:
