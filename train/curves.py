@@ -15,7 +15,8 @@ Point: TypeAlias = dict[
 
 TRACKER = "dvclive"  # as Accelerate calls it
 CURVES = ("loss", "validation_loss", "perplexity", "learning_rate")
-MEASURED = ("tokens_per_second",)  # depends on the machine and its load, so it is in no file that must be reproducible
+# What depends on the machine and its load is in no file that must be reproducible, and DVC hashes those of DVCLive.
+MEASURED = ("tokens_per_second", "model_flops_utilization", "data_wait_fraction", "memory_bytes")
 
 
 def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point]) -> None:
@@ -41,7 +42,9 @@ def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point])
 
 def log_point(accelerator: "Accelerator", point: Point) -> None:
     """Append a point to the curves that it has a value for; from the main process alone, as Accelerate does."""
-    accelerator.log({name: point[name] for name in CURVES if name in point}, step=point["step"])
+    for tracker in accelerator.trackers:
+        names = CURVES if tracker.name == TRACKER else CURVES + MEASURED
+        tracker.log({name: point[name] for name in names if name in point}, step=point["step"])
 
 
 def reproducible(history: list[Point]) -> list[Point]:

@@ -1,10 +1,13 @@
 """Build an untrained GPT-2 or BERT with a row as its context and the tokenizer's vocabulary."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
-from train.settings import Objective, PretrainSettings
-from wikilm.shards import TokenizerEntry
+if TYPE_CHECKING:
+    from train.settings import Objective, PretrainSettings
+    from wikilm.shards import TokenizerEntry
 
 # The tanh approximation, GPT-2's own function. By GPT-2's name for it, gelu_new, transformers computes it in eight
 # operations; by this name, in one kernel.
@@ -12,7 +15,7 @@ GELU = "gelu_pytorch_tanh"
 
 
 def build(
-    objective: Objective, settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tokens: int
+    objective: "Objective", settings: "PretrainSettings", tokenizer: "TokenizerEntry", chunk_tokens: int
 ) -> PreTrainedModel:
     """Build an untrained model, its weights a function of `settings.seed`; `torch`'s global generator stays seeded."""
     torch.manual_seed(settings.seed)
@@ -21,7 +24,7 @@ def build(
     return BertForMaskedLM(bert_config(settings, tokenizer, chunk_tokens))
 
 
-def gpt2_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tokens: int) -> GPT2Config:
+def gpt2_config(settings: "PretrainSettings", tokenizer: "TokenizerEntry", chunk_tokens: int) -> GPT2Config:
     """GPT-2 as Radford et al. 2019 describe it."""
     return GPT2Config(
         vocab_size=tokenizer.vocab_size,
@@ -39,7 +42,7 @@ def gpt2_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tok
     )
 
 
-def bert_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tokens: int) -> BertConfig:
+def bert_config(settings: "PretrainSettings", tokenizer: "TokenizerEntry", chunk_tokens: int) -> BertConfig:
     """BERT as Devlin et al. 2019 describe it, less the next-sentence task: all segments are of type 0."""
     return BertConfig(
         vocab_size=tokenizer.vocab_size,

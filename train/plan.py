@@ -166,8 +166,8 @@ def run_fingerprint(objective: Objective, settings: PretrainSettings, manifest: 
 def identity(objective: Objective, settings: PretrainSettings, manifest: Manifest) -> dict[str, Any]:
     """Return all that decides the numbers of a run, sums' rounding aside; the manifest names the tokenizer's hash."""
     without = set(TOLD_ONLY)
-    if not settings.dropout:  # which drops other values where a batch is cut otherwise
-        without.add("gradient_accumulation")
+    if not settings.dropout:  # which drops other values where a batch is cut, or the model compiled, otherwise
+        without |= {"gradient_accumulation", "compile"}
     if settings.schedule == "constant" and not settings.warmup_fraction:
         without.add("epochs")  # the rate of a step does not depend on how many there are
     return {

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from wikilm.params import Section
 
 Objective = Literal["causal", "masked"]
+Compile = Literal["auto"] | bool
 OBJECTIVES: tuple[Objective, ...] = ("causal", "masked")
 
 
@@ -35,6 +36,9 @@ class PretrainSettings(Section):
     gradient_accumulation: int = Field(ge=1, description="parts that a process cuts its share of a batch into")
     epochs: int = Field(ge=1, description="times that every training row is seen")
     mixed_precision: Literal["auto", "no", "bf16"] = Field(description="auto: bf16 on a GPU that has it, no elsewhere")
+    compile: Compile = Field(
+        default="auto", description="whether torch.compile fuses model and loss; auto: on a CUDA device, not elsewhere"
+    )
     seed: int = Field(ge=0, lt=2**63, description="of the first weights, the order of rows, dropout and masks")
 
     log_every_steps: int = Field(ge=1, description="steps between two points of the training loss, each their mean")
