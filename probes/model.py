@@ -1,6 +1,5 @@
 """Load a model and its tokenizer from a folder or from the hub, out of safetensors and JSON alone."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from wikilm.errors import RunError, UsageError
-from wikilm.model_folder import TOKENIZER
+from wikilm.model_folder import CONFIG, TOKENIZER, Weights, read_config, read_weights, refuse_unbacked
 
 Kind = Literal["causal", "masked"]
 # What a model is made of, at the top of its repository: never a pickle, and none of the exports to other formats.
@@ -114,12 +113,14 @@ def load(name: str) -> LoadedModel:
             incomplete weights, or an architecture that is neither.
     """
     folder = _folder(name)
-    weights = _weights(name, folder)
     with _quietly(), _one_line(name):
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        weights = _weights(name, folder)
+        content = read_config(name, folder)
+        config = AutoConfig.for_model(**content)
         kind = _kind(name, config)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
+        refuse_unbacked(name, lambda: auto.from_config(config, trust_remote_code=False), weights)
         model, info = auto.from_pretrained(
             folder,
             config=config,
@@ -129,7 +130,7 @@ def load(name: str) -> LoadedModel:
         )
     missing = sorted(info["missing_keys"])
     if missing:  # transformers would go on with random numbers in their place
-        raise RunError(f"{weights}: {len(missing)} weights are missing, first {missing[0]}: not a whole model")
+        raise RunError(f"{weights.path}: {len(missing)} weights are missing, first {missing[0]}: not a whole model")
     if len(tokenizer) > config.vocab_size:
         raise RunError(
             f"{name}: its tokenizer has {len(tokenizer)} entries and its model {config.vocab_size}: "
@@ -182,13 +183,12 @@ def _cause(error: BaseException) -> str:
     return " ".join(str(error).split())[:160] or type(error).__name__
 
 
-def _weights(name: str, folder: Path) -> Path:
-    """Return the file that holds the weights, or lists the files that do."""
-    if not (folder / "config.json").is_file():
+def _weights(name: str, folder: Path) -> Weights:
+    """Return what the weights' headers say."""
+    if not (folder / CONFIG).is_file():
         raise RunError(f"{name}: holds no config.json, so it is no model; train writes one, as does save_pretrained")
-    for weights in (folder / "model.safetensors", folder / "model.safetensors.index.json"):
-        if weights.is_file():
-            return weights
+    if found := read_weights(name, folder):
+        return found
     if any(fnmatch(file, pattern) for file in _file_names(name, folder) for pattern in _PICKLES):
         raise RunError(
             f"{name}: holds pickled weights only, and unpickling runs whatever code is in them: "
@@ -241,7 +241,7 @@ def _one_line(name: str) -> Iterator[None]:
         raise
     except SafetensorError as error:
         raise RunError(f"{name}: its weights are damaged ({error}): copy or train them again") from None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, json.JSONDecodeError) as error:
+    except Exception as error:  # what a folder from elsewhere can make transformers raise is not documented
         # One line of transformers' advice is enough, and its first names the matter.
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RunError(f"{name}: cannot be loaded: {first[:300]}") from None

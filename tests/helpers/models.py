@@ -5,6 +5,13 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+# Names under which libraries have loaded pickles of a model.
+PICKLES = (
+    *("pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "model.bin", "model.pt", "model.pth", "model.ckpt"),
+    *("consolidated.00.pth", "adapter_model.bin", "training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth"),
+    *("scaler.pt", "model.pkl", "flax_model.msgpack", "tf_model.h5"),
+)
+
 
 def make_causal(folder: Path, tokenizer: PreTrainedTokenizerFast, positions: int = 32) -> GPT2LMHeadModel:
     """Save an untrained GPT-2 of two layers with its tokenizer into `folder`."""
