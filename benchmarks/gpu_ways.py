@@ -26,7 +26,7 @@ from train.loop import Training
 RATE = 3e-4  # of all; no figure here depends on it
 ROWS = 65_536  # that there are to train on, of random tokens
 FOREVER = 10**9  # steps
-NOWHERE = Path(tempfile.gettempdir(), "wikilm-never-written")  # nothing is saved, but where a check wants it
+NOWHERE = Path(tempfile.gettempdir(), "wikilm-synthetic")  # where no checkpoint is ever saved
 WARM_UP = 3  # steps of each turn of `Trainer`, which starts afresh each time
 
 
@@ -65,21 +65,26 @@ class SyntheticRows:
         return self._ids[indices]
 
 
-def synthetic_plan(setting: Setting, run: Path, **changes: Any) -> Any:
-    """What `train.plan.make_plan` would return, as far as the loop reads it."""
+def synthetic_plan(setting: Setting, run: Path, masked_fraction: float | None, changes: dict[str, Any]) -> Any:
+    """What `train.plan.make_plan` would return, as far as the loop reads it; `changes` are of settings."""
     shape = setting.shape
     settings = SimpleNamespace(**{
         "layers": shape.layers, "heads": shape.heads, "width": shape.width, "dropout": 0.0, "optimizer": "adamw",
         "learning_rate": RATE, "adamw_lr_fraction": 0.25, "weight_decay": 0.1, "clip_norm": 1.0, "schedule": "constant",
         "warmup_fraction": 0.0, "final_lr_fraction": 1.0, "batch_size": shape.batch_size, "gradient_accumulation": 1,
         "compile": "auto", "seed": 0, "log_every_steps": 10, "validation_rows": 2 * shape.batch_size + 1,
-    } | changes)  # fmt: skip
-    masked_fraction = changes.get("masked_fraction")
+        "shape": (shape.layers, shape.heads, shape.width), "mixed_precision": setting.precision, "ema_decay": None,
+        "gradient_checkpointing": False,
+    } | ({} if masked_fraction else {"architecture": "gpt2"}) | changes)  # fmt: skip
     tokenizer = SimpleNamespace(vocab_size=setting.vocabulary, end_of_text_id=0, mask_id=1)
     rows = SyntheticRows(setting.vocabulary, setting.tokens)
+    NOWHERE.mkdir(exist_ok=True)
+    (NOWHERE / "tokenizer.json").write_text("{}")  # its tokens stand for no bytes that could be counted
     return SimpleNamespace(
+        tokenizer_folder=NOWHERE,
         objective="causal" if masked_fraction is None else "masked",
-        settings=settings, masked_fraction=masked_fraction, run=run, planned_steps=FOREVER, last_step=FOREVER,
+        settings=settings, masked_fraction=masked_fraction, run=run, start=None, validation={},
+        planned_steps=FOREVER, last_step=FOREVER,
         manifest=SimpleNamespace(tokenizer=tokenizer, chunk_tokens=setting.tokens),
         shards=SimpleNamespace(rows=lambda split: rows), order=Order(ROWS, settings.batch_size, settings.seed),
     )  # fmt: skip
@@ -88,10 +93,12 @@ def synthetic_plan(setting: Setting, run: Path, **changes: Any) -> Any:
 class Ours:
     """`python -m train`, its loop, feed and thread as they are."""
 
-    def __init__(self, setting: Setting, run: Path | None = None, **changes: Any) -> None:
-        """Make a model; `changes` are of settings."""
+    def __init__(
+        self, setting: Setting, run: Path = NOWHERE, masked_fraction: float | None = None, **changes: Any
+    ) -> None:
+        """Make a GPT-2, or a BERT that a share of the tokens is hidden from; `changes` are of settings."""
         self._setting = setting
-        plan = synthetic_plan(setting, run or NOWHERE, **changes)
+        plan = synthetic_plan(setting, run, masked_fraction, changes)
         self.training = Training(plan, Accelerator(cpu=setting.device.type == "cpu", mixed_precision=setting.precision))
 
     def __call__(self, steps: int) -> float:

@@ -4,7 +4,7 @@ from typing import Any
 
 from train.curves import lowest_validation, reproducible
 from train.loop import Training
-from train.model import parameter_counts
+from train.model import architecture, parameter_counts
 from train.runs import read_record
 from train.throughput import peak_memory
 
@@ -18,6 +18,8 @@ def run_figures(training: Training) -> dict[str, Any]:
     validated = [point for point in history if "validation_loss" in point][-1]
     return {
         "objective": plan.objective,
+        "architecture": architecture(plan.settings),
+        **({"init": plan.start.facts()} if plan.start else {}),
         "steps": progress.step,
         "planned_steps": plan.planned_steps,
         "epochs": round(training.epoch, 4),
@@ -29,7 +31,8 @@ def run_figures(training: Training) -> dict[str, Any]:
         "loss": [point["loss"] for point in history if "loss" in point][-1],
         "mean_loss": progress.sum_of_losses / progress.step,
         "validation_loss": validated["validation_loss"],
-        "perplexity": validated["perplexity"],
+        **{name: validated.get(name) for name in ("perplexity", "bits_per_byte")},
+        **({"validation": validated["validation"]} if "validation" in validated else {}),
         "lowest_validation_loss": lowest["validation_loss"],
         "lowest_validation_step": lowest["step"],
         **({"continues": list(record.continues)} if record and record.continues else {}),

@@ -66,8 +66,8 @@ class SummedLoss(nn.Module):
     def _summed(self, input_ids: Tensor, positions: Tensor, targets: Tensor) -> Tensor:
         if self.objective == "causal":
             # Given ids, `transformers` would look for padding among them, and wait for the device to tell
-            embedded = self.model.transformer.wte(input_ids)
-            hidden = self.model.transformer(inputs_embeds=embedded, use_cache=False).last_hidden_state
+            embedded = self.model.get_input_embeddings()(input_ids)
+            hidden = self.model.base_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
             return self._cross_entropy(states_at(hidden, positions), self.model.lm_head.weight, None, targets)
         head = self.model.cls.predictions
         hidden = head.transform(bert_states_at(self.model.bert, input_ids, positions))

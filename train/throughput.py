@@ -59,9 +59,10 @@ def flops_per_token(non_embedding: int, head: float, layers: int, width: int, ch
 
 def training_flops(plan: "Plan", model: PreTrainedModel) -> float:
     """FLOPs per token of a planned training, the head counted where it is applied."""
-    head = plan.manifest.tokenizer.vocab_size * plan.settings.width * (plan.masked_fraction or 1.0)
+    layers, _, width = plan.settings.shape
+    head = plan.manifest.tokenizer.vocab_size * width * (plan.masked_fraction or 1.0)
     outside = parameter_counts(model)["non_embedding_parameters"]
-    return flops_per_token(outside, head, plan.settings.layers, plan.settings.width, plan.manifest.chunk_tokens)
+    return flops_per_token(outside, head, layers, width, plan.manifest.chunk_tokens)
 
 
 def tokens_per_second(tokens: int, seconds: float) -> float:
