@@ -8,6 +8,7 @@ initialization of self-attention layers", Trockman and Kolter 2023). docs/laptop
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import BertForMaskedLM
 
-from wikilm.shards import SplitRows
+if TYPE_CHECKING:
+    from wikilm.shards import SplitRows
 
 COUNTED_ROWS = 65_536  # rows that frequencies are counted in at most: 8 million tokens, a second
 POSITION = 0.06  # amplitude of the positions' sinusoids, three times the tokens' 0.02: places have to be told apart
@@ -24,7 +26,7 @@ SCORE = 20.0  # attention score of the place that a head looks at, where others 
 COPY = 1.5  # singular values of the value and output matrices: what is looked at arrives as strong as the place's own
 
 
-def token_counts(rows: SplitRows, vocab_size: int) -> NDArray[np.int64]:
+def token_counts(rows: "SplitRows", vocab_size: int) -> NDArray[np.int64]:
     """Count each token in the rows, or in `COUNTED_ROWS` of them, evenly spread; int64 [vocab_size]."""
     counted = min(len(rows), COUNTED_ROWS)
     indices = np.arange(counted) * len(rows) // max(1, counted)

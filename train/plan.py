@@ -230,8 +230,8 @@ def identity(
 ) -> dict[str, Any]:
     """Return all that decides the numbers of a run, sums' rounding aside; the manifest names the tokenizer's hash."""
     without = {*TOLD_ONLY, "init"}  # where the first weights are from does not matter, but which they are
-    if not settings.dropout:  # which drops other values where a batch is cut otherwise
-        without.add("gradient_accumulation")
+    if not settings.dropout:  # which drops other values where a batch is cut, or the model compiled, otherwise
+        without |= {"gradient_accumulation", "compile"}
     if settings.schedule == "constant" and not settings.warmup_fraction:
         without.add("epochs")  # the rate of a step does not depend on how many there are
     return {

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import is_dvclive_available
+from accelerate.utils import DistributedDataParallelKwargs, is_dvclive_available
 
 from train.checkpoint import clear_unfinished, remove_run, take_over
 from train.console import Console, StopSignal
@@ -195,6 +195,16 @@ def introduction(training: Training) -> str:
     return "\n".join(lines)
 
 
+def data_parallel(plan: Plan) -> DistributedDataParallelKwargs:
+    """Return how processes share gradients: their sums stay where they were added up, without a copy.
+
+    A step of one part does the same every time, which lets DDP order its sums by the first step (`static_graph`). With
+    more parts the first backward pass sums nothing, and it would wait for sums that are not made.
+    """
+    one_part = plan.settings.gradient_accumulation == 1
+    return DistributedDataParallelKwargs(gradient_as_bucket_view=True, static_graph=one_part)
+
+
 def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
     """Join the processes of this run, each on its device, with trackers by the names that Accelerate has for them.
 
@@ -208,7 +218,9 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
     if precision == "auto":
         precision = "bf16" if not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
     # `cpu=True` where there is nothing else: without it accelerate joins no processes there, and says nothing
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision, log_with=list(trackers) or None)
+    accelerator = Accelerator(
+        cpu=on_cpu, mixed_precision=precision, log_with=list(trackers) or None, kwargs_handlers=[data_parallel(plan)]
+    )
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != started:
         raise RunError(f"{started} processes were started, but {accelerator.num_processes} joined; see launch/")

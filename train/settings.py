@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from wikilm.params import Section
 
 Objective = Literal["causal", "masked"]
+Compile = Literal["auto"] | bool
 OBJECTIVES: tuple[Objective, ...] = ("causal", "masked")
 
 
@@ -62,6 +63,9 @@ class PretrainSettings(Section):
     epochs: int = Field(ge=1, description="times that every training row is seen")
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = Field(
         description="auto: bf16 on a GPU that has it, no elsewhere; fp16 scales the loss, for GPUs without bf16"
+    )
+    compile: Compile = Field(
+        default="auto", description="whether torch.compile fuses model and loss; auto: on a CUDA device, not elsewhere"
     )
     gradient_checkpointing: bool = Field(
         default=False, description="compute each block again in the backward pass, rather than keep what it computed"
