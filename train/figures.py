@@ -36,6 +36,7 @@ def run_figures(training: Training) -> dict[str, Any]:
         "perplexity": validated["perplexity"],
         "lowest_validation_loss": lowest["validation_loss"],
         "lowest_validation_step": lowest["step"],
+        **({"skipped_steps": progress.skipped_steps} if plan.settings.mixed_precision == "fp16" else {}),
         **({"continues": list(record.continues)} if record and record.continues else {}),
         "settings": plan.settings.model_dump(),
         "history": history,

@@ -15,8 +15,13 @@ def first_model(plan: Plan) -> PreTrainedModel:
     Raises:
         RunError: the weights that it should start from are damaged, or not those of its configuration.
     """
-    if plan.start:
-        return load(plan.start, plan.settings, plan.manifest)
+    model = load(plan.start, plan.settings, plan.manifest) if plan.start else _untrained(plan)
+    if plan.settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return model
+
+
+def _untrained(plan: Plan) -> PreTrainedModel:
     model = build(plan.objective, plan.settings, plan.manifest.tokenizer, plan.manifest.chunk_tokens)
     if isinstance(plan.settings, MaskedSettings) and plan.settings.initialization == "neighbors":
         look_at_neighbors(model, token_counts(plan.shards.rows("train"), plan.manifest.tokenizer.vocab_size))

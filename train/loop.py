@@ -3,11 +3,13 @@
 import math
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from train.average import Average
 from train.batch import mix
 from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from train.console import Console, Stopped, StopSignal
@@ -15,6 +17,7 @@ from train.curves import Point, log_point
 from train.feed import Feed
 from train.first_model import first_model
 from train.loss import SummedLoss
+from train.loss_scale import LossScale
 from train.optimizer import Optimizers, learning_rate
 from train.plan import Plan
 from train.sample import sample
@@ -33,6 +36,8 @@ class Progress:
     sum_of_losses: float = 0.0  # of all steps
     seconds: float = 0.0  # of all sessions up to the checkpoint
     history: list[Point] = field(default_factory=list)
+    skipped_steps: int = 0  # in fp16, where a gradient was too large
+    loss_scale: dict[str, Any] = field(default_factory=dict)  # in fp16
 
 
 class Training:
@@ -44,6 +49,8 @@ class Training:
         self.model = first_model(plan)
         self.model.to(accelerator.device).train()
         self.optimizers = Optimizers(self.model, plan.settings)
+        self.average = Average(self.model, plan.settings.ema_decay)
+        self.scale = LossScale(accelerator.scaler, self.optimizers)
         self.progress = self._resumed()
         self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective))
         self.feed = Feed(plan, accelerator.process_index, accelerator.num_processes, accelerator.device)
@@ -103,11 +110,15 @@ class Training:
                 with nullcontext() if last else self.accelerator.no_sync(self.loss):
                     loss = self.loss(*part)
                     # DDP takes the mean of the processes' gradients; what is wanted is the mean over all targets
-                    (loss * self.accelerator.num_processes / targets).backward()
+                    self.scale.scaled(loss * self.accelerator.num_processes / targets).backward()
                 total += loss.detach()
+            self.scale.unscale()
             if self.settings.clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
-            self.optimizers.step(learning_rate(step, self.plan.planned_steps, self.settings))
+            if self.scale.update(learning_rate(step, self.plan.planned_steps, self.settings)):
+                self.average.update(step)
+            else:
+                self.progress.skipped_steps += 1
             self._pending.append(self._sum_over_processes(total) / targets)
             self.progress.step = step
 
@@ -186,7 +197,7 @@ class Training:
     @torch.no_grad()
     def _validation_point(self) -> Point:
         """Return the mean loss per target over the validation rows, and its exponential."""
-        with self.clock.on("validate"):
+        with self.clock.on("validate"), self.average.in_place():
             self.loss.eval()
             total = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
             targets = 0
@@ -203,7 +214,7 @@ class Training:
         """Return what the model makes of the prompt; the main process asks it."""
         if not self.accelerator.is_main_process:
             return {}
-        with self.clock.on("sample"):
+        with self.clock.on("sample"), self.average.in_place():
             text = sample(self.model, self.plan.tokenizer, self.plan.objective, self.settings.sample_prompt)
         console.say(f"step {self.progress.step}: {text}")
         return {"sample": text}
@@ -230,9 +241,13 @@ class Training:
         self._read_losses()
         with self.clock.on("save"):
             if self.accelerator.is_main_process:
-                state = asdict(self.progress) | {"seconds": self.progress.seconds + console.seconds}
+                state = asdict(self.progress) | {
+                    "seconds": self.progress.seconds + console.seconds,
+                    "loss_scale": self.scale.state(),
+                }
                 model = dict(self.model.named_parameters())
-                save_checkpoint(self.plan.run, Checkpoint(self.progress.step, model, self.optimizers.state(), state))
+                updates = self.optimizers.state() | self.average.state()
+                save_checkpoint(self.plan.run, Checkpoint(self.progress.step, model, updates, state))
             self.accelerator.wait_for_everyone()
 
     def _resumed(self) -> Progress:
@@ -252,5 +267,7 @@ class Training:
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(found.model[name])
-        self.optimizers.load(found.optimizer)
-        return Progress(**found.state)
+        self.optimizers.load(self.average.load(found.optimizer))
+        progress = Progress(**found.state)
+        self.scale.load(progress.loss_scale)
+        return progress
