@@ -7,6 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from train.settings import Objective
+from train.token_bytes import NONE_OF_MASKED, NONE_OF_TOKENIZER
 from wikilm.markdown import code, plain, table
 from wikilm.model_folder import TRAINING
 from wikilm.origin import date_of, language_fields, languages_of, license_of
@@ -104,7 +105,9 @@ def _metadata(figures: dict[str, Any], manifest: Manifest) -> ModelCardData:
         for kind, name, figure in (
             ("perplexity", "Validation perplexity per token", "perplexity"),
             ("loss", "Validation loss, nats per token", "validation_loss"),
+            ("bits_per_byte", "Validation bits per byte", "bits_per_byte"),
         )
+        if figures[figure] is not None
     ]
     return ModelCardData(
         license=license_of(manifest).names[0],
@@ -157,7 +160,20 @@ def _facts(figures: dict[str, Any], manifest: Manifest) -> dict[str, str]:
         "steps": "{steps:,} of {planned_steps:,} planned ({epochs:.1f} epochs, {tokens:,} tokens)",
         "training loss": "{loss:.4f} nats per token at the end, {mean_loss:.4f} in the mean",
         "validation loss": "{validation_loss:.4f} at the end",
+        "bits per byte": "{bits}",
         "lowest validation loss": "{lowest_validation_loss:.4f}, at step {lowest_validation_step:,}",
     }
-    words = figures["settings"] | figures | {"s": "s" if figures["settings"]["layers"] > 1 else ""}
+    bits = figures["bits_per_byte"]
+    words = (
+        figures["settings"]
+        | figures
+        | {
+            "s": "s" if figures["settings"]["layers"] > 1 else "",
+            "bits": f"{bits:.4f}"
+            if bits
+            else NONE_OF_MASKED
+            if figures["objective"] == "masked"
+            else NONE_OF_TOKENIZER,
+        }
+    )
     return origin | {name: text.format(**words) for name, text in run.items()}

@@ -1,7 +1,8 @@
 """Train a model step by step: update, log, validate, sample, save, and stop where the plan or a signal says."""
 
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,9 +23,8 @@ from train.optimizer import Optimizers, learning_rate
 from train.plan import Plan
 from train.sample import sample
 from train.throughput import Stopwatch, tokens_per_second
+from train.validation import Validation, sum_over_processes
 from wikilm.errors import RunError, UsageError
-
-MOST_NATS = 700.0  # exp of more is no float any more
 
 
 @dataclass
@@ -54,6 +54,7 @@ class Training:
         self.progress = self._resumed()
         self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective))
         self.feed = Feed(plan, accelerator.process_index, accelerator.num_processes, accelerator.device)
+        self.validation = Validation(plan, accelerator, self.feed)
         self.clock = Stopwatch()
         self._pending: list[Tensor] = []  # losses still on the device: to read them is to wait for it
         self._last_point = (self.progress.step, 0.0)  # step, and seconds on the clock
@@ -103,7 +104,7 @@ class Training:
         with self.clock.on("train"):
             # Dropout is a function of (seed, step, process) as well: a resumed run drops what an undisturbed one drops.
             torch.manual_seed(int(mix(mix(self.settings.seed, step), self.accelerator.process_index)) % 2**63)
-            targets = self._sum_over_processes(sum(len(part[2]) for part in parts)).clamp(min=1)
+            targets = sum_over_processes(self.accelerator, sum(len(part[2]) for part in parts)).clamp(min=1)
             total = torch.zeros((), device=self.accelerator.device)
             for number, part in enumerate(parts, start=1):
                 last = number == len(parts)
@@ -119,7 +120,7 @@ class Training:
                 self.average.update(step)
             else:
                 self.progress.skipped_steps += 1
-            self._pending.append(self._sum_over_processes(total) / targets)
+            self._pending.append(sum_over_processes(self.accelerator, total) / targets)
             self.progress.step = step
 
     def _point_of_step(self, step: int, console: Console) -> Point:
@@ -128,7 +129,7 @@ class Training:
         if step % settings.log_every_steps == 0:
             point |= self._training_point()
         if step % settings.validate_every_steps == 0:
-            point |= self._validation_point()
+            point |= self.validation_point()
         if settings.sample_every_steps is not None and step % settings.sample_every_steps == 0:
             point |= self._sample_point(console)
         return point
@@ -140,8 +141,8 @@ class Training:
         self._read_losses()
         if self.progress.losses:
             point |= self._training_point()
-        if "validation_loss" not in there:
-            point |= self._validation_point()
+        if self.validation.lacks(there):
+            point |= self.validation_point()
         if self.settings.sample_every_steps is not None and "sample" not in there:
             point |= self._sample_point(console)
         return point
@@ -194,35 +195,26 @@ class Training:
         self.progress.losses += losses
         self.progress.sum_of_losses += sum(losses)
 
-    @torch.no_grad()
-    def _validation_point(self) -> Point:
-        """Return the mean loss per target over the validation rows, and its exponential."""
-        with self.clock.on("validate"), self.average.in_place():
-            self.loss.eval()
-            total = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
-            targets = 0
-            # DDP's own forward would wait for processes that have a batch more or less than this one
+    def validation_point(self) -> Point:
+        """Return what a validation gives."""
+        with self.clock.on("validate"), self.outcome():
             loss = self.accelerator.unwrap_model(self.loss, keep_fp32_wrapper=True)
-            for part in self.feed.validation_parts():
-                total += loss(*part).double()
-                targets += len(part[2])
-            self.loss.train()
-            mean = float(self._sum_over_processes(total) / self._sum_over_processes(targets).clamp(min=1))
-        return {"validation_loss": mean, "perplexity": math.exp(min(mean, MOST_NATS))}
+            return self.validation.point(loss)
+
+    @contextmanager
+    def outcome(self) -> Iterator[dict[str, Tensor]]:
+        """Give the model, while the block runs, the weights to validate, to keep and to export; they come by name."""
+        with self.average.in_place():
+            yield dict(self.model.named_parameters())
 
     def _sample_point(self, console: Console) -> Point:
         """Return what the model makes of the prompt; the main process asks it."""
         if not self.accelerator.is_main_process:
             return {}
-        with self.clock.on("sample"), self.average.in_place():
+        with self.clock.on("sample"), self.outcome():
             text = sample(self.model, self.plan.tokenizer, self.plan.objective, self.settings.sample_prompt)
         console.say(f"step {self.progress.step}: {text}")
         return {"sample": text}
-
-    def _sum_over_processes(self, value: Tensor | int) -> Tensor:
-        """Return the sum of a number over all processes."""
-        tensor = value if isinstance(value, Tensor) else torch.tensor(value, device=self.accelerator.device)
-        return self.accelerator.reduce(tensor, "sum") if self.accelerator.num_processes > 1 else tensor
 
     def _agreed_stop(self, stop: StopSignal, step: int) -> int:
         """Return the signal that asks for a stop, 0 for none. Several processes get it at different steps, so they

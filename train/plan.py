@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from wikilm.errors import RunError, UsageError
 from wikilm.files import sha256_of
 from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.params import DEFAULT_PARAMS, section
-from wikilm.shards import Manifest, ShardFolder, manifest_bytes, open_checked
+from wikilm.shards import SPLITS, Manifest, ShardFolder, manifest_bytes, open_checked
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,6 +50,8 @@ class Plan:
     start: WarmStart | None = None  # whose weights are the first; None for fresh ones
     fresh: bool = False  # begin anew, whatever was begun before
     keep_run: bool = False  # keep the checkpoints of the finished run
+    validation: Mapping[str, ShardFolder] = field(default_factory=dict)  # more rows to validate on, by name
+    evaluate: bool = False  # train nothing
 
     @property
     def manifest(self) -> Manifest:
@@ -78,6 +81,8 @@ def make_plan(
     metrics: Path | None,
     fresh: bool = False,
     keep_run: bool = False,
+    validation: Sequence[tuple[str, Path]] = (),
+    evaluate: bool = False,
 ) -> Plan:
     """Check all that was asked for, cheapest first.
 
@@ -87,10 +92,14 @@ def make_plan(
         RunError: shards that are missing, damaged or empty.
     """
     settings = section(params, f"pretrain.{objective}", SETTINGS[objective])
-    refuse_foreign(output)
-    opened = shards_with_rows(shards)
+    if evaluate:
+        refuse_training(max_steps, fresh, keep_run)
+    else:
+        refuse_foreign(output)
+    opened = shards_with_rows(shards, ("validation",) if evaluate else SPLITS)
     manifest = opened.manifest
-    if settings.batch_size > (rows := manifest.row_count("train")):
+    sets = validation_sets(validation, opened)
+    if settings.batch_size > (rows := manifest.row_count("train")) and not evaluate:
         raise UsageError(
             f"{params or DEFAULT_PARAMS}: pretrain.{objective}.batch_size: {settings.batch_size} rows, but {shards} "
             f"has {rows} to train on, so that a step would hold some twice; lower it, or take more articles"
@@ -99,7 +108,7 @@ def make_plan(
     if start:
         settings = settled(settings, start, f"{params or DEFAULT_PARAMS}: pretrain.{objective}")
     run = (runs or output.parent / "runs" / output.name) / run_fingerprint(objective, settings, manifest, start)
-    if not fresh:
+    if not fresh and not evaluate:
         refuse_abandoning(run, identity(objective, settings, manifest, start), output.resolve())
     loaded = matching_tokenizer(tokenizer, shards, manifest)
     if start:
@@ -122,20 +131,62 @@ def make_plan(
         start=start,
         fresh=fresh,
         keep_run=keep_run,
+        validation=sets,
+        evaluate=evaluate,
     )
 
 
-def shards_with_rows(folder: Path) -> ShardFolder:
-    """Open the shards in `folder`, which must have rows in both splits.
+def shards_with_rows(folder: Path, splits: Sequence[str] = SPLITS) -> ShardFolder:
+    """Open the shards in `folder`, which must have rows in these splits.
 
     Raises:
         RunError: they are missing, damaged or empty.
     """
     shards = open_checked(folder)
-    for split, remedy in (("train", "take more articles"), ("validation", "raise split.validation_fraction")):
+    for split in splits:
         if not shards.manifest.row_count(split):
+            remedy = "take more articles" if split == "train" else "raise split.validation_fraction"
             raise RunError(f"{folder}: no rows for {split}; {remedy}, or shorten shards.chunk_tokens")
     return shards
+
+
+def validation_sets(named: Sequence[tuple[str, Path]], shards: ShardFolder) -> dict[str, ShardFolder]:
+    """Open further sets to validate on, each with its name: their rows have to be what this model can read.
+
+    Raises:
+        UsageError: a name comes twice; another tokenizer made a set, or its rows are longer.
+        RunError: one is missing, damaged, or has no rows for validation.
+    """
+    found: dict[str, ShardFolder] = {}
+    for name, folder in named:
+        told = f"--validation {name}={folder}"
+        if name in found:
+            raise UsageError(f"{told}: {name} names {found[name].path} already; take another name")
+        opened = shards_with_rows(folder, ("validation",))
+        ours, theirs = shards.manifest, opened.manifest
+        if theirs.tokenizer != ours.tokenizer:
+            raise UsageError(
+                f"{told}: another tokenizer made these shards (sha256 {theirs.tokenizer.sha256[:12]}) than "
+                f"{shards.path} ({ours.tokenizer.sha256[:12]}); make them again with that one"
+            )
+        if theirs.chunk_tokens > ours.chunk_tokens:
+            raise UsageError(
+                f"{told}: rows of {theirs.chunk_tokens} tokens, but a model of {shards.path} reads "
+                f"{ours.chunk_tokens}; make them again with shards.chunk_tokens {ours.chunk_tokens} or less"
+            )
+        found[name] = opened
+    return found
+
+
+def refuse_training(max_steps: int | None, fresh: bool, keep_run: bool) -> None:
+    """Raise where an evaluation, which trains nothing, was asked for together with how to train.
+
+    Raises:
+        UsageError: it names the flag.
+    """
+    for flag, given in (("max-steps", max_steps is not None), ("fresh", fresh), ("keep-run", keep_run)):
+        if given:
+            raise UsageError(f"--{flag}: has no meaning beside --evaluate, which trains nothing; leave one of them out")
 
 
 def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> "PreTrainedTokenizerBase":

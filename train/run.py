@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -26,6 +26,7 @@ from train.runs import Record, read_record, saved_steps, shorter, unfinished_oth
 from train.throughput import FORMULA
 from wikilm.errors import RunError, UsageError
 from wikilm.files import remove_folder
+from wikilm.shards import SPLITS
 from wikilm.starters import is_launched
 
 
@@ -36,11 +37,21 @@ def train(plan: Plan) -> None:
         UsageError: a batch too small for the processes that share it.
         RunError: a diverged loss, a full device, another process died; or a signal asked to stop.
     """
-    accelerator = start_accelerator(plan)
+    accelerator = start_accelerator(plan, [TRACKER] if is_dvclive_available() else [])
+    with joined(accelerator, plan), alone(accelerator, plan), full_device_told(plan.run):
+        check_shards(accelerator, plan)
+        train_with(accelerator, plan)
+
+
+@contextlib.contextmanager
+def joined(accelerator: Accelerator, plan: Plan) -> Iterator[None]:
+    """Say plainly, while the block runs, that another process died.
+
+    Raises:
+        ProcessDied: in place of what torch raises.
+    """
     try:
-        with alone(accelerator, plan), full_device_told(plan.run):
-            check_shards(accelerator, plan)
-            train_with(accelerator, plan)
+        yield
     except RuntimeError as error:
         if accelerator.num_processes > 1 and lost_another(error):
             raise ProcessDied(plan.run) from None
@@ -70,15 +81,20 @@ def alone(accelerator: Accelerator, plan: Plan) -> Iterator[None]:
         yield
 
 
-def check_shards(accelerator: Accelerator, plan: Plan) -> None:
+def check_shards(accelerator: Accelerator, plan: Plan, splits: Sequence[str] = SPLITS) -> None:
     """Read the shards once before the first step: the processes of a machine share them.
+
+    Of sets that are there to validate on, only those rows are read.
 
     Raises:
         RunError: one of them is not what its manifest says.
     """
     damaged: RunError | None = None
     try:
-        plan.shards.check_bytes(accelerator.local_process_index, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        process, processes = accelerator.local_process_index, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        plan.shards.check_bytes(process, processes, splits)
+        for shards in plan.validation.values():
+            shards.check_bytes(process, processes, ("validation",))
     except (RunError, OSError) as error:
         damaged = error if isinstance(error, RunError) else RunError(str(error))
     if any_process(accelerator, damaged is not None):
@@ -109,7 +125,7 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
         console.close()
     if first:
         figures = run_figures(training)
-        with training.average.in_place():
+        with training.outcome():
             export(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures)
         if training.progress.step == plan.planned_steps:
             end_run(plan)
@@ -173,13 +189,15 @@ def introduction(training: Training) -> str:
         f"{accelerator.device.type}, {accelerator.mixed_precision} mixed precision, {processes} process"
         + (f"es, about {settings.batch_size // processes} rows each" if processes > 1 else ""),
     ]
+    if training.validation.no_bytes:
+        lines.append(f"bits per byte: {training.validation.no_bytes}")
     if accelerator.device.type == "cuda":
         lines.append(f"model FLOPs utilization = {FORMULA}")
     return "\n".join(lines)
 
 
-def start_accelerator(plan: Plan) -> Accelerator:
-    """Join the processes of this run, each on its device.
+def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
+    """Join the processes of this run, each on its device, with trackers by the names that Accelerate has for them.
 
     Raises:
         RunError: several were started, but they do not find each other, and each would train a model of its own.
@@ -194,9 +212,8 @@ def start_accelerator(plan: Plan) -> Accelerator:
         )
     if precision == "auto":
         precision = "bf16" if not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-    tracker = TRACKER if is_dvclive_available() else None
     # `cpu=True` where there is nothing else: without it accelerate joins no processes there, and says nothing
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision, log_with=tracker)
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision, log_with=list(trackers) or None)
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != started:
         raise RunError(f"{started} processes were started, but {accelerator.num_processes} joined; see launch/")

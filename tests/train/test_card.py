@@ -17,7 +17,8 @@ from wikilm.origin import text_license
 FIGURES: dict[str, Any] = {
     "objective": "causal", "architecture": "gpt2", "parameters": 1234567, "chunk_tokens": 8, "vocab_size": 300,
     "steps": 50, "planned_steps": 50, "epochs": 5.0, "tokens": 400, "loss": 0.5, "mean_loss": 2.5,
-    "validation_loss": 4.123456, "perplexity": 61.772389, "lowest_validation_loss": 4.0, "lowest_validation_step": 25,
+    "validation_loss": 4.123456, "perplexity": 61.772389, "bits_per_byte": 1.512345, "lowest_validation_loss": 4.0,
+    "lowest_validation_step": 25,
     "settings": {
         "layers": 2, "heads": 4, "width": 192, "optimizer": "muon", "learning_rate": 0.02, "schedule": "linear",
         "batch_size": 16,
@@ -50,17 +51,30 @@ def test_the_hub_reads_what_the_model_is_and_how_it_came_out(objective, task):
     data = ModelCard(text).data
     assert front(text) | {"model-index": None, "tags": None} == {
         "language": ["lv"], "license": "cc-by-sa-4.0", "library_name": "transformers", "pipeline_tag": task,
-        "datasets": ["lvwiki-2024-01-01"], "metrics": ["perplexity", "loss"], "tags": None, "model-index": None,
+        "datasets": ["lvwiki-2024-01-01"], "metrics": ["perplexity", "loss", "bits_per_byte"], "tags": None,
+        "model-index": None,
     }  # fmt: skip
     assert f"{objective}-language-model" in data.tags
     assert [(one.metric_type, one.metric_value) for one in data.eval_results] == [
         ("perplexity", 61.77),
         ("loss", 4.123),
+        ("bits_per_byte", 1.512),
     ]
     assert {(one.task_type, one.dataset_type, one.dataset_split) for one in data.eval_results} == {
         (task, "lvwiki-2024-01-01", "validation")
     }
     assert "| validation loss | 4.1235 at the end |" in text
+    assert "| bits per byte | 1.5123 |" in text
+
+
+@pytest.mark.parametrize(
+    ("objective", "why"), [("causal", "no byte-level BPE"), ("masked", "no probability of a text")]
+)
+def test_without_bits_per_byte_it_says_why(objective, why):
+    text = model_card(FIGURES | {"objective": objective, "bits_per_byte": None}, manifest(), "<|mask|>")
+    (row,) = [line for line in text.splitlines() if line.startswith("| bits per byte | none: ")]
+    assert why in row
+    assert front(text)["metrics"] == ["perplexity", "loss"]
 
 
 @pytest.mark.parametrize(
