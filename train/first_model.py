@@ -17,7 +17,9 @@ def first_model(plan: Plan) -> PreTrainedModel:
     """
     model = load(plan.start, plan.settings, plan.manifest) if plan.start else _untrained(plan)
     if plan.settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        # Its name in new versions of transformers, and in 5.17
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
     return model
 
 
