@@ -35,6 +35,7 @@ def run_figures(training: Training) -> dict[str, Any]:
         **({"validation": validated["validation"]} if "validation" in validated else {}),
         "lowest_validation_loss": lowest["validation_loss"],
         "lowest_validation_step": lowest["step"],
+        **({"skipped_steps": progress.skipped_steps} if plan.settings.mixed_precision == "fp16" else {}),
         **({"continues": list(record.continues)} if record and record.continues else {}),
         "settings": plan.settings.model_dump(),
         "history": history,

@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from train.average import Average
 from train.batch import mix
 from train.checkpoint import Checkpoint, newest_checkpoint
 from train.compiling import backend
@@ -18,6 +19,7 @@ from train.curves import Point, log_point
 from train.feed import Feed
 from train.first_model import first_model
 from train.loss import SummedLoss
+from train.loss_scale import LossScale
 from train.optimizer import Optimizers, learning_rate
 from train.prefetch import Prefetch
 from train.sample import sample
@@ -39,6 +41,8 @@ class Progress:
     sum_of_losses: float = 0.0  # of all steps
     seconds: float = 0.0  # of all sessions up to the checkpoint
     history: list[Point] = field(default_factory=list)
+    skipped_steps: int = 0  # in fp16, where a gradient was too large
+    loss_scale: dict[str, Any] = field(default_factory=dict)  # in fp16
 
 
 class Training:
@@ -50,6 +54,8 @@ class Training:
         self.model = first_model(plan)
         self.model.to(accelerator.device).train()
         self.optimizers = Optimizers(self.model, plan.settings)
+        self.average = Average(self.model, plan.settings.ema_decay)
+        self.scale = LossScale(accelerator.scaler, self.optimizers)
         self.progress = self._resumed()
         device, processes = accelerator.device, accelerator.num_processes
         compiler = backend(plan.settings.compile, device)
@@ -126,11 +132,15 @@ class Training:
                 with nullcontext() if last else self.accelerator.no_sync(self.loss):
                     loss = self.loss(*part.inputs)
                     # DDP takes the mean of the processes' gradients; what is wanted is the mean over all targets
-                    (loss * self.accelerator.num_processes / targets).backward()
+                    self.scale.scaled(loss * self.accelerator.num_processes / targets).backward()
                 total += loss.detach()
+            self.scale.unscale()
             if self.settings.clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
-            self.optimizers.step(learning_rate(step, self.plan.planned_steps, self.settings))
+            if self.scale.update(learning_rate(step, self.plan.planned_steps, self.settings)):
+                self.average.update(step)
+            else:
+                self.progress.skipped_steps += 1
             self._pending.append(sum_over_processes(self.accelerator, total) / targets)
             self.progress.step = step
 
@@ -213,13 +223,14 @@ class Training:
     @contextmanager
     def outcome(self) -> Iterator[dict[str, Tensor]]:
         """Give the model, while the block runs, the weights to validate, to keep and to export; they come by name."""
-        yield dict(self.model.named_parameters())
+        with self.average.in_place():
+            yield dict(self.model.named_parameters())
 
     def _sample_point(self, console: Console) -> Point:
         """Return what the model makes of the prompt; the main process asks it."""
         if not self.accelerator.is_main_process:
             return {}
-        with self.clock.on("sample"):
+        with self.clock.on("sample"), self.outcome():
             text = sample(self.model, self.plan.tokenizer, self.plan.objective, self.settings.sample_prompt)
         console.say(f"step {self.progress.step}: {text}")
         return {"sample": text}
@@ -241,9 +252,13 @@ class Training:
         self._read_losses()
         with self.clock.on("save"):
             if self.accelerator.is_main_process:
-                state = asdict(self.progress) | {"seconds": self.progress.seconds + console.seconds}
+                state = asdict(self.progress) | {
+                    "seconds": self.progress.seconds + console.seconds,
+                    "loss_scale": self.scale.state(),
+                }
                 model = dict(self.model.named_parameters())
-                self.saver.save(Checkpoint(self.progress.step, model, self.optimizers.state(), state))
+                updates = self.optimizers.state() | self.average.state()
+                self.saver.save(Checkpoint(self.progress.step, model, updates, state))
             self.accelerator.wait_for_everyone()
 
     def _resumed(self) -> Progress:
@@ -263,5 +278,7 @@ class Training:
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(found.model[name])
-        self.optimizers.load(found.optimizer)
-        return Progress(**found.state)
+        self.optimizers.load(self.average.load(found.optimizer))
+        progress = Progress(**found.state)
+        self.scale.load(progress.loss_scale)
+        return progress

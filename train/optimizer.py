@@ -198,7 +198,17 @@ class Optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * share
             optimizer.step()
+        self.zero_grad()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for optimizer in self._all:
             optimizer.zero_grad(set_to_none=True)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of all optimizers, as torch's gradient scaler reads them."""
+        return [group for optimizer in self._all for group in optimizer.param_groups]
 
     def state(self) -> dict[str, Tensor]:
         """`parameter name/state name` -> tensor."""

@@ -125,7 +125,8 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
         console.close()
     if first:
         figures = run_figures(training)
-        export(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures)
+        with training.outcome():
+            export(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures)
         if training.progress.step == plan.planned_steps:
             end_run(plan)
         told = {key: value for key, value in figures.items() if key not in ("settings", "history", "rows")}
@@ -215,6 +216,10 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes")
     on_cpu = asked or not torch.accelerator.is_available()
     precision = plan.settings.mixed_precision
+    if precision == "fp16" and on_cpu:
+        raise UsageError(
+            f"{plan.params}: pretrain.{plan.objective}.mixed_precision: fp16 needs a GPU, and there is none; write auto"
+        )
     if precision == "auto":
         precision = "bf16" if not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
     # `cpu=True` where there is nothing else: without it accelerate joins no processes there, and says nothing
