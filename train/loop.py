@@ -12,13 +12,15 @@ from torch import Tensor
 from train.batch import mix
 from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from train.console import Console, Stopped, StopSignal
-from train.curves import Point, log_point
+from train.curves import Point, log_point, lowest_validation, validations_since_lowest
 from train.feed import Feed
 from train.initialization import look_at_neighbors, token_counts
+from train.kept import Keeper
 from train.loss import SummedLoss
 from train.model import build
 from train.optimizer import Optimizers, learning_rate
 from train.plan import Plan
+from train.runs import EndedBy
 from train.sample import sample
 from train.settings import MaskedSettings
 from train.throughput import Stopwatch, tokens_per_second
@@ -57,25 +59,34 @@ class Training:
         self._pending: list[Tensor] = []  # losses still on the device: to read them is to wait for it
         self._last_point = (self.progress.step, 0.0)  # step, and seconds on the clock
         self._first_step = self.progress.step
+        self._keeper = Keeper(plan.run, plan.settings) if accelerator.is_main_process else None
+        self.ended_by: EndedBy = "planned_steps" if plan.last_step == plan.planned_steps else "max_steps"
 
     def run(self, console: Console, stop: StopSignal) -> None:
-        """Train to the plan's last step, then add what the curves still lack there.
+        """Train to the plan's last step, or to where early stopping ends it, then add what the curves still lack there.
 
         Raises:
             Stopped: by a signal, after saving a checkpoint.
             RunError: the loss is no number any more.
         """
         saved = self.progress.step
-        for step in range(saved + 1, self.plan.last_step + 1):
+        last_step = saved if self._is_exhausted() else self.plan.last_step
+        for step in range(saved + 1, last_step + 1):
             self._step(step)
             point = self._point_of_step(step, console)
             self._record(point)
+            self._keep()
             console.advance(point)
-            number = self._agreed_stop(stop, step)
-            if number or step % self.settings.checkpoint_every_steps == 0 or step == self.plan.last_step:
+            number, last = self._agreed_stop(stop, step), step == self.plan.last_step or self._is_exhausted()
+            if number or step % self.settings.checkpoint_every_steps == 0 or last:
                 self._save(console)
-            if number and step < self.plan.last_step:
+            if number and not last:
                 raise Stopped(number, step)
+            if last:
+                break
+        if self._is_exhausted():
+            self.ended_by = "early_stopping"
+            console.say(self._told_exhausted())
         # After the last checkpoint, so that a run which --max-steps stopped early and a later command resumed has the
         # same curve as one that was never stopped.
         self._record(self._missing_point(console))
@@ -221,11 +232,37 @@ class Training:
         numbers = self.accelerator.gather(torch.tensor([number], device=self.accelerator.device))
         return int(numbers.max())
 
+    def _is_exhausted(self) -> bool:
+        """Return whether as many validations as `early_stopping` says have gone by without a lower loss.
+
+        The history decides it, which all processes have and checkpoints hold, so that a resumed run ends where an
+        undisturbed one does.
+        """
+        patience = self.settings.early_stopping
+        return patience is not None and validations_since_lowest(self.progress.history) >= patience
+
+    def _told_exhausted(self) -> str:
+        lowest = lowest_validation(self.progress.history) or {}
+        return (
+            f"early stopping: no lower loss in {self.settings.early_stopping} validations after step "
+            f"{lowest['step']:,} ({lowest['validation_loss']:.4f}); ended at step {self.progress.step:,} of "
+            f"{self.plan.planned_steps:,}"
+        )
+
+    def _keep(self) -> None:
+        """Keep the weights that this step has left, where they are the best so far or are to be kept for probes."""
+        step, history = self.progress.step, self.progress.history
+        if self._keeper and self._keeper.wants(step, history):
+            with self.clock.on("save"), self.outcome() as weights:
+                self._keeper.keep(step, history, weights)
+
     def _save(self, console: Console) -> None:
         """Save a checkpoint, from the main process; the others wait."""
         self._read_losses()
         with self.clock.on("save"):
             if self.accelerator.is_main_process:
+                if self._keeper:
+                    self._keeper.write_best()
                 state = asdict(self.progress) | {"seconds": self.progress.seconds + console.seconds}
                 model = dict(self.model.named_parameters())
                 save_checkpoint(self.plan.run, Checkpoint(self.progress.step, model, self.optimizers.state(), state))
