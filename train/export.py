@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
@@ -16,6 +17,7 @@ from train.card import model_card
 from train.copies import Copy
 from train.places import as_os_error
 from train.plan import refuse_foreign
+from wikilm.exposures import write_exposures
 from wikilm.files import new_folder
 from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.shards import Manifest
@@ -40,8 +42,19 @@ def export(
     manifest: Manifest,
     figures: dict[str, Any],
     copies: Iterable[Copy] = (),
+    exposures: Iterable[pa.RecordBatch] | None = None,
 ) -> None:
     """Write the finished model and copies of it within, all of it or nothing; the same bytes for the same run.
+
+    Args:
+        output: the folder to write, or to replace.
+        model: the last weights.
+        tokenizer: as loaded from `tokenizer_folder`.
+        tokenizer_folder: its files, which are copied.
+        manifest: of the shards.
+        figures: for training.json and the card.
+        copies: further weights, each for a folder within.
+        exposures: the record of the rows that each step took, None for no such file.
 
     Raises:
         UsageError: `output` holds something else.
@@ -69,6 +82,8 @@ def export(
             if copy.has_card:
                 card = model_card(copy.figures, manifest, str(tokenizer.mask_token))
                 (folder / "README.md").write_text(card, encoding="utf-8")
+        if exposures is not None:
+            write_exposures(new, exposures)
 
 
 def copy_tokenizer(source: Path, folder: Path, context: int, pad: str | None) -> None:

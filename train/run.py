@@ -16,6 +16,7 @@ from train.console import Console, StopSignal
 from train.copies import copies_to_export
 from train.curves import TRACKER, start_curves
 from train.export import export
+from train.exposures import exposures_of
 from train.figures import measured_figures, run_figures
 from train.loop import Training
 from train.model import parameter_counts
@@ -127,8 +128,11 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
     if first:
         figures = run_figures(training)
         with training.outcome() as weights:
-            copies = copies_to_export(plan, figures, weights)
-            export(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures, copies)
+            export(
+                *(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures),
+                copies=copies_to_export(plan, figures, weights),
+                exposures=exposures_of(plan.order, training.progress.step) if plan.settings.exposures else None,
+            )
         if training.ended_by != "max_steps":
             end_run(plan, training.ended_by)
         told = {key: value for key, value in figures.items() if key not in ("settings", "history", "rows")}

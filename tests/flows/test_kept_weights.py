@@ -22,7 +22,7 @@ from wikilm.files import sha256_of
 pytestmark = pytest.mark.usefixtures("one_cpu_thread")
 SETTINGS = {
     "epochs": 6, "learning_rate": 0.05, "validate_every_steps": 4, "checkpoint_every_steps": 7, "keep_every_steps": 6,
-    "sample_every_steps": None,
+    "sample_every_steps": None, "exposures": True,
 }  # fmt: skip
 STEPS = 36
 
@@ -120,10 +120,10 @@ def killed(ending: str, arguments: list[str]) -> None:
 
 
 MOMENTS = (
-    "best/step-00000004",
-    "best/step-00000016",
     "kept/step-00000006",
+    "best/step-00000004",
     "step-00000014",
+    "best/step-00000016",
     ".step-00000007.gone.unfinished",
     "best/.step-00000012.gone.unfinished",
     "step-00000036",
