@@ -15,7 +15,7 @@ from wikilm.shards import Manifest
 from wikilm.terminal import visible
 
 TASK = {"causal": "text-generation", "masked": "fill-mask"}
-ARCHITECTURE = {"causal": "GPT-2", "masked": "BERT"}
+ARCHITECTURE = {"gpt2": "GPT-2", "llama": "Llama", "bert": "BERT"}
 USAGE = {
     "causal": """from transformers import pipeline
 
@@ -27,12 +27,13 @@ fill = pipeline("fill-mask", model="path/to/this/folder")
 for guess in fill({blank}):
     print(guess["token_str"], guess["score"])""",
 }
+FRESH = "It knows nothing else: no\nother text, no other weights."
+CONTINUED = "Its first weights\nare those of {name}, and with them what that model had learned."
 _BODY = """
 # {title}
 
 A {objective} language model of {parameters:,} parameters, trained by wikilm on {train_rows:,} rows of {chunk_tokens}
-tokens from {articles:,} articles; {validation_articles:,} more were held back for validation. It knows nothing else: no
-other text, no other weights.
+tokens from {articles:,} articles; {validation_articles:,} more were held back for validation. {origin}
 
 ## Use
 
@@ -68,7 +69,8 @@ def model_card(figures: dict[str, Any], manifest: Manifest, mask_token: str) -> 
     objective: Objective = figures["objective"]
     body = _BODY.format(
         **{name: figures[name] for name in ("objective", "parameters", "chunk_tokens")},
-        title=plain(_title(objective, manifest)),
+        title=plain(_title(figures, manifest)),
+        origin=CONTINUED.format(name=code(figures["init"]["from"])) if "init" in figures else FRESH,
         train_rows=manifest.row_count("train"),
         articles=manifest.counts.train_articles,
         validation_articles=manifest.counts.validation_articles,
@@ -80,8 +82,9 @@ def model_card(figures: dict[str, Any], manifest: Manifest, mask_token: str) -> 
     return str(ModelCard(f"---\n{_metadata(figures, manifest).to_yaml()}\n---\n{body}"))
 
 
-def _title(objective: Objective, manifest: Manifest) -> str:
-    return f"{ARCHITECTURE[objective]} pretrained from scratch on {visible(manifest.source.name)}"
+def _title(figures: dict[str, Any], manifest: Manifest) -> str:
+    how = "trained further" if "init" in figures else "pretrained from scratch"
+    return f"{ARCHITECTURE[figures['architecture']]} {how} on {visible(manifest.source.name)}"
 
 
 def _metadata(figures: dict[str, Any], manifest: Manifest) -> ModelCardData:
@@ -112,12 +115,19 @@ def _metadata(figures: dict[str, Any], manifest: Manifest) -> ModelCardData:
         metrics=[result.metric_type for result in results],
         library_name="transformers",
         pipeline_tag=TASK[objective],
-        tags=["wikilm", ARCHITECTURE[objective].lower().replace("-", ""), f"{objective}-language-model"],
-        model_name=_title(objective, manifest),
+        tags=["wikilm", figures["architecture"], f"{objective}-language-model"],
+        model_name=_title(figures, manifest),
         eval_results=results,
         ignore_metadata_errors=False,
         **language,
+        **_base(figures),
     )
+
+
+def _base(figures: dict[str, Any]) -> dict[str, str]:
+    """Return the model of the hub that the weights are from, where they are: a folder has no name there."""
+    start = figures.get("init") or {}
+    return {"base_model": start["from"], "base_model_relation": "finetune"} if start.get("revision") else {}
 
 
 def _dataset(manifest: Manifest) -> str:
@@ -140,6 +150,10 @@ def _facts(figures: dict[str, Any], manifest: Manifest) -> dict[str, str]:
         **({"wikis": _mixture(manifest)} if manifest.names_wikis else {}),
         "tokenizer": f"{figures['vocab_size']:,} entries, sha256 `{manifest.tokenizer.sha256}`",
     }
+    if start := figures.get("init"):
+        revision = f" at {code(start['revision'])}" if start["revision"] else ""
+        hashes = ", ".join(f"{code(name)} `{digest}`" for name, digest in start["sha256"].items())
+        origin["first weights"] = f"{code(start['from'])}{revision}, sha256 {hashes}"
     run = {
         "shape": "{layers} layer{s}, {heads} heads, width {width}, context {chunk_tokens} tokens",
         "optimizer": "{optimizer}, learning rate {learning_rate}, {schedule} schedule, {batch_size} rows per step",

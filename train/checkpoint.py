@@ -55,7 +55,7 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
     whole = [step for step in saved_steps(run) if step <= checkpoint.step]
     for step in whole[:-KEPT]:
         remove_folder(checkpoint_path(run, step))
-    remove_unnamed(run, states(run))
+    remove_unnamed(run, states(run), checkpoint.step)
     return path
 
 

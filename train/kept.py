@@ -102,11 +102,14 @@ def load_weights(place: Path, step: int) -> dict[str, Tensor] | None:
     return None
 
 
-def remove_unnamed(run: Path, states: Iterable[Mapping[str, Any]]) -> None:
-    """Remove the best weights that none of these checkpoints' states names any more."""
+def remove_unnamed(run: Path, states: Iterable[Mapping[str, Any]], until: int) -> None:
+    """Remove the best weights up to a step that none of these checkpoints' states names any more.
+
+    Later ones wait for the checkpoint that will name them.
+    """
     named = {lowest_step(state.get("history", [])) for state in states}
     for step in saved_steps(run / BEST):
-        if step not in named:
+        if step <= until and step not in named:
             remove_folder(run / BEST / f"{PREFIX}{step:08d}")
 
 

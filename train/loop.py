@@ -14,15 +14,13 @@ from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from train.console import Console, Stopped, StopSignal
 from train.curves import Point, log_point, lowest_validation, validations_since_lowest
 from train.feed import Feed
-from train.initialization import look_at_neighbors, token_counts
+from train.first_model import first_model
 from train.kept import Keeper
 from train.loss import SummedLoss
-from train.model import build
 from train.optimizer import Optimizers, learning_rate
 from train.plan import Plan
 from train.runs import EndedBy
 from train.sample import sample
-from train.settings import MaskedSettings
 from train.throughput import Stopwatch, tokens_per_second
 from train.validation import Validation, sum_over_processes
 from wikilm.errors import RunError, UsageError
@@ -45,10 +43,7 @@ class Training:
     def __init__(self, plan: Plan, accelerator: Accelerator) -> None:
         """Make the model and its optimizers, and load the newest checkpoint of the run if there is one."""
         self.plan, self.accelerator, self.settings = plan, accelerator, plan.settings
-        self.model = build(plan.objective, plan.settings, plan.manifest.tokenizer, plan.manifest.chunk_tokens)
-        if isinstance(plan.settings, MaskedSettings) and plan.settings.initialization == "neighbors":
-            rows = plan.shards.rows("train")
-            look_at_neighbors(self.model, token_counts(rows, plan.manifest.tokenizer.vocab_size))
+        self.model = first_model(plan)
         self.model.to(accelerator.device).train()
         self.optimizers = Optimizers(self.model, plan.settings)
         self.progress = self._resumed()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from train.batch import Order
 from train.runs import refuse_abandoning
 from train.settings import SETTINGS, MaskedSettings, Objective, PretrainSettings
+from train.warm_start import WarmStart, check_fit, find, settled
 from wikilm.errors import RunError, UsageError
 from wikilm.files import sha256_of
 from wikilm.model_folder import TOKENIZER, TRAINING
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 STATE_FORMAT = 3  # of checkpoints: raised whenever an older one cannot be resumed from
 
 
-# Settings that change what is told of a run, and none of its numbers.
+# Settings that change what is told of a run, or how much memory it takes, and none of its numbers.
 TOLD_ONLY = (
+    "gradient_checkpointing",
     *("log_every_steps", "validate_every_steps", "validation_rows", "checkpoint_every_steps"),
     *("keep_best", "keep_every_steps", "early_stopping", "exposures", "trackers"),
     *("sample_every_steps", "sample_prompt"),
@@ -46,6 +48,7 @@ class Plan:
     order: Order
     planned_steps: int
     last_step: int  # below planned_steps where --max-steps stops early
+    start: WarmStart | None = None  # whose weights are the first; None for fresh ones
     fresh: bool = False  # begin anew, whatever was begun before
     keep_run: bool = False  # keep the checkpoints of the finished run
     validation: Mapping[str, ShardFolder] = field(default_factory=dict)  # more rows to validate on, by name
@@ -59,7 +62,7 @@ class Plan:
     @property
     def identity(self) -> dict[str, Any]:
         """All that decides the numbers of the run."""
-        return identity(self.objective, self.settings, self.manifest)
+        return identity(self.objective, self.settings, self.manifest, self.start)
 
     @property
     def masked_fraction(self) -> float | None:
@@ -102,10 +105,15 @@ def make_plan(
             f"{params or DEFAULT_PARAMS}: pretrain.{objective}.batch_size: {settings.batch_size} rows, but {shards} "
             f"has {rows} to train on, so that a step would hold some twice; lower it, or take more articles"
         )
-    run = (runs or output.parent / "runs" / output.name) / run_fingerprint(objective, settings, manifest)
+    start = find(settings, objective)
+    if start:
+        settings = settled(settings, start, f"{params or DEFAULT_PARAMS}: pretrain.{objective}")
+    run = (runs or output.parent / "runs" / output.name) / run_fingerprint(objective, settings, manifest, start)
     if not fresh and not evaluate:
-        refuse_abandoning(run, identity(objective, settings, manifest), output.resolve())
+        refuse_abandoning(run, identity(objective, settings, manifest, start), output.resolve())
     loaded = matching_tokenizer(tokenizer, shards, manifest)
+    if start:
+        check_fit(start, loaded, manifest)
     order = Order(rows, settings.batch_size, settings.seed)
     planned = order.step_count(settings.epochs)
     return Plan(
@@ -121,6 +129,7 @@ def make_plan(
         order=order,
         planned_steps=planned,
         last_step=min(planned, max_steps or planned),
+        start=start,
         fresh=fresh,
         keep_run=keep_run,
         validation=sets,
@@ -209,15 +218,19 @@ def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> "PreTr
     return tokenizer
 
 
-def run_fingerprint(objective: Objective, settings: PretrainSettings, manifest: Manifest) -> str:
+def run_fingerprint(
+    objective: Objective, settings: PretrainSettings, manifest: Manifest, start: WarmStart | None = None
+) -> str:
     """12 hex digits that change with anything that changes the numbers of a run."""
-    content = json.dumps(identity(objective, settings, manifest), sort_keys=True)
+    content = json.dumps(identity(objective, settings, manifest, start), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def identity(objective: Objective, settings: PretrainSettings, manifest: Manifest) -> dict[str, Any]:
+def identity(
+    objective: Objective, settings: PretrainSettings, manifest: Manifest, start: WarmStart | None = None
+) -> dict[str, Any]:
     """Return all that decides the numbers of a run, sums' rounding aside; the manifest names the tokenizer's hash."""
-    without = set(TOLD_ONLY)
+    without = {*TOLD_ONLY, "init"}  # where the first weights are from does not matter, but which they are
     if not settings.dropout:  # which drops other values where a batch is cut otherwise
         without.add("gradient_accumulation")
     if settings.schedule == "constant" and not settings.warmup_fraction:
@@ -227,6 +240,7 @@ def identity(objective: Objective, settings: PretrainSettings, manifest: Manifes
         "objective": objective,
         "settings": settings.model_dump(exclude=without),
         "manifest": hashlib.sha256(manifest_bytes(manifest)).hexdigest(),
+        **({"first weights": start.digest} if start else {}),
     }
 
 

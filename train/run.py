@@ -184,9 +184,11 @@ def introduction(training: Training) -> str:
     plan, accelerator, settings = training.plan, training.accelerator, training.settings
     counts = parameter_counts(training.model)
     processes = accelerator.num_processes
-    start = f"from step {training.progress.step}" if training.progress.step else "from scratch"
+    layers, _, width = settings.shape
+    first = f"from the weights of {plan.start.name}" if plan.start else "from scratch"
+    start = f"from step {training.progress.step}" if training.progress.step else first
     lines = [
-        f"{plan.objective}: {settings.layers} layer{'s' if settings.layers > 1 else ''} of {settings.width}, "
+        f"{plan.objective}: {layers} layer{'s' if layers > 1 else ''} of {width}, "
         f"{counts['parameters']:,} parameters, {counts['non_embedding_parameters']:,} of them outside embeddings",
         f"{plan.order.rows:,} rows of {plan.manifest.chunk_tokens} tokens, {settings.epochs} epochs; {start} to step "
         f"{plan.last_step:,} of {plan.planned_steps:,}, {settings.batch_size} rows each, by {settings.optimizer}",
