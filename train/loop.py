@@ -15,13 +15,15 @@ from train.batch import mix
 from train.checkpoint import Checkpoint, newest_checkpoint
 from train.compiling import backend
 from train.console import Console, Stopped, StopSignal
-from train.curves import Point, log_point
+from train.curves import Point, log_point, lowest_validation, validations_since_lowest
 from train.feed import Feed
 from train.first_model import first_model
+from train.kept import Keeper
 from train.loss import SummedLoss
 from train.loss_scale import LossScale
 from train.optimizer import Optimizers, learning_rate
 from train.prefetch import Prefetch
+from train.runs import EndedBy
 from train.sample import sample
 from train.saving import Saver
 from train.throughput import WARM_UP_STEPS, Pace, Stopwatch, device_peak, peak_memory, training_flops
@@ -70,9 +72,11 @@ class Training:
         self.pace = Pace(self.clock, plan.settings.batch_size * row_tokens, flops, peak and peak * processes)
         self._pending: list[Tensor] = []  # losses still on the device: to read them is to wait for it
         self._first_step = self.progress.step
+        self._keeper = Keeper(plan.run, plan.settings) if accelerator.is_main_process else None
+        self.ended_by: EndedBy = "planned_steps" if plan.last_step == plan.planned_steps else "max_steps"
 
     def run(self, console: Console, stop: StopSignal) -> None:
-        """Train to the plan's last step, then add what the curves still lack there.
+        """Train to the plan's last step, or to where early stopping ends it, then add what the curves still lack there.
 
         Raises:
             Stopped: by a signal, after saving a checkpoint.
@@ -84,7 +88,8 @@ class Training:
 
     def _run(self, console: Console, stop: StopSignal) -> None:
         saved = self.progress.step
-        for step in range(saved + 1, self.plan.last_step + 1):
+        last_step = saved if self._is_exhausted() else self.plan.last_step
+        for step in range(saved + 1, last_step + 1):
             self._step(step)
             if self.session_steps == WARM_UP_STEPS:
                 self._read_losses()  # waits for the device
@@ -92,13 +97,19 @@ class Training:
             self.saver.check()
             point = self._point_of_step(step, console)
             self._record(point)
+            self._keep()
             console.advance(point)
-            number = self._agreed_stop(stop, step)
-            if number or step % self.settings.checkpoint_every_steps == 0 or step == self.plan.last_step:
+            number, last = self._agreed_stop(stop, step), step == self.plan.last_step or self._is_exhausted()
+            if number or step % self.settings.checkpoint_every_steps == 0 or last:
                 self._save(console)
-            if number and step < self.plan.last_step:
+            if number and not last:
                 self.saver.join()
                 raise Stopped(number, step)
+            if last:
+                break
+        if self._is_exhausted():
+            self.ended_by = "early_stopping"
+            console.say(self._told_exhausted())
         # After the last checkpoint, so that a run which --max-steps stopped early and a later command resumed has the
         # same curve as one that was never stopped.
         self._record(self._missing_point(console))
@@ -247,11 +258,37 @@ class Training:
         numbers = self.accelerator.gather(torch.tensor([number], device=self.accelerator.device))
         return int(numbers.max())
 
+    def _is_exhausted(self) -> bool:
+        """Return whether as many validations as `early_stopping` says have gone by without a lower loss.
+
+        The history decides it, which all processes have and checkpoints hold, so that a resumed run ends where an
+        undisturbed one does.
+        """
+        patience = self.settings.early_stopping
+        return patience is not None and validations_since_lowest(self.progress.history) >= patience
+
+    def _told_exhausted(self) -> str:
+        lowest = lowest_validation(self.progress.history) or {}
+        return (
+            f"early stopping: no lower loss in {self.settings.early_stopping} validations after step "
+            f"{lowest['step']:,} ({lowest['validation_loss']:.4f}); ended at step {self.progress.step:,} of "
+            f"{self.plan.planned_steps:,}"
+        )
+
+    def _keep(self) -> None:
+        """Keep the weights that this step has left, where they are the best so far or are to be kept for probes."""
+        step, history = self.progress.step, self.progress.history
+        if self._keeper and self._keeper.wants(step, history):
+            with self.clock.on("save"), self.outcome() as weights:
+                self._keeper.keep(step, history, weights)
+
     def _save(self, console: Console) -> None:
         """Save a checkpoint, from the main process; the others wait."""
         self._read_losses()
         with self.clock.on("save"):
             if self.accelerator.is_main_process:
+                if self._keeper:
+                    self._keeper.write_best()
                 state = asdict(self.progress) | {
                     "seconds": self.progress.seconds + console.seconds,
                     "loss_scale": self.scale.state(),

@@ -13,8 +13,10 @@ from accelerate.utils import DistributedDataParallelKwargs, is_dvclive_available
 
 from train.checkpoint import clear_unfinished, remove_run, take_over
 from train.console import Console, StopSignal
+from train.copies import copies_to_export
 from train.curves import TRACKER, start_curves
 from train.export import export
+from train.exposures import exposures_of
 from train.figures import measured_figures, run_figures
 from train.loop import Training
 from train.model import parameter_counts
@@ -22,7 +24,7 @@ from train.optimizer import learning_rate
 from train.places import full_device_told, held
 from train.plan import Plan
 from train.processes import ProcessDied, lost_another
-from train.runs import Record, read_record, saved_steps, shorter, unfinished_others, write_record
+from train.runs import EndedBy, Record, read_record, saved_steps, shorter, unfinished_others, write_record
 from train.throughput import FORMULA
 from wikilm.errors import RunError, UsageError
 from wikilm.files import remove_folder
@@ -125,10 +127,14 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
         console.close()
     if first:
         figures = run_figures(training)
-        with training.outcome():
-            export(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures)
-        if training.progress.step == plan.planned_steps:
-            end_run(plan)
+        with training.outcome() as weights:
+            export(
+                *(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures),
+                copies=copies_to_export(plan, figures, weights),
+                exposures=exposures_of(plan.order, training.progress.step) if plan.settings.exposures else None,
+            )
+        if training.ended_by != "max_steps":
+            end_run(plan, training.ended_by)
         told = {key: value for key, value in figures.items() if key not in ("settings", "history", "rows")}
         told |= measured_figures(training, console.seconds)
         print(json.dumps({**told, "output": str(plan.output)}), flush=True)
@@ -164,11 +170,11 @@ def say(text: str) -> None:
     print(f"train: {text}", file=sys.stderr)
 
 
-def end_run(plan: Plan) -> None:
+def end_run(plan: Plan, ended_by: EndedBy) -> None:
     """Remove the checkpoints of a finished run, or keep them for more epochs where that was asked for."""
     record = read_record(plan.run)
     if plan.keep_run and record:
-        write_record(plan.run, replace(record, finished=True))
+        write_record(plan.run, replace(record, finished=True, ended_by=ended_by))
     else:
         remove_run(plan.run)
 

@@ -8,6 +8,7 @@ from wikilm.params import Section
 
 Objective = Literal["causal", "masked"]
 Compile = Literal["auto"] | bool
+Tracker = Literal["dvclive", "tensorboard", "trackio", "wandb", "mlflow"]
 OBJECTIVES: tuple[Objective, ...] = ("causal", "masked")
 
 
@@ -79,6 +80,17 @@ class PretrainSettings(Section):
     validate_every_steps: int = Field(ge=1, description="steps between two validations; also after the last step")
     validation_rows: int | None = Field(ge=1, description="rows per validation, spread over the split; null: all")
     checkpoint_every_steps: int = Field(ge=1, description="steps between two checkpoints")
+    keep_best: bool = Field(default=True, description="export the weights of the lowest validation loss, too")
+    keep_every_steps: int | None = Field(
+        default=None, ge=1, description="steps between two copies of the weights to export, too; null: none"
+    )
+    early_stopping: int | None = Field(
+        default=None, ge=1, description="validations without a lower loss after which a run ends; null: it does not"
+    )
+    exposures: bool = Field(default=False, description="export a record of which rows went into which step")
+    trackers: list[Tracker] = Field(
+        default=["dvclive"], description="where curves go: dvclive where it is installed, and others, which must be"
+    )
     sample_every_steps: int | None = Field(ge=1, description="steps between two samples of text; null: none")
     sample_prompt: str = Field(min_length=1, description="text that a sample continues")
 
