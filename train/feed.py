@@ -11,6 +11,7 @@ from train.batch import VALIDATION_EPOCH, Ints, Masking, TrainingBatch, causal_b
 from train.plan import Plan
 from wikilm.shards import Manifest, SplitRows
 
+DEFAULT = ""  # the name of the validation rows that are in the shards that a run trains on
 Inputs: TypeAlias = tuple[Tensor, Tensor, Tensor]  # input_ids, positions, targets, as SummedLoss.forward takes them
 
 
@@ -20,7 +21,9 @@ class Feed:
     def __init__(self, plan: Plan, process: int, processes: int, device: torch.device) -> None:
         self._plan, self._process, self._processes, self._device = plan, process, processes, device
         self._train = plan.shards.rows("train")
-        self._validation = plan.shards.rows("validation")
+        self._validation = {
+            name: shards.rows("validation") for name, shards in ((DEFAULT, plan.shards), *plan.validation.items())
+        }
         self._masking = _masking(plan.masked_fraction, plan.settings.seed, plan.manifest)
 
     def training_parts(self, step: int) -> list[Inputs]:
@@ -30,9 +33,10 @@ class Feed:
         parts = zip(share(epochs, *cut), share(indices, *cut), strict=True)
         return [self._inputs(self._train, epoch, index) for epoch, index in parts]
 
-    def validation_parts(self) -> Iterator[Inputs]:
-        """This process's batches of the validation rows: the same rows with the same masks every time."""
-        total, limit = len(self._validation), self._plan.settings.validation_rows
+    def validation_parts(self, name: str = DEFAULT) -> Iterator[Inputs]:
+        """This process's batches of the validation rows of a set: the same rows with the same masks every time."""
+        rows = self._validation[name]
+        total, limit = len(rows), self._plan.settings.validation_rows
         chosen = np.arange(total, dtype=np.int64)
         if limit is not None and limit < total:
             chosen = chosen[:limit] * total // limit  # spread over the whole split
@@ -41,7 +45,7 @@ class Feed:
         size = max(1, settings.batch_size // (self._processes * settings.gradient_accumulation))
         for start in range(0, len(mine), size):
             indices = mine[start : start + size]
-            yield self._inputs(self._validation, np.full_like(indices, VALIDATION_EPOCH), indices)
+            yield self._inputs(rows, np.full_like(indices, VALIDATION_EPOCH), indices)
 
     def _inputs(self, rows: SplitRows, epochs: Ints, indices: Ints) -> Inputs:
         ids = rows.take(indices)

@@ -6,7 +6,7 @@ import torch
 
 from train.curves import lowest_validation, reproducible
 from train.loop import Training
-from train.model import parameter_counts
+from train.model import architecture, parameter_counts
 from train.runs import read_record
 from train.throughput import flops_per_token, peak_flops, tokens_per_second, utilization
 
@@ -20,6 +20,8 @@ def run_figures(training: Training) -> dict[str, Any]:
     validated = [point for point in history if "validation_loss" in point][-1]
     return {
         "objective": plan.objective,
+        "architecture": architecture(plan.settings),
+        **({"init": plan.start.facts()} if plan.start else {}),
         "steps": progress.step,
         "planned_steps": plan.planned_steps,
         "epochs": round(training.epoch, 4),
@@ -31,7 +33,8 @@ def run_figures(training: Training) -> dict[str, Any]:
         "loss": [point["loss"] for point in history if "loss" in point][-1],
         "mean_loss": progress.sum_of_losses / progress.step,
         "validation_loss": validated["validation_loss"],
-        "perplexity": validated["perplexity"],
+        **{name: validated.get(name) for name in ("perplexity", "bits_per_byte")},
+        **({"validation": validated["validation"]} if "validation" in validated else {}),
         "lowest_validation_loss": lowest["validation_loss"],
         "lowest_validation_step": lowest["step"],
         **({"continues": list(record.continues)} if record and record.continues else {}),
@@ -61,6 +64,7 @@ def measured_figures(training: Training, seconds: float) -> dict[str, Any]:
 def training_flops(training: Training) -> float:
     """FLOPs per token of this model, its head counted where it is applied."""
     plan = training.plan
-    head = plan.manifest.tokenizer.vocab_size * plan.settings.width * (plan.masked_fraction or 1.0)
+    layers, _, width = plan.settings.shape
+    head = plan.manifest.tokenizer.vocab_size * width * (plan.masked_fraction or 1.0)
     outside = parameter_counts(training.model)["non_embedding_parameters"]
-    return flops_per_token(outside, head, plan.settings.layers, plan.settings.width, plan.manifest.chunk_tokens)
+    return flops_per_token(outside, head, layers, width, plan.manifest.chunk_tokens)

@@ -1,7 +1,8 @@
 """Train a model step by step: update, log, validate, sample, save, and stop where the plan or a signal says."""
 
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -13,17 +14,14 @@ from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from train.console import Console, Stopped, StopSignal
 from train.curves import Point, log_point
 from train.feed import Feed
-from train.initialization import look_at_neighbors, token_counts
+from train.first_model import first_model
 from train.loss import SummedLoss
-from train.model import build
 from train.optimizer import Optimizers, learning_rate
 from train.plan import Plan
 from train.sample import sample
-from train.settings import MaskedSettings
 from train.throughput import Stopwatch, tokens_per_second
+from train.validation import Validation, sum_over_processes
 from wikilm.errors import RunError, UsageError
-
-MOST_NATS = 700.0  # exp of more is no float any more
 
 
 @dataclass
@@ -43,15 +41,13 @@ class Training:
     def __init__(self, plan: Plan, accelerator: Accelerator) -> None:
         """Make the model and its optimizers, and load the newest checkpoint of the run if there is one."""
         self.plan, self.accelerator, self.settings = plan, accelerator, plan.settings
-        self.model = build(plan.objective, plan.settings, plan.manifest.tokenizer, plan.manifest.chunk_tokens)
-        if isinstance(plan.settings, MaskedSettings) and plan.settings.initialization == "neighbors":
-            rows = plan.shards.rows("train")
-            look_at_neighbors(self.model, token_counts(rows, plan.manifest.tokenizer.vocab_size))
+        self.model = first_model(plan)
         self.model.to(accelerator.device).train()
         self.optimizers = Optimizers(self.model, plan.settings)
         self.progress = self._resumed()
         self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective))
         self.feed = Feed(plan, accelerator.process_index, accelerator.num_processes, accelerator.device)
+        self.validation = Validation(plan, accelerator, self.feed)
         self.clock = Stopwatch()
         self._pending: list[Tensor] = []  # losses still on the device: to read them is to wait for it
         self._last_point = (self.progress.step, 0.0)  # step, and seconds on the clock
@@ -101,7 +97,7 @@ class Training:
         with self.clock.on("train"):
             # Dropout is a function of (seed, step, process) as well: a resumed run drops what an undisturbed one drops.
             torch.manual_seed(int(mix(mix(self.settings.seed, step), self.accelerator.process_index)) % 2**63)
-            targets = self._sum_over_processes(sum(len(part[2]) for part in parts)).clamp(min=1)
+            targets = sum_over_processes(self.accelerator, sum(len(part[2]) for part in parts)).clamp(min=1)
             total = torch.zeros((), device=self.accelerator.device)
             for number, part in enumerate(parts, start=1):
                 last = number == len(parts)
@@ -113,7 +109,7 @@ class Training:
             if self.settings.clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
             self.optimizers.step(learning_rate(step, self.plan.planned_steps, self.settings))
-            self._pending.append(self._sum_over_processes(total) / targets)
+            self._pending.append(sum_over_processes(self.accelerator, total) / targets)
             self.progress.step = step
 
     def _point_of_step(self, step: int, console: Console) -> Point:
@@ -122,7 +118,7 @@ class Training:
         if step % settings.log_every_steps == 0:
             point |= self._training_point()
         if step % settings.validate_every_steps == 0:
-            point |= self._validation_point()
+            point |= self.validation_point()
         if settings.sample_every_steps is not None and step % settings.sample_every_steps == 0:
             point |= self._sample_point(console)
         return point
@@ -134,8 +130,8 @@ class Training:
         self._read_losses()
         if self.progress.losses:
             point |= self._training_point()
-        if "validation_loss" not in there:
-            point |= self._validation_point()
+        if self.validation.lacks(there):
+            point |= self.validation_point()
         if self.settings.sample_every_steps is not None and "sample" not in there:
             point |= self._sample_point(console)
         return point
@@ -188,21 +184,16 @@ class Training:
         self.progress.losses += losses
         self.progress.sum_of_losses += sum(losses)
 
-    @torch.no_grad()
-    def _validation_point(self) -> Point:
-        """Return the mean loss per target over the validation rows, and its exponential."""
-        with self.clock.on("validate"):
-            self.loss.eval()
-            total = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
-            targets = 0
-            # DDP's own forward would wait for processes that have a batch more or less than this one
+    def validation_point(self) -> Point:
+        """Return what a validation gives."""
+        with self.clock.on("validate"), self.outcome():
             loss = self.accelerator.unwrap_model(self.loss, keep_fp32_wrapper=True)
-            for part in self.feed.validation_parts():
-                total += loss(*part).double()
-                targets += len(part[2])
-            self.loss.train()
-            mean = float(self._sum_over_processes(total) / self._sum_over_processes(targets).clamp(min=1))
-        return {"validation_loss": mean, "perplexity": math.exp(min(mean, MOST_NATS))}
+            return self.validation.point(loss)
+
+    @contextmanager
+    def outcome(self) -> Iterator[dict[str, Tensor]]:
+        """Give the model, while the block runs, the weights to validate, to keep and to export; they come by name."""
+        yield dict(self.model.named_parameters())
 
     def _sample_point(self, console: Console) -> Point:
         """Return what the model makes of the prompt; the main process asks it."""
@@ -212,11 +203,6 @@ class Training:
             text = sample(self.model, self.plan.tokenizer, self.plan.objective, self.settings.sample_prompt)
         console.say(f"step {self.progress.step}: {text}")
         return {"sample": text}
-
-    def _sum_over_processes(self, value: Tensor | int) -> Tensor:
-        """Return the sum of a number over all processes."""
-        tensor = value if isinstance(value, Tensor) else torch.tensor(value, device=self.accelerator.device)
-        return self.accelerator.reduce(tensor, "sum") if self.accelerator.num_processes > 1 else tensor
 
     def _agreed_stop(self, stop: StopSignal, step: int) -> int:
         """Return the signal that asks for a stop, 0 for none. Several processes get it at different steps, so they

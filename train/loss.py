@@ -31,7 +31,7 @@ class SummedLoss(nn.Module):
             targets: int64 [targets], token ids
         """
         if self.objective == "causal":
-            hidden = self.model.transformer(input_ids, use_cache=False).last_hidden_state
+            hidden = self.model.base_model(input_ids, use_cache=False).last_hidden_state  # GPT-2 or Llama
             return linear_cross_entropy(states_at(hidden, positions), self.model.lm_head.weight, None, targets)
         head = self.model.cls.predictions
         hidden = head.transform(bert_states_at(self.model.bert, input_ids, positions))

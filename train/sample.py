@@ -24,7 +24,7 @@ def sample(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, objective
 
 def _continue(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
     """Continue the prompt greedily, as far as the context reaches."""
-    positions = model.config.n_positions
+    positions = model.config.max_position_embeddings
     ids = tokenizer(prompt, return_tensors="pt")["input_ids"][:, -positions // 2 :].to(model.device)
     new = min(NEW_TOKENS, positions - ids.shape[1])
     out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=new, do_sample=False)

@@ -85,6 +85,35 @@ def test_a_stage_declares_all_the_code_that_it_runs(name):
     assert undeclared == set()
 
 
+def test_a_published_model_is_fetched_by_its_name(tmp_path):
+    """In a project whose one stage writes a folder, with the artifacts of ours."""
+    artifacts = yaml(ROOT / "dvc.yaml")["artifacts"]
+    outputs = {path for stage in stages().values() for path in stage["outs"]}
+    assert {artifact["path"] for artifact in artifacts.values()} == {"models/causal", "models/masked"} < outputs
+    project, remote = tmp_path / "project", tmp_path / "remote"
+    project.mkdir()
+    for name, artifact in artifacts.items():
+        made = project / artifact["path"]
+        made.mkdir(parents=True)
+        (made / "config.json").write_text(json.dumps({"of": name}), encoding="utf-8")
+    (project / "dvc.yaml").write_text(json.dumps({"artifacts": artifacts}), encoding="utf-8")
+    for command in (
+        "git init --quiet",
+        "dvc init --quiet",
+        f"dvc remote add --quiet --default storage {remote}",
+        f"dvc add --quiet {' '.join(artifact['path'] for artifact in artifacts.values())}",
+        "dvc push --quiet",
+        "git add .",
+        "git -c user.name=me -c user.email=me@example.org commit --quiet --message Publish",
+        *(f"git -c user.name=me -c user.email=me@example.org tag -a {name}@v1.0.0 -m It" for name in artifacts),
+    ):
+        subprocess.run(shlex.split(command), cwd=project, check=True)
+    for name in artifacts:
+        command = ["dvc", "artifacts", "get", str(project), name, "--out", str(tmp_path / name)]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        assert json.loads((tmp_path / name / "config.json").read_text(encoding="utf-8")) == {"of": name}
+
+
 def test_every_section_of_the_params_belongs_to_a_stage_and_is_taken_whole():
     declared = {key for stage in stages().values() for key in stage["params"]}
     params = yaml(ROOT / "params.yaml")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from probes.__main__ import PROGRAM, main
 from tests.helpers import ROOT
+from tests.helpers.models import PICKLES
 from tests.helpers.tokenizers import make_tokenizer
 from wikilm.cli import run
 from wikilm.params import read_params
@@ -214,11 +216,16 @@ def damage_json(folder):
         (damage_pickle, "pickled weights only"),
         (damage_cut, "damaged"),
         (damage_part, "1 weights are missing, first transformer.h.1.attn.c_attn.weight"),
-        (damage_json, "cannot be loaded"),
+        (damage_json, "config.json: is no JSON"),
         (damage_tokenizer, "its tokenizer has 420 entries and its model 400"),
         (change_config(architectures=["GPT2ForSequenceClassification"]), "neither a masked nor a causal model"),
         (change_config(architectures=None), "neither a masked nor a causal model"),
-        (change_config(n_embd=64), "cannot be loaded"),
+        (change_config(n_embd=36), "cannot be loaded"),
+        (change_config(n_embd=640, n_head=20), "promises far more than model.safetensors holds"),
+        (change_config(n_layer=9_000), "promises far more than model.safetensors holds"),
+        (change_config(n_layer=200_000), "config.json: n_layer is 200000, more than any model has"),
+        (change_config(quantization_config={"quant_method": "bitsandbytes"}), "is quantized"),
+        (lambda folder: (folder / "adapter_config.json").write_text("{}"), "it is an adapter"),
         (change_config(model_type="unheard-of", auto_map={"AutoConfig": "evil.Config"}), "cannot be loaded"),
     ],
 )
@@ -228,6 +235,24 @@ def test_a_damaged_model_is_named_with_the_reason(ask, tiny, tmp_path, damage, f
     damage(tmp_path / "model")
     fails(ask("anatomy", "--model", tmp_path / "model"), 1, str(tmp_path / "model"), fragment)
     assert not (tmp_path / "ran").exists(), "code of a model was run"
+
+
+class Canary:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+def test_no_pickle_beside_the_weights_is_loaded(ask, tiny, tmp_path):
+    shutil.copytree(tiny / "causal", tmp_path / "model")
+    for name in PICKLES:
+        (tmp_path / "model" / name).write_bytes(pickle.dumps(Canary(tmp_path / "ran")))
+    code, _, err = ask("generate", "--model", tmp_path / "model", "--prompt", "The")
+    assert (code, (tmp_path / "ran").exists()) == (0, False), err
 
 
 def test_a_model_that_diverged_is_named(ask, tiny, tmp_path):

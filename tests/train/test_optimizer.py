@@ -10,7 +10,16 @@ from safetensors.torch import load, save
 
 from tests.helpers.training import SHAPE, TOKENIZER, make_settings
 from train.model import build
-from train.optimizer import MOMENTUM, Muon, Optimizers, hidden_matrices, learning_rate, orthogonalize
+from train.optimizer import (
+    MOMENTUM,
+    Muon,
+    Optimizers,
+    _by_gram,
+    _iterated,
+    hidden_matrices,
+    learning_rate,
+    orthogonalize,
+)
 from train.settings import Objective
 
 SCHEDULES = ("linear", "cosine", "wsd")
@@ -56,11 +65,21 @@ def test_orthogonalized_matrices_have_singular_values_near_one_and_the_same_sing
     result = orthogonalize(matrices)
     left, values, right = torch.linalg.svd(matrices, full_matrices=False)
     new_values = torch.linalg.svdvals(result)
-    well = values > 0.05 * values.max()  # five iterations do not bring the smallest all the way
-    assert new_values.max() < 1.3
+    well = values > 0.05 * values.max()  # four iterations do not bring the smallest all the way
+    assert new_values.max() < 1.6
     assert new_values[well.sort(descending=True).values].min() > 0.3
     diagonal = left.mT @ result @ right.mT
     assert torch.allclose(diagonal, torch.diag_embed(torch.diagonal(diagonal, dim1=1, dim2=2)), atol=1e-9)
+
+
+@given(rows=st.integers(1, 12), times=st.integers(2, 5), small=st.floats(0, 1), seed=st.integers(0, 99))
+def test_the_products_of_the_small_matrix_alone_give_what_the_iteration_gives(
+    rows: int, times: int, small: float, seed: int
+) -> None:
+    matrices = torch.randn(2, rows, times * rows, generator=torch.Generator().manual_seed(seed))
+    matrices[:, 0] *= small  # down to a row of zeros
+    x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7) / 1.01
+    assert torch.allclose(_by_gram(x), _iterated(x), atol=2e-3)
 
 
 @pytest.mark.parametrize(("objective", "per_block", "others"), [("causal", 4, 0), ("masked", 6, 1)])
