@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, is_dvclive_available
 
+from train.agreement import refuse_difference
 from train.checkpoint import clear_unfinished, remove_run, take_over
 from train.console import Console, StopSignal
 from train.copies import copies_to_export
@@ -18,6 +19,7 @@ from train.curves import TRACKER, start_curves
 from train.export import export
 from train.exposures import exposures_of
 from train.figures import measured_figures, run_figures
+from train.heartbeat import INTERFACE, choose_interface, other_machines_watched
 from train.loop import Training
 from train.model import parameter_counts
 from train.optimizer import learning_rate
@@ -39,10 +41,11 @@ def train(plan: Plan) -> None:
         UsageError: a batch too small for the processes that share it.
         RunError: a diverged loss, a full device, another process died; or a signal asked to stop.
     """
-    accelerator = start_accelerator(plan, [TRACKER] if is_dvclive_available() else [])
-    with joined(accelerator, plan), alone(accelerator, plan), full_device_told(plan.run):
-        check_shards(accelerator, plan)
-        train_with(accelerator, plan)
+    with other_machines_watched(plan.run):
+        accelerator = start_accelerator(plan, [TRACKER] if is_dvclive_available() else [])
+        with joined(accelerator, plan), alone(accelerator, plan), full_device_told(plan.run):
+            check_shards(accelerator, plan)
+            train_with(accelerator, plan)
 
 
 @contextlib.contextmanager
@@ -116,6 +119,7 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
         prepare_run(plan)
     accelerator.wait_for_everyone()
     training = Training(plan, accelerator)
+    refuse_difference(accelerator, plan, training.progress.step)
     first = accelerator.is_main_process
     start_curves(accelerator, plan.metrics, training.progress.history)
     console = Console(first=training.progress.step, last=plan.last_step, shown=first)
@@ -216,7 +220,7 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
     """Join the processes of this run, each on its device, with trackers by the names that Accelerate has for them.
 
     Raises:
-        RunError: several were started, but they do not find each other, and each would train a model of its own.
+        RunError: several were started, but they do not reach or find each other.
         UsageError: a batch has too few rows for all of them.
     """
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes")
@@ -229,10 +233,20 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
     if precision == "auto":
         precision = "bf16" if not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
     # `cpu=True` where there is nothing else: without it accelerate joins no processes there, and says nothing
-    accelerator = Accelerator(
-        cpu=on_cpu, mixed_precision=precision, log_with=list(trackers) or None, kwargs_handlers=[data_parallel(plan)]
-    )
     started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started > 1:
+        choose_interface()
+    try:
+        accelerator = Accelerator(
+            cpu=on_cpu,
+            mixed_precision=precision,
+            log_with=list(trackers) or None,
+            kwargs_handlers=[data_parallel(plan)],
+        )
+    except RuntimeError as error:
+        if started > 1 and lost_another(error):
+            raise RunError(f"the processes do not reach each other by {os.environ.get(INTERFACE)}: {error}") from None
+        raise
     if accelerator.num_processes != started:
         raise RunError(f"{started} processes were started, but {accelerator.num_processes} joined; see launch/")
     if plan.settings.batch_size < accelerator.num_processes * plan.settings.gradient_accumulation:
