@@ -13,13 +13,12 @@ from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from train.console import Console, Stopped, StopSignal
 from train.curves import Point, log_point
 from train.feed import Feed
-from train.initialization import look_at_neighbors, token_counts
+from train.initialization import initialize
 from train.loss import SummedLoss
 from train.model import build
 from train.optimizer import Optimizers, learning_rate
 from train.plan import Plan
 from train.sample import sample
-from train.settings import MaskedSettings
 from train.throughput import Stopwatch, tokens_per_second
 from wikilm.errors import RunError, UsageError
 
@@ -44,9 +43,8 @@ class Training:
         """Make the model and its optimizers, and load the newest checkpoint of the run if there is one."""
         self.plan, self.accelerator, self.settings = plan, accelerator, plan.settings
         self.model = build(plan.objective, plan.settings, plan.manifest.tokenizer, plan.manifest.chunk_tokens)
-        if isinstance(plan.settings, MaskedSettings) and plan.settings.initialization == "neighbors":
-            rows = plan.shards.rows("train")
-            look_at_neighbors(self.model, token_counts(rows, plan.manifest.tokenizer.vocab_size))
+        if plan.settings.initialization != "normal":
+            initialize(self.model, plan.shards.rows("train"))
         self.model.to(accelerator.device).train()
         self.optimizers = Optimizers(self.model, plan.settings)
         self.progress = self._resumed()

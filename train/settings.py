@@ -18,6 +18,8 @@ class PretrainSettings(Section):
     width: int = Field(ge=8, description="size of a hidden state")
     dropout: float = Field(ge=0, lt=1, description="share of hidden values and attention weights zeroed in training")
 
+    initialization: str = "normal"  # each objective has its own
+
     optimizer: Literal["muon", "adamw"] = Field(description="for the hidden matrices; AdamW always has the rest")
     learning_rate: float = Field(gt=0, description="the highest rate of the schedule")
     adamw_lr_fraction: float = Field(
@@ -34,7 +36,9 @@ class PretrainSettings(Section):
     batch_size: int = Field(ge=1, description="rows per step, over all processes")
     gradient_accumulation: int = Field(ge=1, description="parts that a process cuts its share of a batch into")
     epochs: int = Field(ge=1, description="times that every training row is seen")
-    mixed_precision: Literal["auto", "no", "bf16"] = Field(description="auto: bf16 on a GPU that has it, no elsewhere")
+    mixed_precision: Literal["auto", "no", "bf16"] = Field(
+        description="auto: bf16 on GPUs that have it and CPUs with AMX, no elsewhere"
+    )
     seed: int = Field(ge=0, lt=2**63, description="of the first weights, the order of rows, dropout and masks")
 
     log_every_steps: int = Field(ge=1, description="steps between two points of the training loss, each their mean")
@@ -60,6 +64,10 @@ class PretrainSettings(Section):
 
 class CausalSettings(PretrainSettings):
     """GPT-2: every token is predicted from those before it (section `pretrain.causal`)."""
+
+    initialization: Literal["normal", "frequencies"] = Field(
+        default="normal", description="first weights: GPT-2's own, or an output of the tokens' frequencies"
+    )
 
 
 class MaskedSettings(PretrainSettings):
