@@ -217,8 +217,9 @@ def compare(plan: Plan, shape: Shape, precision: str, turns: int, compiled: bool
             seconds[name].append(way(shape.steps))
     tokens, ours = shape.batch_size * plan.manifest.chunk_tokens, min(seconds["wikilm"])
     print(
-        f"\n{shape.name}, {precision}: {shape.layers} layers of {shape.width}, {plan.manifest.tokenizer.vocab_size} entries, "
-        f"{shape.batch_size} rows of {plan.manifest.chunk_tokens} tokens a step; {turns} turns of {shape.steps} steps"
+        f"\n{shape.name}, {precision}: {shape.layers} layers of {shape.width}, {plan.manifest.tokenizer.vocab_size} "
+        f"entries, {shape.batch_size} rows of {plan.manifest.chunk_tokens} tokens a step; {turns} turns of "
+        f"{shape.steps} steps"
     )
     print(f"{'':24}{'CPU s a step':>14}{'median':>10}{'tokens/CPU s':>14}{'by wikilm':>12}")
     for name, some in seconds.items():
