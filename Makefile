@@ -52,8 +52,9 @@ test: $(READY) ## the tests, side by side
 test-slow: $(READY) ## the longer tests: Flink clusters, which need Java 17, Maven and, for two hosts, root
 	@UV="$(UV)" python -m pytest --numprocesses auto --dist loadgroup -m slow
 
-chaos: $(READY) ## kill runs at random moments and flip bits, and count what came of it; SEED=0 KILLS=20 FLIPS=200
+chaos: $(READY) ## kill runs and trainings and flip bits, and count what came of it; SEED=0 KILLS=20 FLIPS=200
 	@python -m tests.flows.chaos --seed $(or $(SEED),0) --kills $(or $(KILLS),20) --flips $(or $(FLIPS),200)
+	python -m train.prove_resume --preset tiny --seed $(or $(SEED),0) --kills $(or $(KILLS),20)
 
 flink: $(READY) ## the corpus, and SOURCE=dump, through a Flink cluster on this machine: the same bytes as without
 	@UV="$(UV)" python -m launch.flink --source corpus/miniwiki-pages-articles-multistream.xml.bz2 $(foreach s,$(SOURCE),--source $(s))

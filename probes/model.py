@@ -3,18 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
-from huggingface_hub import list_repo_files, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
@@ -25,13 +16,10 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from wikilm.errors import RunError, UsageError
-from wikilm.model_folder import CONFIG, TOKENIZER, Weights, read_config, read_weights, refuse_unbacked
+from wikilm.model_folder import TOKENIZER, read_config, refuse_unbacked
+from wikilm.pretrained import model_folder, weights_of
 
 Kind = Literal["causal", "masked"]
-# What a model is made of, at the top of its repository: never a pickle, and none of the exports to other formats.
-_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
-_ELSEWHERE = ["*/*"]
-_PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 
 
 @dataclass(frozen=True)
@@ -112,9 +100,9 @@ def load(name: str) -> LoadedModel:
         RunError: no such folder or hub name, the hub out of reach, no weights, pickled weights only, damaged or
             incomplete weights, or an architecture that is neither.
     """
-    folder = _folder(name)
+    folder = model_folder(name)
     with _quietly(), _one_line(name):
-        weights = _weights(name, folder)
+        weights = weights_of(name, folder)
         content = read_config(name, folder)
         config = AutoConfig.for_model(**content)
         kind = _kind(name, config)
@@ -149,62 +137,6 @@ def load_tokenizer(folder: Path) -> Any:
         raise RunError(f"{folder}: holds no {TOKENIZER}; make it with python -m pipeline.tokenizer")
     with _quietly(), _one_line(str(folder)):
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-
-
-def _folder(name: str) -> Path:
-    """Return the folder itself, or a download of what the hub has under that name."""
-    path = Path(name)
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise RunError(f"{name}: is a file; name the folder that holds config.json and the weights")
-    if name.startswith((".", "/", "~")) or (len(path.parts) > 1 and path.parent.is_dir()):
-        # Said of a path, "the hub has no such model" would mislead, and a hub may have a model of that very name.
-        raise RunError(f"{name}: no such folder; train the model first, or give the folder of another or a hub name")
-    try:
-        return Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=_ELSEWHERE, etag_timeout=10))
-    except (HFValidationError, ValueError):
-        raise RunError(f"{name}: no such folder, and no hub name either (those are NAME or OWNER/NAME)") from None
-    except GatedRepoError:
-        raise RunError(f"{name}: the hub asks for consent first: give it there, then set HF_TOKEN") from None
-    except RepositoryNotFoundError:
-        raise RunError(f"{name}: no such folder, and the hub has no such model (or it is private)") from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise RunError(
-            f"{name}: no such folder, and the model hub cannot be reached ({_cause(error)}): "
-            "check the name, or the network and HF_ENDPOINT"
-        ) from None
-
-
-def _cause(error: BaseException) -> str:
-    """Return the innermost reason of a failed download, in at most 160 characters."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split())[:160] or type(error).__name__
-
-
-def _weights(name: str, folder: Path) -> Weights:
-    """Return what the weights' headers say."""
-    if not (folder / CONFIG).is_file():
-        raise RunError(f"{name}: holds no config.json, so it is no model; train writes one, as does save_pretrained")
-    if found := read_weights(name, folder):
-        return found
-    if any(fnmatch(file, pattern) for file in _file_names(name, folder) for pattern in _PICKLES):
-        raise RunError(
-            f"{name}: holds pickled weights only, and unpickling runs whatever code is in them: "
-            "convert them to model.safetensors on a machine that trusts them"
-        )
-    raise RunError(f"{name}: holds no model.safetensors: the training has not ended, or the weights were not copied")
-
-
-def _file_names(name: str, folder: Path) -> list[str]:
-    """Return the names of the files of a folder, or of the repository that it was downloaded from in part."""
-    if not Path(name).is_dir():
-        try:
-            return list_repo_files(name)
-        except (HfHubHTTPError, OSError):
-            pass  # the hub has gone since: what was downloaded is all there is to see
-    return [path.name for path in folder.iterdir()]
 
 
 def _kind(name: str, config: Any) -> Kind:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch 
 PROGRAM = "python -m train"
 EPILOG = """examples:
   python -m train --objective causal --shards data/shards --tokenizer data/tokenizer --output models/causal
+  python -m train --objective causal ... --validation simple=data/simple --evaluate
   python -m train.launch --config_file launch/multi-gpu.yaml -m train --objective masked ...
 
 The model's shape, the optimizer and the schedule are in params.yaml, section pretrain.causal or pretrain.masked.
@@ -46,8 +48,25 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--keep-run", action="store_true", help="keep a finished run's checkpoints, so that more epochs go on from them"
     )
+    add(
+        "--validation", action="append", default=[], type=named_folder, metavar="NAME=DIR",
+        help="validate on the validation rows of these shards, too, of the same tokenizer; may be given several times",
+    )  # fmt: skip
+    add(
+        "--evaluate", action="store_true",
+        help="train and write nothing: print loss, perplexity and bits per byte of the model at --output, or where "
+        "there is none of its newest checkpoint",
+    )  # fmt: skip
     add("--metrics", type=Path, metavar="DIR", help="curves by DVCLive (default: metrics/NAME beside --output)")
     return parser.parse_args(argv)
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """Return the two parts of NAME=DIR: the `type` of an argument."""
+    name, equals, folder = text.partition("=")
+    if not equals or not folder or not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+        raise argparse.ArgumentTypeError(f"must be NAME=DIR, a name of letters, digits, _ . or -, got {text!r}")
+    return name, Path(folder)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -63,9 +82,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         from train.plan import make_plan  # here, since --help need not wait for pyarrow
 
         plan = make_plan(**vars(args))
-        from train.run import train  # here, since torch takes seconds that a mistake in the plan need not wait for
+        if plan.evaluate:  # here, since torch takes seconds that a mistake in the plan need not wait for
+            from train.evaluation import evaluate
 
-        train(plan)
+            evaluate(plan)
+        else:
+            from train.run import train
+
+            train(plan)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from train.settings import Objective
+from train.token_bytes import NONE_OF_MASKED, NONE_OF_TOKENIZER
 from wikilm.markdown import code, plain, table
 from wikilm.model_folder import TRAINING
 from wikilm.origin import date_of, language_fields, languages_of, license_of
@@ -14,7 +15,7 @@ from wikilm.shards import Manifest
 from wikilm.terminal import visible
 
 TASK = {"causal": "text-generation", "masked": "fill-mask"}
-ARCHITECTURE = {"causal": "GPT-2", "masked": "BERT"}
+ARCHITECTURE = {"gpt2": "GPT-2", "llama": "Llama", "bert": "BERT"}
 USAGE = {
     "causal": """from transformers import pipeline
 
@@ -26,12 +27,13 @@ fill = pipeline("fill-mask", model="path/to/this/folder")
 for guess in fill({blank}):
     print(guess["token_str"], guess["score"])""",
 }
+FRESH = "It knows nothing else: no\nother text, no other weights."
+CONTINUED = "Its first weights\nare those of {name}, and with them what that model had learned."
 _BODY = """
 # {title}
 
 A {objective} language model of {parameters:,} parameters, trained by wikilm on {train_rows:,} rows of {chunk_tokens}
-tokens from {articles:,} articles; {validation_articles:,} more were held back for validation. It knows nothing else: no
-other text, no other weights.
+tokens from {articles:,} articles; {validation_articles:,} more were held back for validation. {origin}
 
 ## Use
 
@@ -67,7 +69,8 @@ def model_card(figures: dict[str, Any], manifest: Manifest, mask_token: str) -> 
     objective: Objective = figures["objective"]
     body = _BODY.format(
         **{name: figures[name] for name in ("objective", "parameters", "chunk_tokens")},
-        title=plain(_title(objective, manifest)),
+        title=plain(_title(figures, manifest)),
+        origin=CONTINUED.format(name=code(figures["init"]["from"])) if "init" in figures else FRESH,
         train_rows=manifest.row_count("train"),
         articles=manifest.counts.train_articles,
         validation_articles=manifest.counts.validation_articles,
@@ -79,8 +82,9 @@ def model_card(figures: dict[str, Any], manifest: Manifest, mask_token: str) -> 
     return str(ModelCard(f"---\n{_metadata(figures, manifest).to_yaml()}\n---\n{body}"))
 
 
-def _title(objective: Objective, manifest: Manifest) -> str:
-    return f"{ARCHITECTURE[objective]} pretrained from scratch on {visible(manifest.source.name)}"
+def _title(figures: dict[str, Any], manifest: Manifest) -> str:
+    how = "trained further" if "init" in figures else "pretrained from scratch"
+    return f"{ARCHITECTURE[figures['architecture']]} {how} on {visible(manifest.source.name)}"
 
 
 def _metadata(figures: dict[str, Any], manifest: Manifest) -> ModelCardData:
@@ -101,7 +105,9 @@ def _metadata(figures: dict[str, Any], manifest: Manifest) -> ModelCardData:
         for kind, name, figure in (
             ("perplexity", "Validation perplexity per token", "perplexity"),
             ("loss", "Validation loss, nats per token", "validation_loss"),
+            ("bits_per_byte", "Validation bits per byte", "bits_per_byte"),
         )
+        if figures[figure] is not None
     ]
     return ModelCardData(
         license=license_of(manifest).names[0],
@@ -109,12 +115,19 @@ def _metadata(figures: dict[str, Any], manifest: Manifest) -> ModelCardData:
         metrics=[result.metric_type for result in results],
         library_name="transformers",
         pipeline_tag=TASK[objective],
-        tags=["wikilm", ARCHITECTURE[objective].lower().replace("-", ""), f"{objective}-language-model"],
-        model_name=_title(objective, manifest),
+        tags=["wikilm", figures["architecture"], f"{objective}-language-model"],
+        model_name=_title(figures, manifest),
         eval_results=results,
         ignore_metadata_errors=False,
         **language,
+        **_base(figures),
     )
+
+
+def _base(figures: dict[str, Any]) -> dict[str, str]:
+    """Return the model of the hub that the weights are from, where they are: a folder has no name there."""
+    start = figures.get("init") or {}
+    return {"base_model": start["from"], "base_model_relation": "finetune"} if start.get("revision") else {}
 
 
 def _dataset(manifest: Manifest) -> str:
@@ -137,13 +150,30 @@ def _facts(figures: dict[str, Any], manifest: Manifest) -> dict[str, str]:
         **({"wikis": _mixture(manifest)} if manifest.names_wikis else {}),
         "tokenizer": f"{figures['vocab_size']:,} entries, sha256 `{manifest.tokenizer.sha256}`",
     }
+    if start := figures.get("init"):
+        revision = f" at {code(start['revision'])}" if start["revision"] else ""
+        hashes = ", ".join(f"{code(name)} `{digest}`" for name, digest in start["sha256"].items())
+        origin["first weights"] = f"{code(start['from'])}{revision}, sha256 {hashes}"
     run = {
         "shape": "{layers} layer{s}, {heads} heads, width {width}, context {chunk_tokens} tokens",
         "optimizer": "{optimizer}, learning rate {learning_rate}, {schedule} schedule, {batch_size} rows per step",
         "steps": "{steps:,} of {planned_steps:,} planned ({epochs:.1f} epochs, {tokens:,} tokens)",
         "training loss": "{loss:.4f} nats per token at the end, {mean_loss:.4f} in the mean",
         "validation loss": "{validation_loss:.4f} at the end",
+        "bits per byte": "{bits}",
         "lowest validation loss": "{lowest_validation_loss:.4f}, at step {lowest_validation_step:,}",
     }
-    words = figures["settings"] | figures | {"s": "s" if figures["settings"]["layers"] > 1 else ""}
+    bits = figures["bits_per_byte"]
+    words = (
+        figures["settings"]
+        | figures
+        | {
+            "s": "s" if figures["settings"]["layers"] > 1 else "",
+            "bits": f"{bits:.4f}"
+            if bits
+            else NONE_OF_MASKED
+            if figures["objective"] == "masked"
+            else NONE_OF_TOKENIZER,
+        }
+    )
     return origin | {name: text.format(**words) for name, text in run.items()}

@@ -9,13 +9,14 @@ from wikilm.errors import RunError
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-Point: TypeAlias = dict[
-    str, Any
-]  # step, epoch, loss, learning_rate, tokens_per_second; validation_loss and more at times
+# step, epoch, loss, learning_rate, tokens_per_second; at times validation_loss, perplexity, bits_per_byte, sample, and
+# validation: the loss, perplexity and bits_per_byte of other sets by their names
+Point: TypeAlias = dict[str, Any]
 
 TRACKER = "dvclive"  # as Accelerate calls it
-CURVES = ("loss", "validation_loss", "perplexity", "learning_rate")
-MEASURED = ("tokens_per_second",)  # depends on the machine and its load, so it is in no file that must be reproducible
+CURVES = ("loss", "validation_loss", "perplexity", "bits_per_byte", "learning_rate")
+# What depends on the machine and its load is in no file that must be reproducible, and DVC hashes those of DVCLive.
+MEASURED = ("tokens_per_second", "model_flops_utilization", "data_wait_fraction", "memory_bytes")
 
 
 def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point]) -> None:
@@ -41,7 +42,15 @@ def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point])
 
 def log_point(accelerator: "Accelerator", point: Point) -> None:
     """Append a point to the curves that it has a value for; from the main process alone, as Accelerate does."""
-    accelerator.log({name: point[name] for name in CURVES if name in point}, step=point["step"])
+    for tracker in accelerator.trackers:
+        tracker.log(values_of(point, CURVES if tracker.name == TRACKER else CURVES + MEASURED), step=point["step"])
+
+
+def values_of(point: Point, curves: tuple[str, ...] = CURVES) -> dict[str, float]:
+    """Return the values of a point by the names of their curves, those of a set as `validation/NAME/loss` and so on."""
+    values = {name: point[name] for name in curves if name in point}
+    sets = point.get("validation", {}).items()
+    return values | {f"validation/{name}/{key}": value for name, found in sets for key, value in found.items()}
 
 
 def reproducible(history: list[Point]) -> list[Point]:

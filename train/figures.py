@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import torch
-
 from train.curves import lowest_validation, reproducible
 from train.loop import Training
-from train.model import parameter_counts
+from train.model import architecture, parameter_counts
 from train.runs import read_record
-from train.throughput import flops_per_token, peak_flops, tokens_per_second, utilization
+from train.throughput import peak_memory
 
 
 def run_figures(training: Training) -> dict[str, Any]:
@@ -20,6 +18,8 @@ def run_figures(training: Training) -> dict[str, Any]:
     validated = [point for point in history if "validation_loss" in point][-1]
     return {
         "objective": plan.objective,
+        "architecture": architecture(plan.settings),
+        **({"init": plan.start.facts()} if plan.start else {}),
         "steps": progress.step,
         "planned_steps": plan.planned_steps,
         "epochs": round(training.epoch, 4),
@@ -31,7 +31,8 @@ def run_figures(training: Training) -> dict[str, Any]:
         "loss": [point["loss"] for point in history if "loss" in point][-1],
         "mean_loss": progress.sum_of_losses / progress.step,
         "validation_loss": validated["validation_loss"],
-        "perplexity": validated["perplexity"],
+        **{name: validated.get(name) for name in ("perplexity", "bits_per_byte")},
+        **({"validation": validated["validation"]} if "validation" in validated else {}),
         "lowest_validation_loss": lowest["validation_loss"],
         "lowest_validation_step": lowest["step"],
         **({"continues": list(record.continues)} if record and record.continues else {}),
@@ -41,26 +42,9 @@ def run_figures(training: Training) -> dict[str, Any]:
 
 
 def measured_figures(training: Training, seconds: float) -> dict[str, Any]:
-    """Return the figures that depend on the machine and its load: speed, time, and where the time went."""
-    plan, clock, processes = training.plan, training.clock, training.accelerator.num_processes
-    tokens = training.session_steps * plan.settings.batch_size * plan.manifest.chunk_tokens
-    speed = tokens_per_second(tokens, clock.seconds_on("data", "train"))
-    figures: dict[str, Any] = {
-        "tokens_per_second": round(speed, 1),
+    """Return the figures that depend on the machine and its load: time, speed after the warm-up, and memory."""
+    return {
         "seconds": round(training.progress.seconds + seconds, 2),
-        "data_wait_fraction": round(clock.seconds_on("data") / max(1e-9, clock.seconds_on("data", "train")), 4),
+        **training.pace.in_all(training.session_steps),
+        "memory_bytes": peak_memory(training.accelerator.device),
     }
-    device = training.accelerator.device
-    peak = peak_flops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
-    if peak:
-        used = utilization(speed, training_flops(training), peak * processes)
-        figures["model_flops_utilization"] = round(used or 0.0, 4)
-    return figures
-
-
-def training_flops(training: Training) -> float:
-    """FLOPs per token of this model, its head counted where it is applied."""
-    plan = training.plan
-    head = plan.manifest.tokenizer.vocab_size * plan.settings.width * (plan.masked_fraction or 1.0)
-    outside = parameter_counts(training.model)["non_embedding_parameters"]
-    return flops_per_token(outside, head, plan.settings.layers, plan.settings.width, plan.manifest.chunk_tokens)

@@ -10,6 +10,7 @@ beside it, of which every position has others. So the first block's heads look a
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import BertForMaskedLM, GPT2LMHeadModel, PreTrainedModel
 
-from wikilm.shards import SplitRows
+if TYPE_CHECKING:
+    from wikilm.shards import SplitRows
 
 COUNTED_ROWS = 65_536  # rows that frequencies are counted in at most: 8 million tokens, a second
 POSITION = 0.06  # amplitude of the positions' sinusoids, three times the tokens' 0.02: places have to be told apart
@@ -27,7 +29,7 @@ SPREAD = 0.05  # of the embeddings in GPT-2's dimension of frequencies, for a na
 COPY = 1.5  # singular values of the value and output matrices: what is looked at arrives as strong as the place's own
 
 
-def token_counts(rows: SplitRows, vocab_size: int) -> NDArray[np.int64]:
+def token_counts(rows: "SplitRows", vocab_size: int) -> NDArray[np.int64]:
     """Count each token in the rows, or in `COUNTED_ROWS` of them, evenly spread; int64 [vocab_size]."""
     counted = min(len(rows), COUNTED_ROWS)
     indices = np.arange(counted) * len(rows) // max(1, counted)

@@ -1,28 +1,33 @@
 """Train a model step by step: update, log, validate, sample, save, and stop where the plan or a signal says."""
 
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
 from train.batch import mix
-from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from train.checkpoint import Checkpoint, newest_checkpoint
+from train.compiling import backend
 from train.console import Console, Stopped, StopSignal
 from train.curves import Point, log_point
 from train.feed import Feed
-from train.initialization import initialize
+from train.first_model import first_model
 from train.loss import SummedLoss
-from train.model import build
 from train.optimizer import Optimizers, learning_rate
-from train.plan import Plan
+from train.prefetch import Prefetch
 from train.sample import sample
-from train.throughput import Stopwatch, tokens_per_second
+from train.saving import Saver
+from train.throughput import WARM_UP_STEPS, Pace, Stopwatch, device_peak, peak_memory, training_flops
+from train.validation import Validation, sum_over_processes
 from wikilm.errors import RunError, UsageError
 
-MOST_NATS = 700.0  # exp of more is no float any more
+if TYPE_CHECKING:
+    from train.plan import Plan
 
 
 @dataclass
@@ -39,20 +44,25 @@ class Progress:
 class Training:
     """One run, in one process of several; `run` reads as its story."""
 
-    def __init__(self, plan: Plan, accelerator: Accelerator) -> None:
+    def __init__(self, plan: "Plan", accelerator: Accelerator) -> None:
         """Make the model and its optimizers, and load the newest checkpoint of the run if there is one."""
         self.plan, self.accelerator, self.settings = plan, accelerator, plan.settings
-        self.model = build(plan.objective, plan.settings, plan.manifest.tokenizer, plan.manifest.chunk_tokens)
-        if plan.settings.initialization != "normal":
-            initialize(self.model, plan.shards.rows("train"))
+        self.model = first_model(plan)
         self.model.to(accelerator.device).train()
         self.optimizers = Optimizers(self.model, plan.settings)
         self.progress = self._resumed()
-        self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective))
-        self.feed = Feed(plan, accelerator.process_index, accelerator.num_processes, accelerator.device)
+        device, processes = accelerator.device, accelerator.num_processes
+        compiler = backend(plan.settings.compile, device)
+        self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective, compiler))
+        self.feed = Feed(plan, accelerator.process_index, processes, device, one_shape=compiler is not None)
+        self.prefetch = Prefetch(self.feed.training_parts, plan.last_step, device)
+        self.saver = Saver(plan.run, device)
+        self.validation = Validation(plan, accelerator, self.feed)
         self.clock = Stopwatch()
+        peak = device_peak(device)
+        row_tokens, flops = plan.manifest.chunk_tokens, training_flops(plan, self.model)
+        self.pace = Pace(self.clock, plan.settings.batch_size * row_tokens, flops, peak and peak * processes)
         self._pending: list[Tensor] = []  # losses still on the device: to read them is to wait for it
-        self._last_point = (self.progress.step, 0.0)  # step, and seconds on the clock
         self._first_step = self.progress.step
 
     def run(self, console: Console, stop: StopSignal) -> None:
@@ -61,10 +71,19 @@ class Training:
         Raises:
             Stopped: by a signal, after saving a checkpoint.
             RunError: the loss is no number any more.
+            OSError: a checkpoint cannot be written.
         """
+        with self.prefetch, self.saver:
+            self._run(console, stop)
+
+    def _run(self, console: Console, stop: StopSignal) -> None:
         saved = self.progress.step
         for step in range(saved + 1, self.plan.last_step + 1):
             self._step(step)
+            if self.session_steps == WARM_UP_STEPS:
+                self._read_losses()  # waits for the device
+                self.pace.start(self.session_steps)
+            self.saver.check()
             point = self._point_of_step(step, console)
             self._record(point)
             console.advance(point)
@@ -72,6 +91,7 @@ class Training:
             if number or step % self.settings.checkpoint_every_steps == 0 or step == self.plan.last_step:
                 self._save(console)
             if number and step < self.plan.last_step:
+                self.saver.join()
                 raise Stopped(number, step)
         # After the last checkpoint, so that a run which --max-steps stopped early and a later command resumed has the
         # same curve as one that was never stopped.
@@ -95,23 +115,23 @@ class Training:
     def _step(self, step: int) -> None:
         """Forward, backward, update."""
         with self.clock.on("data"):
-            parts = self.feed.training_parts(step)
+            parts = self.prefetch.parts(step)
         with self.clock.on("train"):
             # Dropout is a function of (seed, step, process) as well: a resumed run drops what an undisturbed one drops.
             torch.manual_seed(int(mix(mix(self.settings.seed, step), self.accelerator.process_index)) % 2**63)
-            targets = self._sum_over_processes(sum(len(part[2]) for part in parts)).clamp(min=1)
+            targets = sum_over_processes(self.accelerator, sum(part.targets for part in parts)).clamp(min=1)
             total = torch.zeros((), device=self.accelerator.device)
             for number, part in enumerate(parts, start=1):
                 last = number == len(parts)
                 with nullcontext() if last else self.accelerator.no_sync(self.loss):
-                    loss = self.loss(*part)
+                    loss = self.loss(*part.inputs)
                     # DDP takes the mean of the processes' gradients; what is wanted is the mean over all targets
                     (loss * self.accelerator.num_processes / targets).backward()
                 total += loss.detach()
             if self.settings.clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
             self.optimizers.step(learning_rate(step, self.plan.planned_steps, self.settings))
-            self._pending.append(self._sum_over_processes(total) / targets)
+            self._pending.append(sum_over_processes(self.accelerator, total) / targets)
             self.progress.step = step
 
     def _point_of_step(self, step: int, console: Console) -> Point:
@@ -120,7 +140,7 @@ class Training:
         if step % settings.log_every_steps == 0:
             point |= self._training_point()
         if step % settings.validate_every_steps == 0:
-            point |= self._validation_point()
+            point |= self.validation_point()
         if settings.sample_every_steps is not None and step % settings.sample_every_steps == 0:
             point |= self._sample_point(console)
         return point
@@ -132,8 +152,8 @@ class Training:
         self._read_losses()
         if self.progress.losses:
             point |= self._training_point()
-        if "validation_loss" not in there:
-            point |= self._validation_point()
+        if self.validation.lacks(there):
+            point |= self.validation_point()
         if self.settings.sample_every_steps is not None and "sample" not in there:
             point |= self._sample_point(console)
         return point
@@ -156,13 +176,11 @@ class Training:
         progress = self.progress
         loss = sum(progress.losses) / len(progress.losses)
         progress.losses = []
-        step, seconds = self._last_point
-        self._last_point = (progress.step, self.clock.seconds_on("data", "train"))
-        tokens = (progress.step - step) * self.settings.batch_size * self.plan.manifest.chunk_tokens
         return {
             "loss": loss,
             "learning_rate": learning_rate(progress.step, self.plan.planned_steps, self.settings),
-            "tokens_per_second": round(tokens_per_second(tokens, self._last_point[1] - seconds), 1),
+            **self.pace.since_last(self.session_steps),
+            "memory_bytes": peak_memory(self.accelerator.device),
         }
 
     def _read_losses(self) -> None:
@@ -186,21 +204,16 @@ class Training:
         self.progress.losses += losses
         self.progress.sum_of_losses += sum(losses)
 
-    @torch.no_grad()
-    def _validation_point(self) -> Point:
-        """Return the mean loss per target over the validation rows, and its exponential."""
-        with self.clock.on("validate"):
-            self.loss.eval()
-            total = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
-            targets = 0
-            # DDP's own forward would wait for processes that have a batch more or less than this one
+    def validation_point(self) -> Point:
+        """Return what a validation gives."""
+        with self.clock.on("validate"), self.outcome():
             loss = self.accelerator.unwrap_model(self.loss, keep_fp32_wrapper=True)
-            for part in self.feed.validation_parts():
-                total += loss(*part).double()
-                targets += len(part[2])
-            self.loss.train()
-            mean = float(self._sum_over_processes(total) / self._sum_over_processes(targets).clamp(min=1))
-        return {"validation_loss": mean, "perplexity": math.exp(min(mean, MOST_NATS))}
+            return self.validation.point(loss)
+
+    @contextmanager
+    def outcome(self) -> Iterator[dict[str, Tensor]]:
+        """Give the model, while the block runs, the weights to validate, to keep and to export; they come by name."""
+        yield dict(self.model.named_parameters())
 
     def _sample_point(self, console: Console) -> Point:
         """Return what the model makes of the prompt; the main process asks it."""
@@ -210,11 +223,6 @@ class Training:
             text = sample(self.model, self.plan.tokenizer, self.plan.objective, self.settings.sample_prompt)
         console.say(f"step {self.progress.step}: {text}")
         return {"sample": text}
-
-    def _sum_over_processes(self, value: Tensor | int) -> Tensor:
-        """Return the sum of a number over all processes."""
-        tensor = value if isinstance(value, Tensor) else torch.tensor(value, device=self.accelerator.device)
-        return self.accelerator.reduce(tensor, "sum") if self.accelerator.num_processes > 1 else tensor
 
     def _agreed_stop(self, stop: StopSignal, step: int) -> int:
         """Return the signal that asks for a stop, 0 for none. Several processes get it at different steps, so they
@@ -235,7 +243,7 @@ class Training:
             if self.accelerator.is_main_process:
                 state = asdict(self.progress) | {"seconds": self.progress.seconds + console.seconds}
                 model = dict(self.model.named_parameters())
-                save_checkpoint(self.plan.run, Checkpoint(self.progress.step, model, self.optimizers.state(), state))
+                self.saver.save(Checkpoint(self.progress.step, model, self.optimizers.state(), state))
             self.accelerator.wait_for_everyone()
 
     def _resumed(self) -> Progress:

@@ -2,18 +2,20 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from train.batch import Order
 from train.runs import refuse_abandoning
 from train.settings import SETTINGS, MaskedSettings, Objective, PretrainSettings
+from train.warm_start import WarmStart, check_fit, find, settled
 from wikilm.errors import RunError, UsageError
 from wikilm.files import sha256_of
 from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.params import DEFAULT_PARAMS, section
-from wikilm.shards import Manifest, ShardFolder, manifest_bytes, open_checked
+from wikilm.shards import SPLITS, Manifest, ShardFolder, manifest_bytes, open_checked
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 STATE_FORMAT = 3  # of checkpoints: raised whenever an older one cannot be resumed from
 
 
-# Settings that change what is told of a run, and none of its numbers.
+# Settings that change what is told of a run, or how much memory it takes, and none of its numbers.
 TOLD_ONLY = (
+    "gradient_checkpointing",
     *("log_every_steps", "validate_every_steps", "validation_rows", "checkpoint_every_steps"),
     *("sample_every_steps", "sample_prompt"),
 )
@@ -44,8 +47,11 @@ class Plan:
     order: Order
     planned_steps: int
     last_step: int  # below planned_steps where --max-steps stops early
+    start: WarmStart | None = None  # whose weights are the first; None for fresh ones
     fresh: bool = False  # begin anew, whatever was begun before
     keep_run: bool = False  # keep the checkpoints of the finished run
+    validation: Mapping[str, ShardFolder] = field(default_factory=dict)  # more rows to validate on, by name
+    evaluate: bool = False  # train nothing
 
     @property
     def manifest(self) -> Manifest:
@@ -55,7 +61,7 @@ class Plan:
     @property
     def identity(self) -> dict[str, Any]:
         """All that decides the numbers of the run."""
-        return identity(self.objective, self.settings, self.manifest)
+        return identity(self.objective, self.settings, self.manifest, self.start)
 
     @property
     def masked_fraction(self) -> float | None:
@@ -75,6 +81,8 @@ def make_plan(
     metrics: Path | None,
     fresh: bool = False,
     keep_run: bool = False,
+    validation: Sequence[tuple[str, Path]] = (),
+    evaluate: bool = False,
 ) -> Plan:
     """Check all that was asked for, cheapest first.
 
@@ -84,18 +92,27 @@ def make_plan(
         RunError: shards that are missing, damaged or empty.
     """
     settings = section(params, f"pretrain.{objective}", SETTINGS[objective])
-    refuse_foreign(output)
-    opened = shards_with_rows(shards)
+    if evaluate:
+        refuse_training(max_steps, fresh, keep_run)
+    else:
+        refuse_foreign(output)
+    opened = shards_with_rows(shards, ("validation",) if evaluate else SPLITS)
     manifest = opened.manifest
-    if settings.batch_size > (rows := manifest.row_count("train")):
+    sets = validation_sets(validation, opened)
+    if settings.batch_size > (rows := manifest.row_count("train")) and not evaluate:
         raise UsageError(
             f"{params or DEFAULT_PARAMS}: pretrain.{objective}.batch_size: {settings.batch_size} rows, but {shards} "
             f"has {rows} to train on, so that a step would hold some twice; lower it, or take more articles"
         )
-    run = (runs or output.parent / "runs" / output.name) / run_fingerprint(objective, settings, manifest)
-    if not fresh:
-        refuse_abandoning(run, identity(objective, settings, manifest), output.resolve())
+    start = find(settings, objective)
+    if start:
+        settings = settled(settings, start, f"{params or DEFAULT_PARAMS}: pretrain.{objective}")
+    run = (runs or output.parent / "runs" / output.name) / run_fingerprint(objective, settings, manifest, start)
+    if not fresh and not evaluate:
+        refuse_abandoning(run, identity(objective, settings, manifest, start), output.resolve())
     loaded = matching_tokenizer(tokenizer, shards, manifest)
+    if start:
+        check_fit(start, loaded, manifest)
     order = Order(rows, settings.batch_size, settings.seed)
     planned = order.step_count(settings.epochs)
     return Plan(
@@ -111,22 +128,65 @@ def make_plan(
         order=order,
         planned_steps=planned,
         last_step=min(planned, max_steps or planned),
+        start=start,
         fresh=fresh,
         keep_run=keep_run,
+        validation=sets,
+        evaluate=evaluate,
     )
 
 
-def shards_with_rows(folder: Path) -> ShardFolder:
-    """Open the shards in `folder`, which must have rows in both splits.
+def shards_with_rows(folder: Path, splits: Sequence[str] = SPLITS) -> ShardFolder:
+    """Open the shards in `folder`, which must have rows in these splits.
 
     Raises:
         RunError: they are missing, damaged or empty.
     """
     shards = open_checked(folder)
-    for split, remedy in (("train", "take more articles"), ("validation", "raise split.validation_fraction")):
+    for split in splits:
         if not shards.manifest.row_count(split):
+            remedy = "take more articles" if split == "train" else "raise split.validation_fraction"
             raise RunError(f"{folder}: no rows for {split}; {remedy}, or shorten shards.chunk_tokens")
     return shards
+
+
+def validation_sets(named: Sequence[tuple[str, Path]], shards: ShardFolder) -> dict[str, ShardFolder]:
+    """Open further sets to validate on, each with its name: their rows have to be what this model can read.
+
+    Raises:
+        UsageError: a name comes twice; another tokenizer made a set, or its rows are longer.
+        RunError: one is missing, damaged, or has no rows for validation.
+    """
+    found: dict[str, ShardFolder] = {}
+    for name, folder in named:
+        told = f"--validation {name}={folder}"
+        if name in found:
+            raise UsageError(f"{told}: {name} names {found[name].path} already; take another name")
+        opened = shards_with_rows(folder, ("validation",))
+        ours, theirs = shards.manifest, opened.manifest
+        if theirs.tokenizer != ours.tokenizer:
+            raise UsageError(
+                f"{told}: another tokenizer made these shards (sha256 {theirs.tokenizer.sha256[:12]}) than "
+                f"{shards.path} ({ours.tokenizer.sha256[:12]}); make them again with that one"
+            )
+        if theirs.chunk_tokens > ours.chunk_tokens:
+            raise UsageError(
+                f"{told}: rows of {theirs.chunk_tokens} tokens, but a model of {shards.path} reads "
+                f"{ours.chunk_tokens}; make them again with shards.chunk_tokens {ours.chunk_tokens} or less"
+            )
+        found[name] = opened
+    return found
+
+
+def refuse_training(max_steps: int | None, fresh: bool, keep_run: bool) -> None:
+    """Raise where an evaluation, which trains nothing, was asked for together with how to train.
+
+    Raises:
+        UsageError: it names the flag.
+    """
+    for flag, given in (("max-steps", max_steps is not None), ("fresh", fresh), ("keep-run", keep_run)):
+        if given:
+            raise UsageError(f"--{flag}: has no meaning beside --evaluate, which trains nothing; leave one of them out")
 
 
 def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> "PreTrainedTokenizerBase":
@@ -157,17 +217,21 @@ def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> "PreTr
     return tokenizer
 
 
-def run_fingerprint(objective: Objective, settings: PretrainSettings, manifest: Manifest) -> str:
+def run_fingerprint(
+    objective: Objective, settings: PretrainSettings, manifest: Manifest, start: WarmStart | None = None
+) -> str:
     """12 hex digits that change with anything that changes the numbers of a run."""
-    content = json.dumps(identity(objective, settings, manifest), sort_keys=True)
+    content = json.dumps(identity(objective, settings, manifest, start), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def identity(objective: Objective, settings: PretrainSettings, manifest: Manifest) -> dict[str, Any]:
+def identity(
+    objective: Objective, settings: PretrainSettings, manifest: Manifest, start: WarmStart | None = None
+) -> dict[str, Any]:
     """Return all that decides the numbers of a run, sums' rounding aside; the manifest names the tokenizer's hash."""
-    without = set(TOLD_ONLY)
-    if not settings.dropout:  # which drops other values where a batch is cut otherwise
-        without.add("gradient_accumulation")
+    without = {*TOLD_ONLY, "init"}  # where the first weights are from does not matter, but which they are
+    if not settings.dropout:  # which drops other values where a batch is cut, or the model compiled, otherwise
+        without |= {"gradient_accumulation", "compile"}
     if settings.schedule == "constant" and not settings.warmup_fraction:
         without.add("epochs")  # the rate of a step does not depend on how many there are
     return {
@@ -175,6 +239,7 @@ def identity(objective: Objective, settings: PretrainSettings, manifest: Manifes
         "objective": objective,
         "settings": settings.model_dump(exclude=without),
         "manifest": hashlib.sha256(manifest_bytes(manifest)).hexdigest(),
+        **({"first weights": start.digest} if start else {}),
     }
 
 

@@ -4,12 +4,12 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import is_dvclive_available
+from accelerate.utils import DistributedDataParallelKwargs, is_dvclive_available
 
 from train.checkpoint import clear_unfinished, remove_run, take_over
 from train.console import Console, StopSignal
@@ -26,6 +26,7 @@ from train.runs import Record, read_record, saved_steps, shorter, unfinished_oth
 from train.throughput import FORMULA
 from wikilm.errors import RunError, UsageError
 from wikilm.files import remove_folder
+from wikilm.shards import SPLITS
 from wikilm.starters import is_launched
 
 
@@ -36,11 +37,21 @@ def train(plan: Plan) -> None:
         UsageError: a batch too small for the processes that share it.
         RunError: a diverged loss, a full device, another process died; or a signal asked to stop.
     """
-    accelerator = start_accelerator(plan)
+    accelerator = start_accelerator(plan, [TRACKER] if is_dvclive_available() else [])
+    with joined(accelerator, plan), alone(accelerator, plan), full_device_told(plan.run):
+        check_shards(accelerator, plan)
+        train_with(accelerator, plan)
+
+
+@contextlib.contextmanager
+def joined(accelerator: Accelerator, plan: Plan) -> Iterator[None]:
+    """Say plainly, while the block runs, that another process died.
+
+    Raises:
+        ProcessDied: in place of what torch raises.
+    """
     try:
-        with alone(accelerator, plan), full_device_told(plan.run):
-            check_shards(accelerator, plan)
-            train_with(accelerator, plan)
+        yield
     except RuntimeError as error:
         if accelerator.num_processes > 1 and lost_another(error):
             raise ProcessDied(plan.run) from None
@@ -70,15 +81,20 @@ def alone(accelerator: Accelerator, plan: Plan) -> Iterator[None]:
         yield
 
 
-def check_shards(accelerator: Accelerator, plan: Plan) -> None:
+def check_shards(accelerator: Accelerator, plan: Plan, splits: Sequence[str] = SPLITS) -> None:
     """Read the shards once before the first step: the processes of a machine share them.
+
+    Of sets that are there to validate on, only those rows are read.
 
     Raises:
         RunError: one of them is not what its manifest says.
     """
     damaged: RunError | None = None
     try:
-        plan.shards.check_bytes(accelerator.local_process_index, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        process, processes = accelerator.local_process_index, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        plan.shards.check_bytes(process, processes, splits)
+        for shards in plan.validation.values():
+            shards.check_bytes(process, processes, ("validation",))
     except (RunError, OSError) as error:
         damaged = error if isinstance(error, RunError) else RunError(str(error))
     if any_process(accelerator, damaged is not None):
@@ -161,22 +177,36 @@ def introduction(training: Training) -> str:
     plan, accelerator, settings = training.plan, training.accelerator, training.settings
     counts = parameter_counts(training.model)
     processes = accelerator.num_processes
-    start = f"from step {training.progress.step}" if training.progress.step else "from scratch"
+    layers, _, width = settings.shape
+    first = f"from the weights of {plan.start.name}" if plan.start else "from scratch"
+    start = f"from step {training.progress.step}" if training.progress.step else first
     lines = [
-        f"{plan.objective}: {settings.layers} layer{'s' if settings.layers > 1 else ''} of {settings.width}, "
+        f"{plan.objective}: {layers} layer{'s' if layers > 1 else ''} of {width}, "
         f"{counts['parameters']:,} parameters, {counts['non_embedding_parameters']:,} of them outside embeddings",
         f"{plan.order.rows:,} rows of {plan.manifest.chunk_tokens} tokens, {settings.epochs} epochs; {start} to step "
         f"{plan.last_step:,} of {plan.planned_steps:,}, {settings.batch_size} rows each, by {settings.optimizer}",
         f"{accelerator.device.type}, {accelerator.mixed_precision} mixed precision, {processes} process"
         + (f"es, about {settings.batch_size // processes} rows each" if processes > 1 else ""),
     ]
+    if training.validation.no_bytes:
+        lines.append(f"bits per byte: {training.validation.no_bytes}")
     if accelerator.device.type == "cuda":
         lines.append(f"model FLOPs utilization = {FORMULA}")
     return "\n".join(lines)
 
 
-def start_accelerator(plan: Plan) -> Accelerator:
-    """Join the processes of this run, each on its device.
+def data_parallel(plan: Plan) -> DistributedDataParallelKwargs:
+    """Return how processes share gradients: their sums stay where they were added up, without a copy.
+
+    A step of one part does the same every time, which lets DDP order its sums by the first step (`static_graph`). With
+    more parts the first backward pass sums nothing, and it would wait for sums that are not made.
+    """
+    one_part = plan.settings.gradient_accumulation == 1
+    return DistributedDataParallelKwargs(gradient_as_bucket_view=True, static_graph=one_part)
+
+
+def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
+    """Join the processes of this run, each on its device, with trackers by the names that Accelerate has for them.
 
     Raises:
         RunError: several were started, but they do not find each other, and each would train a model of its own.
@@ -187,9 +217,10 @@ def start_accelerator(plan: Plan) -> Accelerator:
     precision = plan.settings.mixed_precision
     if precision == "auto":
         precision = "bf16" if has_fast_bf16(on_cpu) else "no"
-    tracker = TRACKER if is_dvclive_available() else None
     # `cpu=True` where there is nothing else: without it accelerate joins no processes there, and says nothing
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision, log_with=tracker)
+    accelerator = Accelerator(
+        cpu=on_cpu, mixed_precision=precision, log_with=list(trackers) or None, kwargs_handlers=[data_parallel(plan)]
+    )
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != started:
         raise RunError(f"{started} processes were started, but {accelerator.num_processes} joined; see launch/")

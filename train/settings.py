@@ -1,24 +1,51 @@
 """Define the settings of a training run: sections pretrain.causal and pretrain.masked of params.yaml."""
 
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from wikilm.params import Section
 
 Objective = Literal["causal", "masked"]
+Compile = Literal["auto"] | bool
 OBJECTIVES: tuple[Objective, ...] = ("causal", "masked")
+
+
+class Shape(NamedTuple):
+    """The size of a transformer."""
+
+    layers: int
+    heads: int
+    width: int
+
+
+class InitSettings(Section):
+    """Which weights to start from (key `init`)."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    source: str | None = Field(
+        default=None, min_length=1, alias="from", description="a folder or hub name; null: fresh weights"
+    )
+    revision: str | None = Field(default=None, min_length=1, description="of a hub name: a commit, tag or branch")
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> Self:
+        if self.revision is not None and self.source is None:
+            raise ValueError(f"revision {self.revision!r} says of which model only with from; name the model there")
+        return self
 
 
 class PretrainSettings(Section):
     """What both objectives need: the model's shape, the optimizer, the schedule, and what to do how often."""
 
-    layers: int = Field(ge=1, description="transformer blocks")
-    heads: int = Field(ge=1, description="attention heads per block; divides width")
-    width: int = Field(ge=8, description="size of a hidden state")
+    init: InitSettings = Field(default_factory=InitSettings, description="weights to start from")
+    layers: int | None = Field(ge=1, description="transformer blocks; null: those of init.from")
+    heads: int | None = Field(ge=1, description="attention heads per block; divides width; null: those of init.from")
+    width: int | None = Field(ge=8, description="size of a hidden state; null: that of init.from")
     dropout: float = Field(ge=0, lt=1, description="share of hidden values and attention weights zeroed in training")
 
-    initialization: str = "normal"  # each objective has its own
+    initialization: str = Field(default="normal", description="fresh weights; each objective has its own kinds")
 
     optimizer: Literal["muon", "adamw"] = Field(description="for the hidden matrices; AdamW always has the rest")
     learning_rate: float = Field(gt=0, description="the highest rate of the schedule")
@@ -36,8 +63,17 @@ class PretrainSettings(Section):
     batch_size: int = Field(ge=1, description="rows per step, over all processes")
     gradient_accumulation: int = Field(ge=1, description="parts that a process cuts its share of a batch into")
     epochs: int = Field(ge=1, description="times that every training row is seen")
-    mixed_precision: Literal["auto", "no", "bf16"] = Field(
-        description="auto: bf16 on GPUs that have it and CPUs with AMX, no elsewhere"
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = Field(
+        description="auto: bf16 on GPUs that have it and CPUs with AMX, no elsewhere; fp16 scales the loss"
+    )
+    compile: Compile = Field(
+        default="auto", description="whether torch.compile fuses model and loss; auto: on a CUDA device, not elsewhere"
+    )
+    gradient_checkpointing: bool = Field(
+        default=False, description="compute each block again in the backward pass, rather than keep what it computed"
+    )
+    ema_decay: float | None = Field(
+        default=None, gt=0, lt=1, description="of an exponential moving average of the weights; null: none"
     )
     seed: int = Field(ge=0, lt=2**63, description="of the first weights, the order of rows, dropout and masks")
 
@@ -50,7 +86,9 @@ class PretrainSettings(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.width % self.heads:
+        if missing := [name for name in Shape._fields if getattr(self, name) is None and self.init.source is None]:
+            raise ValueError(f"{', '.join(missing)}: may be empty only where init.from names a model to take it from")
+        if self.width and self.heads and self.width % self.heads:
             raise ValueError(f"width must be a multiple of heads, got width {self.width} and heads {self.heads}")
         if self.batch_size < self.gradient_accumulation:
             raise ValueError(
@@ -61,13 +99,34 @@ class PretrainSettings(Section):
             raise ValueError(f"final_lr_fraction must be 1 where schedule is constant, got {self.final_lr_fraction}")
         return self
 
+    @property
+    def shape(self) -> Shape:
+        """The size of the model, once it is known (see `train.warm_start.settled`)."""
+        assert self.layers is not None
+        assert self.heads is not None
+        assert self.width is not None
+        return Shape(self.layers, self.heads, self.width)
+
 
 class CausalSettings(PretrainSettings):
-    """GPT-2: every token is predicted from those before it (section `pretrain.causal`)."""
+    """GPT-2 or Llama: every token is predicted from those before it (section `pretrain.causal`)."""
 
-    initialization: Literal["normal", "frequencies"] = Field(
-        default="normal", description="first weights: GPT-2's own, or an output of the tokens' frequencies"
+    architecture: Literal["gpt2", "llama"] = Field(
+        default="gpt2", description="GPT-2, or Llama: rotary positions, RMSNorm and SwiGLU, without biases"
     )
+    initialization: Literal["normal", "frequencies"] = Field(
+        default="normal",
+        description="fresh weights: GPT-2's own, or an output of the tokens' frequencies; no effect on others",
+    )
+
+    @model_validator(mode="after")
+    def _has_pairs_to_rotate(self) -> Self:
+        if self.architecture == "llama" and self.width and self.heads and self.width // self.heads % 2:
+            raise ValueError(
+                f"width must be an even multiple of heads with architecture llama, whose positions rotate pairs, got "
+                f"width {self.width} and heads {self.heads}"
+            )
+        return self
 
 
 class MaskedSettings(PretrainSettings):
@@ -77,6 +136,14 @@ class MaskedSettings(PretrainSettings):
     initialization: Literal["normal", "neighbors"] = Field(
         default="normal", description="first weights: BERT's own, or heads that look at the neighboring tokens"
     )
+
+    @model_validator(mode="after")
+    def _has_one_set_of_first_weights(self) -> Self:
+        if self.init.source is not None and self.initialization != "normal":
+            raise ValueError(
+                f"initialization must be normal where init.from names the first weights, got {self.initialization!r}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _prompt_has_a_mask(self) -> Self:

@@ -25,6 +25,11 @@ COMMANDS = (
     Command("train", "train.__main__", "pretrain a GPT-2 or BERT on shards"),
     Command("launch", "train.launch", "start a training by an accelerate configuration, and end all of it as one"),
     Command("runs", "train.runs", "list the checkpoints that trainings have left behind, and remove them"),
+    Command(
+        "prove-resume",
+        "train.prove_resume",
+        "kill trainings, let them go on, and compare every loss with undisturbed ones",
+    ),
     Command("probe", "probes.__main__", "ask a model what it knows, or report on all of it"),
 )
 

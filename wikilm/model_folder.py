@@ -33,6 +33,7 @@ class Weights:
     """The safetensors files of a model, whose headers are sound."""
 
     path: Path  # the file, or the index that lists the files
+    files: tuple[Path, ...]
     tensors: int
     elements: int  # of all tensors
 
@@ -52,7 +53,7 @@ def read_weights(name: str, folder: Path) -> Weights | None:
     if (folder / ADAPTER).exists():
         raise RunError(f"{name}: holds {ADAPTER}, so it is an adapter: merge it into its model, and name that")
     shapes = [shape for file in names for shape in _shapes(folder / file)]
-    return Weights(path, len(shapes), sum(_product(shape) for shape in shapes))
+    return Weights(path, tuple(folder / file for file in names), len(shapes), sum(_product(shape) for shape in shapes))
 
 
 def read_config(name: str, folder: Path) -> dict[str, Any]:

@@ -23,10 +23,11 @@ from types import FrameType
 from typing import NoReturn
 
 from launch.flink.cluster import Cluster, running
-from launch.flink.config import Host, Settings
+from launch.flink.config import Settings
 from launch.flink.jars import fetch
 from launch.flink.job import Bench, bench, job, require_same
 from launch.flink.worker_env import worker_python
+from launch.hosts import Host
 from wikilm.cli import Parser, run
 from wikilm.errors import RunError, reason
 

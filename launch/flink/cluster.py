@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from launch.flink.cache import program
-from launch.flink.config import JVM, LOG4J, Host, Ports, Settings, flink_config
+from launch.flink.config import JVM, LOG4J, Ports, Settings, flink_config
 from launch.flink.jars import Jars
 from launch.flink.service import Service, Services, free_ports
 from launch.flink.worker_env import environment
+from launch.hosts import Host
+from launch.programs import program
 
 START_SECONDS = 120.0
 POOL = Path(__file__).with_name("pool.py")

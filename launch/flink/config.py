@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from launch.hosts import Host
+
 # Java 17 hides what Flink's serializers reach into: the list of Flink's own start scripts.
 ADD_OPENS = [
     f"--add-{kind}={module}=ALL-UNNAMED"
@@ -41,21 +43,6 @@ appender.console.type = CONSOLE
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{HH:mm:ss,SSS} %-5p %-40c{1} - %m%n
 """
-
-
-@dataclass(frozen=True)
-class Host:
-    """Where a task manager and its pool run.
-
-    Attributes:
-        name: for logs and messages.
-        address: the one by which the other hosts reach it.
-        enter: command prefix that runs a program there, such as `ip netns exec NAME`.
-    """
-
-    name: str
-    address: str = "127.0.0.1"
-    enter: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import escape
 
-from launch.flink.cache import call, made_once, program
+from launch.flink.cache import made_once
+from launch.programs import call, program
 from wikilm.cli import Parser, run
 from wikilm.errors import RunError
 

@@ -16,11 +16,11 @@ from typing import Any
 
 from launch.flink.__main__ import CORPUS, add_arguments, say, work_folder
 from launch.flink.cluster import Cluster, running
-from launch.flink.config import Host, Settings
-from launch.flink.hosts import two_hosts
+from launch.flink.config import Settings
 from launch.flink.jars import fetch
 from launch.flink.job import Job, bench, job, require_same
 from launch.flink.worker_env import worker_python
+from launch.hosts import Host, two_hosts
 from pipeline.output import FINAL, REPORTS, UNFINISHED
 from wikilm.cli import Parser, run
 from wikilm.errors import RunError

@@ -6,7 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from launch.flink.cache import call, made_once, program
+from launch.flink.cache import made_once
+from launch.programs import call, program
 from pipeline.storage import loopback_direct
 
 REPOSITORY = Path(__file__).parents[2]

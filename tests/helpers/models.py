@@ -1,9 +1,27 @@
-"""Make tiny untrained GPT-2 and BERT models, the same every time."""
+"""Make tiny untrained GPT-2, Llama and BERT models, the same every time."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+FAMILY: dict[str, Any] = {
+    "gpt2": (GPT2LMHeadModel, GPT2Config, {"n_layer": 3, "n_head": 4, "n_embd": 32, "n_positions": 1024}),
+    "llama": (LlamaForCausalLM, LlamaConfig, {"intermediate_size": 48, "num_key_value_heads": 2, "rope_theta": 5000.0}),
+    "bert": (BertForMaskedLM, BertConfig, {"intermediate_size": 48, "layer_norm_eps": 1e-6}),
+}
+NAMED = {"num_hidden_layers": 3, "num_attention_heads": 4, "hidden_size": 32, "max_position_embeddings": 512}
 
 # Names under which libraries have loaded pickles of a model.
 PICKLES = (
@@ -49,4 +67,16 @@ def make_masked(folder: Path, tokenizer: PreTrainedTokenizerFast, positions: int
     model = BertForMaskedLM(config).eval()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return model
+
+
+def make_stock(folder: Path, family: str, tokenizer: Path | None, **fields: object) -> PreTrainedModel:
+    """Save a random model as `transformers` makes it, perhaps with a tokenizer."""
+    model_class, config_class, own = FAMILY[family]
+    torch.manual_seed(3)
+    common = {"vocab_size": 400, "initializer_range": 0.2} | ({} if family == "gpt2" else NAMED)
+    model = model_class(config_class(**common | own | fields)).eval()
+    model.save_pretrained(folder)
+    if tokenizer:
+        AutoTokenizer.from_pretrained(tokenizer).save_pretrained(folder)
     return model

@@ -12,7 +12,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tests.helpers import ROOT
-from train.__main__ import main
+from train.__main__ import main, parse
+from train.plan import Plan, make_plan
 from train.settings import SETTINGS, Objective, PretrainSettings
 from wikilm.cli import run
 from wikilm.params import section
@@ -51,6 +52,11 @@ class TrainingInputs:
             *("--objective", objective, "--shards", str(self.shards), "--tokenizer", str(self.tokenizer)),
             *("--output", str(folder / "model"), "--params", str(params)),
         ]
+
+
+def plan_of(arguments: Sequence[str]) -> Plan:
+    """The plan of a run with these flags."""
+    return make_plan(**vars(parse(arguments)))
 
 
 @dataclass(frozen=True)

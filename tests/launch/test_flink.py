@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from launch.flink import jars
-from launch.flink.cache import KEPT, made_once, program
-from launch.flink.config import Host, Ports, Settings, flink_config
-from launch.flink.hosts import missing
+from launch.flink.cache import KEPT, made_once
+from launch.flink.config import Ports, Settings, flink_config
 from launch.flink.job import differences
 from launch.flink.service import Services, free_ports
 from launch.flink.worker_env import environment
+from launch.hosts import Host, missing
+from launch.programs import program
 from tests.helpers import ROOT
 from tests.helpers.dumps import Page, make_dump
 from tests.helpers.pipeline_runs import prose

@@ -23,6 +23,11 @@ class Preset(NamedTuple):
 PRESETS = (
     Preset("laptop", "two small models on the bundled corpus", "minutes on two CPU cores, under 4 GB of memory"),
     Preset(
+        "tiny",
+        "models of 0.2M parameters on 40 articles, to try all stages",
+        "ten seconds of training, a few minutes in all",
+    ),
+    Preset(
         "seed",
         "GPT-2 124M and BERT base on 50 articles, 100 epochs",
         "some hours on one GPU with 16 GB; about 165 hours on two CPU cores",

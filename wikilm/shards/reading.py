@@ -1,6 +1,6 @@
 """Open the shards that a manifest lists, and refuse what does not match it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import pyarrow as pa
 from wikilm.cores import cores
 from wikilm.errors import RunError
 from wikilm.files import sha256_of
-from wikilm.shards.format import MANIFEST, schema
+from wikilm.shards.format import MANIFEST, SPLITS, schema
 from wikilm.shards.manifest import Manifest, ShardEntry, parse_manifest
 
 
@@ -59,13 +59,14 @@ class ShardFolder:
     path: Path
     manifest: Manifest
 
-    def check_bytes(self, part: int = 0, parts: int = 1) -> None:
-        """Read every byte of the shards and compare their hashes with the manifest, as one of `parts` that share them.
+    def check_bytes(self, part: int = 0, parts: int = 1, splits: Sequence[str] = SPLITS) -> None:
+        """Read every byte of the shards of these splits and compare their hashes with the manifest, as one of `parts`
+        that share them.
 
         Raises:
             RunError: a shard is not what was written.
         """
-        entries = self.manifest.shards[part::parts]
+        entries = [entry for split in splits for entry in self.manifest.shards_of(split)][part::parts]
 
         def digest(entry: ShardEntry) -> str:
             return sha256_of(self.path / entry.path)

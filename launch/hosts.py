@@ -6,16 +6,31 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from launch.flink.cache import call, program
-from launch.flink.config import Host
+from launch.programs import call, program
 from wikilm.errors import RunError
 
 NAMES = Path("/run/netns")  # where `ip netns` keeps them
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET of Linux's setns(2)
 ADDRESSES = ("192.0.2.1", "192.0.2.2")  # a block that is kept for examples (RFC 5737), so never anybody's own
 WAY_OUT = "see that this kernel has network namespaces and that you are root"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine, or a network namespace that stands for one.
+
+    Attributes:
+        name: for logs and messages.
+        address: the one by which the other hosts reach it.
+        enter: command prefix that runs a program there, such as `ip netns exec NAME`.
+    """
+
+    name: str
+    address: str = "127.0.0.1"
+    enter: tuple[str, ...] = ()
 
 
 def missing() -> str | None:

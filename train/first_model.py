@@ -1,0 +1,27 @@
+"""Make the model that a run begins with: untrained, or with the weights of another one."""
+
+from typing import TYPE_CHECKING
+
+from transformers import PreTrainedModel
+
+from train.initialization import initialize
+from train.model import build
+
+if TYPE_CHECKING:
+    from train.plan import Plan
+
+
+def first_model(plan: "Plan") -> PreTrainedModel:
+    """Make the model; `torch`'s global generator stays seeded by `settings.seed`.
+
+    Raises:
+        RunError: the weights that it should start from are damaged, or not those of its configuration.
+    """
+    if plan.start:
+        from train.warm_weights import load  # here, since other runs need none of it
+
+        return load(plan.start, plan.settings, plan.manifest)
+    model = build(plan.objective, plan.settings, plan.manifest.tokenizer, plan.manifest.chunk_tokens)
+    if plan.settings.initialization != "normal":
+        initialize(model, plan.shards.rows("train"))
+    return model
