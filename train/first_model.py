@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from transformers import PreTrainedModel
 
-from train.initialization import look_at_neighbors, token_counts
+from train.initialization import initialize
 from train.model import build
 
 if TYPE_CHECKING:
@@ -35,6 +35,6 @@ def _pretrained(plan: "Plan") -> PreTrainedModel:
 
 def _untrained(plan: "Plan") -> PreTrainedModel:
     model = build(plan.objective, plan.settings, plan.manifest.tokenizer, plan.manifest.chunk_tokens)
-    if getattr(plan.settings, "initialization", "normal") == "neighbors":
-        look_at_neighbors(model, token_counts(plan.shards.rows("train"), plan.manifest.tokenizer.vocab_size))
+    if plan.settings.initialization != "normal":
+        initialize(model, plan.shards.rows("train"))
     return model

@@ -231,7 +231,7 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
             f"{plan.params}: pretrain.{plan.objective}.mixed_precision: fp16 needs a GPU, and there is none; write auto"
         )
     if precision == "auto":
-        precision = "bf16" if not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+        precision = "bf16" if has_fast_bf16(on_cpu) else "no"
     # `cpu=True` where there is nothing else: without it accelerate joins no processes there, and says nothing
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started > 1:
@@ -257,3 +257,10 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
     if accelerator.device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 for what stays in fp32, such as Muon
     return accelerator
+
+
+def has_fast_bf16(on_cpu: bool) -> bool:
+    """Return whether products in bf16 take less time than in fp32: on GPUs that have it, and on CPUs with AMX."""
+    if on_cpu:
+        return hasattr(torch.cpu, "get_capabilities") and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
