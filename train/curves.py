@@ -1,5 +1,6 @@
 """Keep the points of a run's curves, and write them through a tracker of Accelerate as they come."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -61,4 +62,11 @@ def reproducible(history: list[Point]) -> list[Point]:
 def lowest_validation(history: list[Point]) -> Point | None:
     """Return the point with the lowest validation loss, the earliest of several."""
     validated = [point for point in history if "validation_loss" in point]
-    return min(validated, key=lambda point: point["validation_loss"]) if validated else None
+    numbers = [point for point in validated if math.isfinite(point["validation_loss"])]
+    return min(numbers or validated, key=lambda point: point["validation_loss"], default=None)
+
+
+def validations_since_lowest(history: list[Point]) -> int:
+    """Return how many validations came after the one with the lowest loss."""
+    lowest = lowest_validation(history)
+    return sum("validation_loss" in point and point["step"] > lowest["step"] for point in history) if lowest else 0

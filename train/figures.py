@@ -22,6 +22,7 @@ def run_figures(training: Training) -> dict[str, Any]:
         **({"init": plan.start.facts()} if plan.start else {}),
         "steps": progress.step,
         "planned_steps": plan.planned_steps,
+        "ended_by": training.ended_by,
         "epochs": round(training.epoch, 4),
         "tokens": training.tokens,
         "rows": {split: plan.manifest.row_count(split) for split in ("train", "validation")},
@@ -35,9 +36,32 @@ def run_figures(training: Training) -> dict[str, Any]:
         **({"validation": validated["validation"]} if "validation" in validated else {}),
         "lowest_validation_loss": lowest["validation_loss"],
         "lowest_validation_step": lowest["step"],
+        **({"skipped_steps": progress.skipped_steps} if plan.settings.mixed_precision == "fp16" else {}),
         **({"continues": list(record.continues)} if record and record.continues else {}),
         "settings": plan.settings.model_dump(),
         "history": history,
+    }
+
+
+def figures_of_best(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of the weights that had the lowest validation loss, out of those of their whole run."""
+    step, steps, history = figures["lowest_validation_step"], figures["steps"], figures["history"]
+    [point] = [point for point in history if point["step"] == step]
+    means = [(point["step"], point["loss"]) for point in history if "loss" in point]  # each of the steps since the last
+    means = means[: 1 + next(index for index, (end, _) in enumerate(means) if end >= step)]
+    starts = [0, *(end for end, _ in means)]
+    total = sum(mean * (end - start) for (end, mean), start in zip(means, starts, strict=False))
+    return figures | {
+        "weights": "lowest_validation",
+        "steps": step,
+        "run_steps": steps,
+        "epochs": point["epoch"],
+        "tokens": figures["tokens"] // steps * step,
+        "loss": means[-1][1],
+        "mean_loss": total / means[-1][0],
+        **{name: point.get(name) for name in ("validation_loss", "perplexity", "bits_per_byte")},
+        **({"validation": point["validation"]} if "validation" in point else {}),
+        "history": [point for point in history if point["step"] <= step],
     }
 
 

@@ -23,6 +23,7 @@ Architecture = Literal["gpt2", "llama", "bert"]
 # by at most 0.0005, and that under the name of `gelu_pytorch_tanh`; as `gelu_new`, transformers computes it in eight
 # operations.
 GELU = "gelu"
+TANH_GELU = "gelu_pytorch_tanh"  # GPT-2's own, `gelu_new`, in one operation
 EMBEDDINGS = (".wte.weight", ".wpe.weight", "_embeddings.weight", ".embed_tokens.weight")
 HEADS = ("lm_head.weight", ".predictions.decoder.weight")  # known by these names only where no embedding is the head
 

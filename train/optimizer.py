@@ -31,8 +31,8 @@ POLAR_EXPRESS = (
 )
 SAFETY = 1.01  # the paper's: rounding must not bring a singular value above 1, where the quintics grow without bound
 WSD_DECAY = 0.2  # share of the steps in which `wsd` lets the rate fall (Hägele et al. 2024 find 10 to 20 % enough)
-# torch's own betas where AdamW has everything; beside Muon, whose runs are short, a shorter memory of squares.
-BETAS = {"adamw": (0.9, 0.999), "muon": (0.9, 0.95)}
+# torch's own betas where AdamW has everything; beside Muon, whose runs are short, shorter memories of gradients and squares.
+BETAS = {"adamw": (0.9, 0.999), "muon": (0.8, 0.95)}
 
 
 def learning_rate(step: int, steps: int, settings: "PretrainSettings") -> float:
@@ -198,7 +198,17 @@ class Optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * share
             optimizer.step()
+        self.zero_grad()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for optimizer in self._all:
             optimizer.zero_grad(set_to_none=True)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of all optimizers, as torch's gradient scaler reads them."""
+        return [group for optimizer in self._all for group in optimizer.param_groups]
 
     def state(self) -> dict[str, Tensor]:
         """`parameter name/state name` -> tensor."""

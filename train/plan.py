@@ -27,6 +27,7 @@ STATE_FORMAT = 3  # of checkpoints: raised whenever an older one cannot be resum
 TOLD_ONLY = (
     "gradient_checkpointing",
     *("log_every_steps", "validate_every_steps", "validation_rows", "checkpoint_every_steps"),
+    *("keep_best", "keep_every_steps", "early_stopping", "exposures", "trackers"),
     *("sample_every_steps", "sample_prompt"),
 )
 

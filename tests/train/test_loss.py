@@ -54,8 +54,9 @@ def test_no_targets_are_no_loss_and_no_gradient() -> None:
     assert not weight.grad.any()
 
 
-def test_causal_loss_is_that_of_transformers() -> None:
-    model = build("causal", make_settings("causal", **SHAPE), TOKENIZER, 24)
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_causal_loss_is_that_of_transformers(architecture: str) -> None:
+    model = build("causal", make_settings("causal", **SHAPE, architecture=architecture), TOKENIZER, 24)
     ids, positions, targets = tensors(masked=False)
     theirs = F.cross_entropy(model(ids).logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
     ours = SummedLoss(model, "causal")(ids, positions, targets) / len(targets)
