@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from train.model import GELU, run_fields
+from train.model import TANH_GELU, run_fields
 from train.settings import PretrainSettings
 from train.warm_start import NAMES, WarmStart
 from wikilm.errors import RunError, reason
@@ -84,7 +84,7 @@ def config_of(start: WarmStart, settings: PretrainSettings, manifest: Manifest) 
         fields[NAMES[start.family].positions] = manifest.chunk_tokens
     for name in ("activation_function", "hidden_act"):
         if fields.get(name) == "gelu_new":
-            fields[name] = GELU
+            fields[name] = TANH_GELU
     run = run_fields(settings, manifest.tokenizer)
     try:
         return CONFIGS[start.family](**fields, **run, pad_token_id=None)

@@ -1,0 +1,135 @@
+"""Join the machines of one training, and notice when one of them is gone: no socket tells of a machine without power.
+
+One process of each machine counts in the store that all of them share, the one by which torch's processes meet. A
+machine whose count has stood still is gone, and so are all others where the store itself cannot be reached.
+"""
+
+import contextlib
+import fcntl
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from train.processes import ProcessDied, tell
+
+if TYPE_CHECKING:
+    from torch.distributed import Store  # type: ignore[attr-defined]
+
+INTERFACE = "GLOO_SOCKET_IFNAME"
+SECONDS_BETWEEN = 3.0
+SECONDS_SILENT = 30.0  # then a machine is gone; one that is busy counts all the same, in a thread of its own
+SIOCGIFADDR = 0x8915  # Linux's request for an interface's address (netdevice(7))
+ENDED = "ended"
+
+
+def choose_interface() -> None:
+    """Have gloo use the network by which the main process is reached: the loopback where all are on one machine.
+
+    Left alone, it takes the address that this machine's name resolves to: on many that is the loopback, by which no
+    other machine is reached. Whoever sets the variable is left alone.
+    """
+    if INTERFACE not in os.environ and (name := interface_to(os.environ.get("MASTER_ADDR", "127.0.0.1"))):
+        os.environ[INTERFACE] = name
+
+
+def interface_to(host: str) -> str | None:
+    """Return the network interface by which packets to a host leave; None where that cannot be known."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, 9))  # sends nothing: it asks the kernel for a route
+        mine = probe.getsockname()[0]
+        if mine.startswith("127."):
+            mine = "127.0.0.1"
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):  # it has no IPv4 address
+                answer = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
+                if socket.inet_ntoa(answer[20:24]) == mine:
+                    return name
+    return None
+
+
+@contextlib.contextmanager
+def other_machines_watched(run: Path, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """End this process, and say why, when a machine of this training is gone; nothing where there is but one.
+
+    Args:
+        run: whose checkpoints it can go on from.
+        environment: as torch's launcher sets it.
+    """
+    machines = int(environment.get("GROUP_WORLD_SIZE", "1"))
+    if machines < 2:
+        yield
+        return
+    watch = Watch(int(environment["GROUP_RANK"]), machines, counts=environment.get("LOCAL_RANK") == "0")
+    threading.Thread(target=watch.count, daemon=True, name="heartbeat").start()
+    threading.Thread(target=watch.look, args=(run,), daemon=True, name="other machines").start()
+    try:
+        yield
+    finally:
+        watch.end()
+
+
+class Watch:
+    """What one process knows of the other machines."""
+
+    def __init__(self, machine: int, machines: int, *, counts: bool) -> None:
+        self._machine, self._counts = machine, counts
+        self._others = [other for other in range(machines) if other != machine]
+        self._heard: dict[int, tuple[bytes, float]] = {}  # machine -> its last count, and when it came
+        self._over = threading.Event()
+        self._store: Store | None = None
+
+    def count(self) -> None:
+        """Count for this machine, and read the counts of the others, until the training is over."""
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        number = 0
+        with contextlib.suppress(RuntimeError):  # the store is gone, or not to be reached: then nothing is heard
+            self._store = TCPStore(host, port, is_master=False, wait_for_workers=False, timeout=timedelta(minutes=5))
+            while not self._over.is_set():
+                number += 1
+                if self._counts:
+                    self._store.set(_key(self._machine), str(number))
+                self.hear({other: self._store.get(_key(other)) for other in self._others if self._has_begun(other)})
+                self._over.wait(SECONDS_BETWEEN)
+
+    def _has_begun(self, machine: int) -> bool:
+        return machine in self._heard or bool(self._store and self._store.check([_key(machine)]))
+
+    def hear(self, counts: Mapping[int, bytes]) -> None:
+        """Take note of the counts of other machines."""
+        now = time.monotonic()
+        for machine, count in counts.items():
+            if self._heard.get(machine, (b"", 0.0))[0] != count:
+                self._heard[machine] = count, now
+
+    def silent(self) -> list[int]:
+        """Return the machines that have begun, have not ended, and have not counted for long."""
+        latest = time.monotonic() - SECONDS_SILENT
+        return sorted(one for one, (count, when) in self._heard.items() if count != ENDED.encode() and when < latest)
+
+    def look(self, run: Path) -> None:
+        """End this process when a machine is gone."""
+        while not self._over.wait(1.0):
+            if gone := self.silent():
+                named = " and ".join(f"machine {one}" for one in gone)
+                if os.environ.get("LOCAL_RANK") == "0":
+                    tell(f"error: no sign of life from {named} for {SECONDS_SILENT:.0f} s: {ProcessDied(run)}")
+                os._exit(1)
+
+    def end(self) -> None:
+        """Watch no more, and have the others not wait for this machine."""
+        self._over.set()
+        if self._counts and self._store:
+            with contextlib.suppress(RuntimeError):
+                self._store.set(_key(self._machine), ENDED)
+
+
+def _key(machine: int) -> str:
+    return f"wikilm/machine/{machine}"
