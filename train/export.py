@@ -1,4 +1,4 @@
-"""Export a trained model as a `transformers` folder: weights, tokenizer, model card and training.json."""
+"""Export a trained model as a `transformers` folder: weights, tokenizer, model card, training.json and sums."""
 
 import json
 import shutil
@@ -18,6 +18,7 @@ from train.plan import refuse_foreign
 from wikilm.files import new_folder
 from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.shards import Manifest
+from wikilm.sums import write_sums
 
 FORMAT = 1
 TOKENIZER_CONFIG, SPECIAL_TOKENS = "tokenizer_config.json", "special_tokens_map.json"
@@ -64,6 +65,7 @@ def export(
         (folder / TRAINING).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         card = model_card(figures, manifest, str(tokenizer.mask_token))
         (folder / "README.md").write_text(card, encoding="utf-8")
+        write_sums(folder)
 
 
 def copy_tokenizer(source: Path, folder: Path, context: int, pad: str | None) -> None:
