@@ -37,7 +37,7 @@ from train.loop import Training
 from train.plan import Plan, make_plan
 from train.settings import OBJECTIVES
 from train.throughput import Stopwatch
-from wikilm.params import section
+from wikilm.params import read_params, section
 
 ROOT = Path(__file__).parents[1]
 PARAMS = ROOT / "params.yaml"
@@ -98,7 +98,7 @@ def measured(work: Path, objective: str, values: dict[str, Any], seeds: int, ste
 
 def one(work: Path, objective: Any, values: dict[str, Any], steps: int | None) -> Outcome:
     """Train, then ask the probe."""
-    params = yaml.safe_load(PARAMS.read_text())
+    params = read_params(PARAMS)
     vocabulary = values.pop("vocab_size", params["tokenizer"]["vocab_size"])
     data = prepared(work, vocabulary)
     params["pretrain"][objective] |= values
@@ -130,7 +130,7 @@ def prepared(work: Path, vocabulary: int | str) -> Path:
     data = work / f"vocabulary-{Path(str(vocabulary)).name}"
     if not (data / "shards" / "manifest.json").is_file():
         data.mkdir(parents=True, exist_ok=True)
-        params = yaml.safe_load(PARAMS.read_text())
+        params = read_params(PARAMS)
         kind, other = ("vocab_size", "pretrained") if isinstance(vocabulary, int) else ("pretrained", "vocab_size")
         params["tokenizer"] |= {kind: vocabulary, other: None}
         (data / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))

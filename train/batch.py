@@ -5,6 +5,7 @@ row once, shuffled by (seed, epoch). Step s takes batch_size rows from place (s 
 two epochs, so all batches are full.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -15,6 +16,8 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Array: TypeAlias = npt.NDArray[Any]
 
 MASK_SHARE, RANDOM_SHARE = 0.8, 0.1  # of the positions to predict; the rest is left as it is (Devlin et al. 2019)
+IGNORED = -100  # a target that counts for nothing, as in torch's cross entropy
+ALIGNED = 64  # a number of targets that matrix products like
 VALIDATION_EPOCH = 2**32 - 1  # of the fixed masks in validation: beyond any epoch of training
 
 
@@ -24,7 +27,20 @@ class TrainingBatch:
 
     input_ids: Ints  # [rows, chunk_tokens]
     positions: Ints  # [targets] flat positions in input_ids whose hidden state has to predict
-    targets: Ints  # [targets] the token ids to predict there
+    targets: Ints  # [targets] the token ids to predict there; `IGNORED` where they only fill a shape
+
+
+def filled_up(batch: TrainingBatch, rows: int, targets: int) -> TrainingBatch:
+    """Make up a batch to so many rows and targets, for a compiled model, which is compiled anew for each shape.
+
+    The rows are of token 0 and nothing is predicted in them; the targets are `IGNORED`, at the first position.
+    """
+    more_rows, more = rows - len(batch.input_ids), targets - len(batch.targets)
+    return TrainingBatch(
+        np.pad(batch.input_ids, ((0, more_rows), (0, 0))),
+        np.pad(batch.positions, (0, more)),
+        np.pad(batch.targets, (0, more), constant_values=IGNORED),
+    )
 
 
 @dataclass
@@ -90,6 +106,16 @@ class Masking:
         replaced = chosen & (fate >= MASK_SHARE) & (fate < MASK_SHARE + RANDOM_SHARE)
         input_ids = np.where(replaced, any_token, input_ids)
         return TrainingBatch(input_ids, np.flatnonzero(chosen), rows[chosen])
+
+    def capacity(self, tokens: int, chosen: int) -> int:
+        """Return how many targets a batch of so many tokens is filled up to where `chosen` are to be predicted.
+
+        That is one number for nearly all batches, six standard deviations above their mean, and all tokens for the few
+        above that: two shapes in all.
+        """
+        deviation = math.sqrt(tokens * self.fraction * (1 - self.fraction))
+        usual = -(-int(tokens * self.fraction + 6 * deviation) // ALIGNED) * ALIGNED
+        return min(tokens, usual) if chosen <= usual else tokens
 
     def _uniform(self, draw: int, rows: Ints, epochs: Ints, indices: Ints) -> npt.NDArray[np.float64]:
         """Numbers in [0, 1), one per token, hashed from its epoch, row and position."""

@@ -158,22 +158,16 @@ def _facts(figures: dict[str, Any], manifest: Manifest) -> dict[str, str]:
         "shape": "{layers} layer{s}, {heads} heads, width {width}, context {chunk_tokens} tokens",
         "optimizer": "{optimizer}, learning rate {learning_rate}, {schedule} schedule, {batch_size} rows per step",
         "steps": "{steps:,} of {planned_steps:,} planned ({epochs:.1f} epochs, {tokens:,} tokens)",
-        "training loss": "{loss:.4f} nats per token at the end, {mean_loss:.4f} in the mean",
-        "validation loss": "{validation_loss:.4f} at the end",
+        "training loss": "{loss:.4f} nats per token {when}, {mean_loss:.4f} in the mean",
+        "validation loss": "{validation_loss:.4f} {when}",
         "bits per byte": "{bits}",
         "lowest validation loss": "{lowest_validation_loss:.4f}, at step {lowest_validation_step:,}",
     }
-    bits = figures["bits_per_byte"]
-    words = (
-        figures["settings"]
-        | figures
-        | {
-            "s": "s" if figures["settings"]["layers"] > 1 else "",
-            "bits": f"{bits:.4f}"
-            if bits
-            else NONE_OF_MASKED
-            if figures["objective"] == "masked"
-            else NONE_OF_TOKENIZER,
-        }
-    )
+    words = figures["settings"] | figures
+    words["s"] = "s" if figures["settings"]["layers"] > 1 else ""
+    words["when"] = "at this step" if "run_steps" in figures else "at the end"
+    why_none = NONE_OF_MASKED if figures["objective"] == "masked" else NONE_OF_TOKENIZER
+    words["bits"] = f"{figures['bits_per_byte']:.4f}" if figures["bits_per_byte"] else why_none
+    if "run_steps" in figures:
+        run["weights"] = "those of step {steps:,}, whose validation loss was the lowest; the run took {run_steps:,}"
     return origin | {name: text.format(**words) for name, text in run.items()}

@@ -6,10 +6,11 @@ RUN/step-00000250/state.json             what the loop must remember
 RUN/step-00000250/hashes.json            sha256 of the three, and the name of the run
 """
 
+import contextlib
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from typing import Any
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from train.kept import BEST, HASHES, MODEL, contiguous, remove_unnamed, take_over_kept
+from train.kept import KEPT as KEPT_WEIGHTS
 from train.runs import PREFIX, saved_steps
 from wikilm.files import UNFINISHED, new_folder, remove_folder, sha256_of
 
 KEPT = 2  # checkpoints: one may be damaged without the run being lost
-MODEL, OPTIMIZER, STATE, HASHES = "model.safetensors", "optimizer.safetensors", "state.json", "hashes.json"
+OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 RUN = "run"  # in the hashes: the name of the run that the checkpoint is of
 
 
@@ -44,14 +47,15 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
     path = checkpoint_path(run, checkpoint.step)
     with new_folder(path) as folder:
         # `save` gives bytes, whose writing fails with an OSError that says why; `save_file` would hide it in its own
-        (folder / MODEL).write_bytes(save(_contiguous(checkpoint.model)))
-        (folder / OPTIMIZER).write_bytes(save(_contiguous(checkpoint.optimizer)))
+        (folder / MODEL).write_bytes(save(contiguous(checkpoint.model)))
+        (folder / OPTIMIZER).write_bytes(save(contiguous(checkpoint.optimizer)))
         (folder / STATE).write_text(json.dumps(checkpoint.state), encoding="utf-8")
         hashes = {name: sha256_of(folder / name) for name in (MODEL, OPTIMIZER, STATE)}
         (folder / HASHES).write_text(json.dumps(hashes | {RUN: run.name}, indent=1), encoding="utf-8")
     whole = [step for step in saved_steps(run) if step <= checkpoint.step]
     for step in whole[:-KEPT]:
         remove_folder(checkpoint_path(run, step))
+    remove_unnamed(run, states(run), checkpoint.step)
     return path
 
 
@@ -60,8 +64,15 @@ def checkpoint_path(run: Path, step: int) -> Path:
     return run / f"{PREFIX}{step:08d}"
 
 
+def states(run: Path) -> Iterator[dict[str, Any]]:
+    """Yield the state of each checkpoint of a run that can be read."""
+    for step in saved_steps(run):
+        with contextlib.suppress(OSError, ValueError):
+            yield json.loads((checkpoint_path(run, step) / STATE).read_text(encoding="utf-8"))
+
+
 def take_over(run: Path, other: Path) -> int:
-    """Give a run the newest whole checkpoint of another one, which is removed; return its step.
+    """Give a run the newest whole checkpoint of another one, which is removed, and its kept weights; return its step.
 
     Raises:
         OSError: it cannot be written; the other run stands as before.
@@ -69,6 +80,7 @@ def take_over(run: Path, other: Path) -> int:
     found = newest_checkpoint(other)
     if found is None:
         return 0
+    take_over_kept(run, other)
     save_checkpoint(run, found)
     remove_folder(other)
     return found.step
@@ -118,11 +130,7 @@ def remove_run(run: Path) -> None:
 
 
 def clear_unfinished(run: Path) -> None:
-    """Remove the unfinished checkpoint of a killed run."""
-    for left in run.glob(f".*{UNFINISHED}"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
-def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors as safetensors wants them: on the CPU, each in one piece of its own."""
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """Remove the unfinished checkpoint of a killed run, and its unfinished weights."""
+    for folder in (run, run / BEST, run / KEPT_WEIGHTS):
+        for left in folder.glob(f".*{UNFINISHED}"):
+            shutil.rmtree(left, ignore_errors=True)

@@ -54,9 +54,13 @@ class Console:
             ("loss", "loss", "{:.3f}"),
             ("validation_loss", "validation", "{:.3f}"),
             ("tokens_per_second", "tokens/s", "{:,.0f}"),
+            ("model_flops_utilization", "MFU", "{:.1%}"),
+            ("data_wait_fraction", "data wait", "{:.1%}"),
+            ("memory_bytes", "memory", "{:.2f} GB"),
         ):
             if name in point:
-                self._figures[label] = form.format(point[name])
+                value = point[name] / 1e9 if name == "memory_bytes" else point[name]
+                self._figures[label] = form.format(value)
         if point:
             self._bar.set_postfix_str(
                 ", ".join(f"{label} {value}" for label, value in self._figures.items()), refresh=False

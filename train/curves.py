@@ -1,5 +1,6 @@
 """Keep the points of a run's curves, and write them through a tracker of Accelerate as they come."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,7 +16,8 @@ Point: TypeAlias = dict[str, Any]
 
 TRACKER = "dvclive"  # as Accelerate calls it
 CURVES = ("loss", "validation_loss", "perplexity", "bits_per_byte", "learning_rate")
-MEASURED = ("tokens_per_second",)  # depends on the machine and its load, so it is in no file that must be reproducible
+# What depends on the machine and its load is in no file that must be reproducible, and DVC hashes those of DVCLive.
+MEASURED = ("tokens_per_second", "model_flops_utilization", "data_wait_fraction", "memory_bytes")
 
 
 def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point]) -> None:
@@ -41,12 +43,13 @@ def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point])
 
 def log_point(accelerator: "Accelerator", point: Point) -> None:
     """Append a point to the curves that it has a value for; from the main process alone, as Accelerate does."""
-    accelerator.log(values_of(point), step=point["step"])
+    for tracker in accelerator.trackers:
+        tracker.log(values_of(point, CURVES if tracker.name == TRACKER else CURVES + MEASURED), step=point["step"])
 
 
-def values_of(point: Point) -> dict[str, float]:
+def values_of(point: Point, curves: tuple[str, ...] = CURVES) -> dict[str, float]:
     """Return the values of a point by the names of their curves, those of a set as `validation/NAME/loss` and so on."""
-    values = {name: point[name] for name in CURVES if name in point}
+    values = {name: point[name] for name in curves if name in point}
     sets = point.get("validation", {}).items()
     return values | {f"validation/{name}/{key}": value for name, found in sets for key, value in found.items()}
 
@@ -59,4 +62,11 @@ def reproducible(history: list[Point]) -> list[Point]:
 def lowest_validation(history: list[Point]) -> Point | None:
     """Return the point with the lowest validation loss, the earliest of several."""
     validated = [point for point in history if "validation_loss" in point]
-    return min(validated, key=lambda point: point["validation_loss"]) if validated else None
+    numbers = [point for point in validated if math.isfinite(point["validation_loss"])]
+    return min(numbers or validated, key=lambda point: point["validation_loss"], default=None)
+
+
+def validations_since_lowest(history: list[Point]) -> int:
+    """Return how many validations came after the one with the lowest loss."""
+    lowest = lowest_validation(history)
+    return sum("validation_loss" in point and point["step"] > lowest["step"] for point in history) if lowest else 0

@@ -19,7 +19,7 @@ from wikilm.errors import UsageError
 from wikilm.model_folder import TRAINING
 
 AUTO = {"causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
-TYPES = {"causal": ("gpt2",), "masked": ("bert",)}  # of models whose loss is known here
+TYPES = {"causal": ("gpt2", "llama"), "masked": ("bert",)}  # of models whose loss is known here
 
 
 def evaluate(plan: Plan) -> None:

@@ -3,18 +3,21 @@
 import json
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from train.card import model_card
+from train.copies import Copy
 from train.places import as_os_error
 from train.plan import refuse_foreign
+from wikilm.exposures import write_exposures
 from wikilm.files import new_folder
 from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.shards import Manifest
@@ -39,8 +42,20 @@ def export(
     tokenizer_folder: Path,
     manifest: Manifest,
     figures: dict[str, Any],
+    copies: Iterable[Copy] = (),
+    exposures: Iterable[pa.RecordBatch] | None = None,
 ) -> None:
-    """Write the finished model, all of it or nothing; the same bytes for the same run.
+    """Write the finished model and copies of it within, all of it or nothing; the same bytes for the same run.
+
+    Args:
+        output: the folder to write, or to replace.
+        model: the last weights.
+        tokenizer: as loaded from `tokenizer_folder`.
+        tokenizer_folder: its files, which are copied.
+        manifest: of the shards.
+        figures: for training.json and the card.
+        copies: further weights, each for a folder within.
+        exposures: the record of the rows that each step took, None for no such file.
 
     Raises:
         UsageError: `output` holds something else.
@@ -52,20 +67,25 @@ def export(
     if model.can_generate():
         model.generation_config.do_sample = False
         model.generation_config.max_length = context  # without it, pipelines ask for 256 new tokens
-    with new_folder(output) as folder, pad_id(model, tokenizer.convert_tokens_to_ids(pad) if pad else None):
-        logging.disable_progress_bar()
-        try:
-            model.save_pretrained(folder)
-        except SafetensorError as error:
-            raise as_os_error(error, output) from None
-        for weights in folder.glob("*.safetensors"):  # which safetensors makes for the owner alone
-            weights.chmod(stat.S_IMODE((folder / "config.json").stat().st_mode))
-        copy_tokenizer(tokenizer_folder, folder, context, pad)
-        record = {"format": FORMAT, **figures}
-        (folder / TRAINING).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        card = model_card(figures, manifest, str(tokenizer.mask_token))
-        (folder / "README.md").write_text(card, encoding="utf-8")
-        write_sums(folder)
+    logging.disable_progress_bar()
+    with new_folder(output) as new, pad_id(model, tokenizer.convert_tokens_to_ids(pad) if pad else None):
+        for copy in (Copy(".", dict(model.named_parameters()), figures), *copies):
+            folder = new / copy.name
+            try:
+                model.save_pretrained(folder, state_dict=dict(copy.weights))
+            except SafetensorError as error:
+                raise as_os_error(error, output) from None
+            for weights in folder.glob("*.safetensors"):  # which safetensors makes for the owner alone
+                weights.chmod(stat.S_IMODE((folder / "config.json").stat().st_mode))
+            copy_tokenizer(tokenizer_folder, folder, context, pad)
+            record = {"format": FORMAT, **copy.figures}
+            (folder / TRAINING).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            if copy.has_card:
+                card = model_card(copy.figures, manifest, str(tokenizer.mask_token))
+                (folder / "README.md").write_text(card, encoding="utf-8")
+        if exposures is not None:
+            write_exposures(new, exposures)
+        write_sums(new)  # last: they are of all that is in there
 
 
 def copy_tokenizer(source: Path, folder: Path, context: int, pad: str | None) -> None:

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import torch
-
 from train.curves import lowest_validation, reproducible
 from train.loop import Training
 from train.model import architecture, parameter_counts
 from train.runs import read_record
-from train.throughput import flops_per_token, peak_flops, tokens_per_second, utilization
+from train.throughput import peak_memory
 
 
 def run_figures(training: Training) -> dict[str, Any]:
@@ -24,6 +22,7 @@ def run_figures(training: Training) -> dict[str, Any]:
         **({"init": plan.start.facts()} if plan.start else {}),
         "steps": progress.step,
         "planned_steps": plan.planned_steps,
+        "ended_by": training.ended_by,
         "epochs": round(training.epoch, 4),
         "tokens": training.tokens,
         "rows": {split: plan.manifest.row_count(split) for split in ("train", "validation")},
@@ -37,34 +36,39 @@ def run_figures(training: Training) -> dict[str, Any]:
         **({"validation": validated["validation"]} if "validation" in validated else {}),
         "lowest_validation_loss": lowest["validation_loss"],
         "lowest_validation_step": lowest["step"],
+        **({"skipped_steps": progress.skipped_steps} if plan.settings.mixed_precision == "fp16" else {}),
         **({"continues": list(record.continues)} if record and record.continues else {}),
         "settings": plan.settings.model_dump(),
         "history": history,
     }
 
 
-def measured_figures(training: Training, seconds: float) -> dict[str, Any]:
-    """Return the figures that depend on the machine and its load: speed, time, and where the time went."""
-    plan, clock, processes = training.plan, training.clock, training.accelerator.num_processes
-    tokens = training.session_steps * plan.settings.batch_size * plan.manifest.chunk_tokens
-    speed = tokens_per_second(tokens, clock.seconds_on("data", "train"))
-    figures: dict[str, Any] = {
-        "tokens_per_second": round(speed, 1),
-        "seconds": round(training.progress.seconds + seconds, 2),
-        "data_wait_fraction": round(clock.seconds_on("data") / max(1e-9, clock.seconds_on("data", "train")), 4),
+def figures_of_best(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of the weights that had the lowest validation loss, out of those of their whole run."""
+    step, steps, history = figures["lowest_validation_step"], figures["steps"], figures["history"]
+    [point] = [point for point in history if point["step"] == step]
+    means = [(point["step"], point["loss"]) for point in history if "loss" in point]  # each of the steps since the last
+    means = means[: 1 + next(index for index, (end, _) in enumerate(means) if end >= step)]
+    starts = [0, *(end for end, _ in means)]
+    total = sum(mean * (end - start) for (end, mean), start in zip(means, starts, strict=False))
+    return figures | {
+        "weights": "lowest_validation",
+        "steps": step,
+        "run_steps": steps,
+        "epochs": point["epoch"],
+        "tokens": figures["tokens"] // steps * step,
+        "loss": means[-1][1],
+        "mean_loss": total / means[-1][0],
+        **{name: point.get(name) for name in ("validation_loss", "perplexity", "bits_per_byte")},
+        **({"validation": point["validation"]} if "validation" in point else {}),
+        "history": [point for point in history if point["step"] <= step],
     }
-    device = training.accelerator.device
-    peak = peak_flops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
-    if peak:
-        used = utilization(speed, training_flops(training), peak * processes)
-        figures["model_flops_utilization"] = round(used or 0.0, 4)
-    return figures
 
 
-def training_flops(training: Training) -> float:
-    """FLOPs per token of this model, its head counted where it is applied."""
-    plan = training.plan
-    layers, _, width = plan.settings.shape
-    head = plan.manifest.tokenizer.vocab_size * width * (plan.masked_fraction or 1.0)
-    outside = parameter_counts(training.model)["non_embedding_parameters"]
-    return flops_per_token(outside, head, layers, width, plan.manifest.chunk_tokens)
+def measured_figures(training: Training, seconds: float) -> dict[str, Any]:
+    """Return the figures that depend on the machine and its load: time, speed after the warm-up, and memory."""
+    return {
+        "seconds": round(training.progress.seconds + seconds, 2),
+        **training.pace.in_all(training.session_steps),
+        "memory_bytes": peak_memory(training.accelerator.device),
+    }

@@ -4,24 +4,34 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from train.average import Average
 from train.batch import mix
-from train.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from train.checkpoint import Checkpoint, newest_checkpoint
+from train.compiling import backend
 from train.console import Console, Stopped, StopSignal
-from train.curves import Point, log_point
+from train.curves import Point, log_point, lowest_validation, validations_since_lowest
 from train.feed import Feed
 from train.first_model import first_model
+from train.kept import Keeper
 from train.loss import SummedLoss
+from train.loss_scale import LossScale
 from train.optimizer import Optimizers, learning_rate
-from train.plan import Plan
+from train.prefetch import Prefetch
+from train.runs import EndedBy
 from train.sample import sample
-from train.throughput import Stopwatch, tokens_per_second
+from train.saving import Saver
+from train.throughput import WARM_UP_STEPS, Pace, Stopwatch, device_peak, peak_memory, training_flops
 from train.validation import Validation, sum_over_processes
 from wikilm.errors import RunError, UsageError
+
+if TYPE_CHECKING:
+    from train.plan import Plan
 
 
 @dataclass
@@ -33,44 +43,73 @@ class Progress:
     sum_of_losses: float = 0.0  # of all steps
     seconds: float = 0.0  # of all sessions up to the checkpoint
     history: list[Point] = field(default_factory=list)
+    skipped_steps: int = 0  # in fp16, where a gradient was too large
+    loss_scale: dict[str, Any] = field(default_factory=dict)  # in fp16
 
 
 class Training:
     """One run, in one process of several; `run` reads as its story."""
 
-    def __init__(self, plan: Plan, accelerator: Accelerator) -> None:
+    def __init__(self, plan: "Plan", accelerator: Accelerator) -> None:
         """Make the model and its optimizers, and load the newest checkpoint of the run if there is one."""
         self.plan, self.accelerator, self.settings = plan, accelerator, plan.settings
         self.model = first_model(plan)
         self.model.to(accelerator.device).train()
         self.optimizers = Optimizers(self.model, plan.settings)
+        self.average = Average(self.model, plan.settings.ema_decay)
+        self.scale = LossScale(accelerator.scaler, self.optimizers)
         self.progress = self._resumed()
-        self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective))
-        self.feed = Feed(plan, accelerator.process_index, accelerator.num_processes, accelerator.device)
+        device, processes = accelerator.device, accelerator.num_processes
+        compiler = backend(plan.settings.compile, device)
+        self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective, compiler))
+        self.feed = Feed(plan, accelerator.process_index, processes, device, one_shape=compiler is not None)
+        self.prefetch = Prefetch(self.feed.training_parts, plan.last_step, device)
+        self.saver = Saver(plan.run, device)
         self.validation = Validation(plan, accelerator, self.feed)
         self.clock = Stopwatch()
+        peak = device_peak(device)
+        row_tokens, flops = plan.manifest.chunk_tokens, training_flops(plan, self.model)
+        self.pace = Pace(self.clock, plan.settings.batch_size * row_tokens, flops, peak and peak * processes)
         self._pending: list[Tensor] = []  # losses still on the device: to read them is to wait for it
-        self._last_point = (self.progress.step, 0.0)  # step, and seconds on the clock
         self._first_step = self.progress.step
+        self._keeper = Keeper(plan.run, plan.settings) if accelerator.is_main_process else None
+        self.ended_by: EndedBy = "planned_steps" if plan.last_step == plan.planned_steps else "max_steps"
 
     def run(self, console: Console, stop: StopSignal) -> None:
-        """Train to the plan's last step, then add what the curves still lack there.
+        """Train to the plan's last step, or to where early stopping ends it, then add what the curves still lack there.
 
         Raises:
             Stopped: by a signal, after saving a checkpoint.
             RunError: the loss is no number any more.
+            OSError: a checkpoint cannot be written.
         """
+        with self.prefetch, self.saver:
+            self._run(console, stop)
+
+    def _run(self, console: Console, stop: StopSignal) -> None:
         saved = self.progress.step
-        for step in range(saved + 1, self.plan.last_step + 1):
+        last_step = saved if self._is_exhausted() else self.plan.last_step
+        for step in range(saved + 1, last_step + 1):
             self._step(step)
+            if self.session_steps == WARM_UP_STEPS:
+                self._read_losses()  # waits for the device
+                self.pace.start(self.session_steps)
+            self.saver.check()
             point = self._point_of_step(step, console)
             self._record(point)
+            self._keep()
             console.advance(point)
-            number = self._agreed_stop(stop, step)
-            if number or step % self.settings.checkpoint_every_steps == 0 or step == self.plan.last_step:
+            number, last = self._agreed_stop(stop, step), step == self.plan.last_step or self._is_exhausted()
+            if number or step % self.settings.checkpoint_every_steps == 0 or last:
                 self._save(console)
-            if number and step < self.plan.last_step:
+            if number and not last:
+                self.saver.join()
                 raise Stopped(number, step)
+            if last:
+                break
+        if self._is_exhausted():
+            self.ended_by = "early_stopping"
+            console.say(self._told_exhausted())
         # After the last checkpoint, so that a run which --max-steps stopped early and a later command resumed has the
         # same curve as one that was never stopped.
         self._record(self._missing_point(console))
@@ -93,22 +132,26 @@ class Training:
     def _step(self, step: int) -> None:
         """Forward, backward, update."""
         with self.clock.on("data"):
-            parts = self.feed.training_parts(step)
+            parts = self.prefetch.parts(step)
         with self.clock.on("train"):
             # Dropout is a function of (seed, step, process) as well: a resumed run drops what an undisturbed one drops.
             torch.manual_seed(int(mix(mix(self.settings.seed, step), self.accelerator.process_index)) % 2**63)
-            targets = sum_over_processes(self.accelerator, sum(len(part[2]) for part in parts)).clamp(min=1)
+            targets = sum_over_processes(self.accelerator, sum(part.targets for part in parts)).clamp(min=1)
             total = torch.zeros((), device=self.accelerator.device)
             for number, part in enumerate(parts, start=1):
                 last = number == len(parts)
                 with nullcontext() if last else self.accelerator.no_sync(self.loss):
-                    loss = self.loss(*part)
+                    loss = self.loss(*part.inputs)
                     # DDP takes the mean of the processes' gradients; what is wanted is the mean over all targets
-                    (loss * self.accelerator.num_processes / targets).backward()
+                    self.scale.scaled(loss * self.accelerator.num_processes / targets).backward()
                 total += loss.detach()
+            self.scale.unscale()
             if self.settings.clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
-            self.optimizers.step(learning_rate(step, self.plan.planned_steps, self.settings))
+            if self.scale.update(learning_rate(step, self.plan.planned_steps, self.settings)):
+                self.average.update(step)
+            else:
+                self.progress.skipped_steps += 1
             self._pending.append(sum_over_processes(self.accelerator, total) / targets)
             self.progress.step = step
 
@@ -154,13 +197,11 @@ class Training:
         progress = self.progress
         loss = sum(progress.losses) / len(progress.losses)
         progress.losses = []
-        step, seconds = self._last_point
-        self._last_point = (progress.step, self.clock.seconds_on("data", "train"))
-        tokens = (progress.step - step) * self.settings.batch_size * self.plan.manifest.chunk_tokens
         return {
             "loss": loss,
             "learning_rate": learning_rate(progress.step, self.plan.planned_steps, self.settings),
-            "tokens_per_second": round(tokens_per_second(tokens, self._last_point[1] - seconds), 1),
+            **self.pace.since_last(self.session_steps),
+            "memory_bytes": peak_memory(self.accelerator.device),
         }
 
     def _read_losses(self) -> None:
@@ -193,13 +234,14 @@ class Training:
     @contextmanager
     def outcome(self) -> Iterator[dict[str, Tensor]]:
         """Give the model, while the block runs, the weights to validate, to keep and to export; they come by name."""
-        yield dict(self.model.named_parameters())
+        with self.average.in_place():
+            yield dict(self.model.named_parameters())
 
     def _sample_point(self, console: Console) -> Point:
         """Return what the model makes of the prompt; the main process asks it."""
         if not self.accelerator.is_main_process:
             return {}
-        with self.clock.on("sample"):
+        with self.clock.on("sample"), self.outcome():
             text = sample(self.model, self.plan.tokenizer, self.plan.objective, self.settings.sample_prompt)
         console.say(f"step {self.progress.step}: {text}")
         return {"sample": text}
@@ -216,14 +258,44 @@ class Training:
         numbers = self.accelerator.gather(torch.tensor([number], device=self.accelerator.device))
         return int(numbers.max())
 
+    def _is_exhausted(self) -> bool:
+        """Return whether as many validations as `early_stopping` says have gone by without a lower loss.
+
+        The history decides it, which all processes have and checkpoints hold, so that a resumed run ends where an
+        undisturbed one does.
+        """
+        patience = self.settings.early_stopping
+        return patience is not None and validations_since_lowest(self.progress.history) >= patience
+
+    def _told_exhausted(self) -> str:
+        lowest = lowest_validation(self.progress.history) or {}
+        return (
+            f"early stopping: no lower loss in {self.settings.early_stopping} validations after step "
+            f"{lowest['step']:,} ({lowest['validation_loss']:.4f}); ended at step {self.progress.step:,} of "
+            f"{self.plan.planned_steps:,}"
+        )
+
+    def _keep(self) -> None:
+        """Keep the weights that this step has left, where they are the best so far or are to be kept for probes."""
+        step, history = self.progress.step, self.progress.history
+        if self._keeper and self._keeper.wants(step, history):
+            with self.clock.on("save"), self.outcome() as weights:
+                self._keeper.keep(step, history, weights)
+
     def _save(self, console: Console) -> None:
         """Save a checkpoint, from the main process; the others wait."""
         self._read_losses()
         with self.clock.on("save"):
             if self.accelerator.is_main_process:
-                state = asdict(self.progress) | {"seconds": self.progress.seconds + console.seconds}
+                if self._keeper:
+                    self._keeper.write_best()
+                state = asdict(self.progress) | {
+                    "seconds": self.progress.seconds + console.seconds,
+                    "loss_scale": self.scale.state(),
+                }
                 model = dict(self.model.named_parameters())
-                save_checkpoint(self.plan.run, Checkpoint(self.progress.step, model, self.optimizers.state(), state))
+                updates = self.optimizers.state() | self.average.state()
+                self.saver.save(Checkpoint(self.progress.step, model, updates, state))
             self.accelerator.wait_for_everyone()
 
     def _resumed(self) -> Progress:
@@ -243,5 +315,7 @@ class Training:
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(found.model[name])
-        self.optimizers.load(found.optimizer)
-        return Progress(**found.state)
+        self.optimizers.load(self.average.load(found.optimizer))
+        progress = Progress(**found.state)
+        self.scale.load(progress.loss_scale)
+        return progress

@@ -1,6 +1,6 @@
 """Build an untrained GPT-2, Llama or BERT with a row as its context and the tokenizer's vocabulary."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from transformers import (
@@ -13,8 +13,9 @@ from transformers import (
     PreTrainedModel,
 )
 
-from train.settings import CausalSettings, Objective, PretrainSettings
-from wikilm.shards import TokenizerEntry
+if TYPE_CHECKING:
+    from train.settings import Objective, PretrainSettings
+    from wikilm.shards import TokenizerEntry
 
 Architecture = Literal["gpt2", "llama", "bert"]
 
@@ -34,7 +35,7 @@ DROPOUTS: dict[Architecture, tuple[str, ...]] = {
 
 
 def build(
-    objective: Objective, settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tokens: int
+    objective: "Objective", settings: "PretrainSettings", tokenizer: "TokenizerEntry", chunk_tokens: int
 ) -> PreTrainedModel:
     """Build an untrained model, its weights a function of `settings.seed`; `torch`'s global generator stays seeded."""
     torch.manual_seed(settings.seed)
@@ -47,12 +48,12 @@ def build(
             return BertForMaskedLM(bert_config(settings, tokenizer, chunk_tokens))
 
 
-def architecture(settings: PretrainSettings) -> Architecture:
+def architecture(settings: "PretrainSettings") -> Architecture:
     """Return which kind of transformer the settings ask for."""
-    return settings.architecture if isinstance(settings, CausalSettings) else "bert"
+    return getattr(settings, "architecture", "bert")  # which the masked objective does not have
 
 
-def gpt2_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tokens: int) -> GPT2Config:
+def gpt2_config(settings: "PretrainSettings", tokenizer: "TokenizerEntry", chunk_tokens: int) -> GPT2Config:
     """GPT-2 as Radford et al. 2019 describe it."""
     layers, heads, width = settings.shape
     return GPT2Config(
@@ -66,7 +67,7 @@ def gpt2_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tok
     )
 
 
-def llama_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tokens: int) -> LlamaConfig:
+def llama_config(settings: "PretrainSettings", tokenizer: "TokenizerEntry", chunk_tokens: int) -> LlamaConfig:
     """Llama as Touvron et al. 2023 describe it, but with the embedding as its head, as small Llamas have it."""
     layers, heads, width = settings.shape
     return LlamaConfig(
@@ -81,7 +82,7 @@ def llama_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_to
     )
 
 
-def bert_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tokens: int) -> BertConfig:
+def bert_config(settings: "PretrainSettings", tokenizer: "TokenizerEntry", chunk_tokens: int) -> BertConfig:
     """BERT as Devlin et al. 2019 describe it, less the next-sentence task: all segments are of type 0."""
     layers, heads, width = settings.shape
     return BertConfig(
@@ -96,7 +97,7 @@ def bert_config(settings: PretrainSettings, tokenizer: TokenizerEntry, chunk_tok
     )
 
 
-def run_fields(settings: PretrainSettings, tokenizer: TokenizerEntry) -> dict[str, Any]:
+def run_fields(settings: "PretrainSettings", tokenizer: "TokenizerEntry") -> dict[str, Any]:
     """Return the fields of a configuration that the run decides, also where its first weights are another model's."""
     kind, end = architecture(settings), tokenizer.end_of_text_id
     ends = {} if kind == "bert" else {"bos_token_id": end, "eos_token_id": end}

@@ -8,7 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,7 +16,9 @@ from torch.optim import AdamW, Optimizer
 from transformers import PreTrainedModel
 
 from train.model import is_embedding
-from train.settings import PretrainSettings
+
+if TYPE_CHECKING:
+    from train.settings import PretrainSettings
 
 MOMENTUM = 0.95
 # One quintic after the other (Amsel et al. 2025, "The Polar Express", for singular values from 1e-3 to 1): each is the
@@ -29,11 +31,11 @@ POLAR_EXPRESS = (
 )
 SAFETY = 1.01  # the paper's: rounding must not bring a singular value above 1, where the quintics grow without bound
 WSD_DECAY = 0.2  # share of the steps in which `wsd` lets the rate fall (Hägele et al. 2024 find 10 to 20 % enough)
-# torch's own betas where AdamW has everything; beside Muon, whose runs are short, a shorter memory of squares.
-BETAS = {"adamw": (0.9, 0.999), "muon": (0.9, 0.95)}
+# torch's own betas where AdamW has everything; beside Muon, whose runs are short, shorter memories of gradients and squares.
+BETAS = {"adamw": (0.9, 0.999), "muon": (0.8, 0.95)}
 
 
-def learning_rate(step: int, steps: int, settings: PretrainSettings) -> float:
+def learning_rate(step: int, steps: int, settings: "PretrainSettings") -> float:
     """Return the rate of step `step` (from 1) of `steps`: rises over the warmup, then falls as the schedule says."""
     warmup = round(settings.warmup_fraction * steps)
     if step <= warmup:
@@ -133,28 +135,45 @@ class Muon(Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One update, matrices of one shape together."""
         lr, decay = self.param_groups[0]["lr"], self.param_groups[0]["weight_decay"]
-        by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        matrices, gradients = [], []
         for matrix in self.matrices:
-            parameter, gradient = matrix.parameter, matrix.parameter.grad
-            if gradient is None:
-                continue
-            parameter.mul_(1 - lr * decay)
-            momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
-            momentum.lerp_(gradient, 1 - MOMENTUM)
-            direction = gradient.lerp(momentum, MOMENTUM)  # Nesterov's look ahead
-            for weight, piece in zip(matrix.views(parameter), matrix.views(direction), strict=True):
+            if matrix.parameter.grad is not None:
+                matrices.append(matrix)
+                gradients.append(matrix.parameter.grad)
+        if not matrices:
+            return
+        parameters = [matrix.parameter for matrix in matrices]
+        momenta = [self._momentum(parameter) for parameter in parameters]
+        torch._foreach_mul_(parameters, 1 - lr * decay)
+        torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+        directions = torch._foreach_lerp(gradients, momenta, MOMENTUM)  # Nesterov's look ahead
+        by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        for matrix, direction in zip(matrices, directions, strict=True):
+            for weight, piece in zip(matrix.views(matrix.parameter), matrix.views(direction), strict=True):
                 by_shape[weight.shape].append((weight, piece))
+        dtype = dtype_of_products(parameters[0])
         for shape, pairs in by_shape.items():
-            updates = orthogonalize(torch.stack([direction for _, direction in pairs]))
+            updates = orthogonalize(torch.stack([piece for _, piece in pairs]).to(dtype)).to(parameters[0].dtype)
             scale = max(1.0, shape[0] / shape[1]) ** 0.5  # an orthogonal [out, in] maps unit inputs to this size
-            for (weight, _), update in zip(pairs, updates, strict=True):
-                weight.add_(update, alpha=-lr * scale)
+            torch._foreach_add_([weight for weight, _ in pairs], list(updates.unbind()), alpha=-lr * scale)
+
+    def _momentum(self, parameter: Tensor) -> Tensor:
+        state = self.state[parameter]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(parameter)
+        return state["momentum"]
+
+
+def dtype_of_products(parameter: Tensor) -> torch.dtype:
+    """Return in what matrices are orthogonalized: in bf16 where the device has units for it, as Jordan et al. do."""
+    is_fast = parameter.is_cuda and torch.cuda.get_device_capability(parameter.device) >= (8, 0)
+    return torch.bfloat16 if is_fast else parameter.dtype
 
 
 class Optimizers:
     """The optimizers of a model as one, whose state is named tensors that safetensors can hold."""
 
-    def __init__(self, model: PreTrainedModel, settings: PretrainSettings) -> None:
+    def __init__(self, model: PreTrainedModel, settings: "PretrainSettings") -> None:
         matrices = hidden_matrices(model) if settings.optimizer == "muon" else []
         taken = {matrix.name for matrix in matrices}
         rest = [(name, parameter) for name, parameter in model.named_parameters() if name not in taken]
@@ -179,7 +198,17 @@ class Optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * share
             optimizer.step()
+        self.zero_grad()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for optimizer in self._all:
             optimizer.zero_grad(set_to_none=True)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of all optimizers, as torch's gradient scaler reads them."""
+        return [group for optimizer in self._all for group in optimizer.param_groups]
 
     def state(self) -> dict[str, Tensor]:
         """`parameter name/state name` -> tensor."""

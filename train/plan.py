@@ -27,6 +27,7 @@ STATE_FORMAT = 3  # of checkpoints: raised whenever an older one cannot be resum
 TOLD_ONLY = (
     "gradient_checkpointing",
     *("log_every_steps", "validate_every_steps", "validation_rows", "checkpoint_every_steps"),
+    *("keep_best", "keep_every_steps", "early_stopping", "exposures", "trackers"),
     *("sample_every_steps", "sample_prompt"),
 )
 
@@ -230,8 +231,8 @@ def identity(
 ) -> dict[str, Any]:
     """Return all that decides the numbers of a run, sums' rounding aside; the manifest names the tokenizer's hash."""
     without = {*TOLD_ONLY, "init"}  # where the first weights are from does not matter, but which they are
-    if not settings.dropout:  # which drops other values where a batch is cut otherwise
-        without.add("gradient_accumulation")
+    if not settings.dropout:  # which drops other values where a batch is cut, or the model compiled, otherwise
+        without |= {"gradient_accumulation", "compile"}
     if settings.schedule == "constant" and not settings.warmup_fraction:
         without.add("epochs")  # the rate of a step does not depend on how many there are
     return {

@@ -9,13 +9,15 @@ from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import is_dvclive_available
+from accelerate.utils import DistributedDataParallelKwargs, is_dvclive_available
 
 from train.agreement import refuse_difference, refuse_sharding
 from train.checkpoint import clear_unfinished, remove_run, take_over
 from train.console import Console, StopSignal
+from train.copies import copies_to_export
 from train.curves import TRACKER, start_curves
 from train.export import export
+from train.exposures import exposures_of
 from train.figures import measured_figures, run_figures
 from train.heartbeat import INTERFACE, choose_interface, other_machines_watched
 from train.loop import Training
@@ -24,7 +26,7 @@ from train.optimizer import learning_rate
 from train.places import full_device_told, held
 from train.plan import Plan
 from train.processes import ProcessDied, lost_another
-from train.runs import Record, read_record, saved_steps, shorter, unfinished_others, write_record
+from train.runs import EndedBy, Record, read_record, saved_steps, shorter, unfinished_others, write_record
 from train.throughput import FORMULA
 from wikilm.errors import RunError, UsageError
 from wikilm.files import remove_folder
@@ -129,9 +131,14 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
         console.close()
     if first:
         figures = run_figures(training)
-        export(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures)
-        if training.progress.step == plan.planned_steps:
-            end_run(plan)
+        with training.outcome() as weights:
+            export(
+                *(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures),
+                copies=copies_to_export(plan, figures, weights),
+                exposures=exposures_of(plan.order, training.progress.step) if plan.settings.exposures else None,
+            )
+        if training.ended_by != "max_steps":
+            end_run(plan, training.ended_by)
         told = {key: value for key, value in figures.items() if key not in ("settings", "history", "rows")}
         told |= measured_figures(training, console.seconds)
         print(json.dumps({**told, "output": str(plan.output)}), flush=True)
@@ -167,11 +174,11 @@ def say(text: str) -> None:
     print(f"train: {text}", file=sys.stderr)
 
 
-def end_run(plan: Plan) -> None:
+def end_run(plan: Plan, ended_by: EndedBy) -> None:
     """Remove the checkpoints of a finished run, or keep them for more epochs where that was asked for."""
     record = read_record(plan.run)
     if plan.keep_run and record:
-        write_record(plan.run, replace(record, finished=True))
+        write_record(plan.run, replace(record, finished=True, ended_by=ended_by))
     else:
         remove_run(plan.run)
 
@@ -199,6 +206,16 @@ def introduction(training: Training) -> str:
     return "\n".join(lines)
 
 
+def data_parallel(plan: Plan) -> DistributedDataParallelKwargs:
+    """Return how processes share gradients: their sums stay where they were added up, without a copy.
+
+    A step of one part does the same every time, which lets DDP order its sums by the first step (`static_graph`). With
+    more parts the first backward pass sums nothing, and it would wait for sums that are not made.
+    """
+    one_part = plan.settings.gradient_accumulation == 1
+    return DistributedDataParallelKwargs(gradient_as_bucket_view=True, static_graph=one_part)
+
+
 def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
     """Join the processes of this run, each on its device, with trackers by the names that Accelerate has for them.
 
@@ -210,14 +227,23 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes")
     on_cpu = asked or not torch.accelerator.is_available()
     precision = plan.settings.mixed_precision
+    if precision == "fp16" and on_cpu:
+        raise UsageError(
+            f"{plan.params}: pretrain.{plan.objective}.mixed_precision: fp16 needs a GPU, and there is none; write auto"
+        )
     if precision == "auto":
-        precision = "bf16" if not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+        precision = "bf16" if has_fast_bf16(on_cpu) else "no"
     # `cpu=True` where there is nothing else: without it accelerate joins no processes there, and says nothing
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started > 1:
         choose_interface()
     try:
-        accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision, log_with=list(trackers) or None)
+        accelerator = Accelerator(
+            cpu=on_cpu,
+            mixed_precision=precision,
+            log_with=list(trackers) or None,
+            kwargs_handlers=[data_parallel(plan)],
+        )
     except RuntimeError as error:
         if started > 1 and lost_another(error):
             raise RunError(f"the processes do not reach each other by {os.environ.get(INTERFACE)}: {error}") from None
@@ -232,3 +258,10 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
     if accelerator.device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 for what stays in fp32, such as Muon
     return accelerator
+
+
+def has_fast_bf16(on_cpu: bool) -> bool:
+    """Return whether products in bf16 take less time than in fp32: on GPUs that have it, and on CPUs with AMX."""
+    if on_cpu:
+        return hasattr(torch.cpu, "get_capabilities") and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()

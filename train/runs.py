@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wikilm.cli import Parser, program, run
 from wikilm.errors import UsageError
@@ -26,6 +26,7 @@ from wikilm.locks import beside, exclusive
 PROGRAM = "python -m train.runs"
 RECORD = "run.json"
 OTHER_OUTPUT = "wait for it, or name another --output"
+EndedBy = Literal["planned_steps", "early_stopping", "max_steps"]
 PREFIX = "step-"  # of a checkpoint's name; the step stands after it
 
 
@@ -38,6 +39,7 @@ class Record:
     epochs: int
     planned_steps: int
     finished: bool = False
+    ended_by: EndedBy | None = None  # of a finished run
     continues: Sequence[int] = field(default=())  # steps at which shorter runs had ended that this one went on from
 
 
@@ -52,6 +54,8 @@ class Run:
     def __str__(self) -> str:
         of = f" of {self.record.planned_steps:,}" if self.record else ""
         state = ", finished" if self.record and self.record.finished else ""
+        if self.record and self.record.ended_by == "early_stopping":
+            state += " by early stopping"
         return f"{self.path.name}: step {self.step:,}{of}{state}, {size(self.path) / 1e6:,.1f} MB"
 
 

@@ -1,17 +1,21 @@
 """Show what a model in training makes of a prompt: the likeliest text that follows, or what fills the masks."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from train.settings import Objective
 from wikilm.terminal import visible
+
+if TYPE_CHECKING:
+    from train.settings import Objective
 
 NEW_TOKENS = 24
 TOP_K = 5
 
 
 @torch.no_grad()
-def sample(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, objective: Objective, prompt: str) -> str:
+def sample(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, objective: "Objective", prompt: str) -> str:
     """One line of text; the model is left in the mode it was in."""
     training = model.training
     model.eval()

@@ -7,6 +7,8 @@ from pydantic import ConfigDict, Field, model_validator
 from wikilm.params import Section
 
 Objective = Literal["causal", "masked"]
+Compile = Literal["auto"] | bool
+Tracker = Literal["dvclive", "tensorboard", "trackio", "wandb", "mlflow"]
 OBJECTIVES: tuple[Objective, ...] = ("causal", "masked")
 
 
@@ -44,6 +46,8 @@ class PretrainSettings(Section):
     width: int | None = Field(ge=8, description="size of a hidden state; null: that of init.from")
     dropout: float = Field(ge=0, lt=1, description="share of hidden values and attention weights zeroed in training")
 
+    initialization: str = Field(default="normal", description="fresh weights; each objective has its own kinds")
+
     optimizer: Literal["muon", "adamw"] = Field(description="for the hidden matrices; AdamW always has the rest")
     learning_rate: float = Field(gt=0, description="the highest rate of the schedule")
     adamw_lr_fraction: float = Field(
@@ -61,7 +65,10 @@ class PretrainSettings(Section):
     gradient_accumulation: int = Field(ge=1, description="parts that a process cuts its share of a batch into")
     epochs: int = Field(ge=1, description="times that every training row is seen")
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = Field(
-        description="auto: bf16 on a GPU that has it, no elsewhere; fp16 scales the loss, for GPUs without bf16"
+        description="auto: bf16 on GPUs that have it and CPUs with AMX, no elsewhere; fp16 scales the loss"
+    )
+    compile: Compile = Field(
+        default="auto", description="whether torch.compile fuses model and loss; auto: on a CUDA device, not elsewhere"
     )
     gradient_checkpointing: bool = Field(
         default=False, description="compute each block again in the backward pass, rather than keep what it computed"
@@ -75,6 +82,17 @@ class PretrainSettings(Section):
     validate_every_steps: int = Field(ge=1, description="steps between two validations; also after the last step")
     validation_rows: int | None = Field(ge=1, description="rows per validation, spread over the split; null: all")
     checkpoint_every_steps: int = Field(ge=1, description="steps between two checkpoints")
+    keep_best: bool = Field(default=True, description="export the weights of the lowest validation loss, too")
+    keep_every_steps: int | None = Field(
+        default=None, ge=1, description="steps between two copies of the weights to export, too; null: none"
+    )
+    early_stopping: int | None = Field(
+        default=None, ge=1, description="validations without a lower loss after which a run ends; null: it does not"
+    )
+    exposures: bool = Field(default=False, description="export a record of which rows went into which step")
+    trackers: list[Tracker] = Field(
+        default=["dvclive"], description="where curves go: dvclive where it is installed, and others, which must be"
+    )
     sample_every_steps: int | None = Field(ge=1, description="steps between two samples of text; null: none")
     sample_prompt: str = Field(min_length=1, description="text that a sample continues")
 
@@ -107,6 +125,10 @@ class CausalSettings(PretrainSettings):
 
     architecture: Literal["gpt2", "llama"] = Field(
         default="gpt2", description="GPT-2, or Llama: rotary positions, RMSNorm and SwiGLU, without biases"
+    )
+    initialization: Literal["normal", "frequencies"] = Field(
+        default="normal",
+        description="fresh weights: GPT-2's own, or an output of the tokens' frequencies; no effect on others",
     )
 
     @model_validator(mode="after")

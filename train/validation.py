@@ -2,17 +2,21 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from train.batch import IGNORED
 from train.curves import Point
-from train.feed import DEFAULT, Feed, Inputs
+from train.feed import DEFAULT, Feed, Part
 from train.loss import SummedLoss
-from train.plan import Plan
 from train.token_bytes import NONE_OF_MASKED, NONE_OF_TOKENIZER, token_bytes
 from wikilm.model_folder import TOKENIZER
+
+if TYPE_CHECKING:
+    from train.plan import Plan
 
 MOST_NATS = 700.0  # exp of more is no float any more
 
@@ -20,7 +24,7 @@ MOST_NATS = 700.0  # exp of more is no float any more
 class Validation:
     """The validation of a run: its own rows, and those of other sets that were named."""
 
-    def __init__(self, plan: Plan, accelerator: Accelerator, feed: Feed) -> None:
+    def __init__(self, plan: "Plan", accelerator: Accelerator, feed: Feed) -> None:
         self._accelerator, self._feed = accelerator, feed
         self.names = list(plan.validation)
         counts = None
@@ -39,7 +43,7 @@ class Validation:
         return "validation_loss" not in point or not point.get("validation", {}).keys() >= set(self.names)
 
     @torch.no_grad()
-    def _of(self, loss: SummedLoss, parts: Iterable[Inputs]) -> dict[str, float]:
+    def _of(self, loss: SummedLoss, parts: Iterable[Part]) -> dict[str, float]:
         """Return the figures of one set.
 
         Args:
@@ -52,16 +56,17 @@ class Validation:
         size = torch.zeros((), dtype=torch.int64, device=accelerator.device)
         count = 0
         for part in parts:
-            total += loss(*part).double()
-            count += len(part[2])
+            targets = part.inputs[2]
+            total += loss(*part.inputs).double()
+            count += part.targets
             if self._bytes is not None:
-                size += self._bytes[part[2]].sum()
+                size += self._bytes[targets.clamp(min=0)].where(targets != IGNORED, 0).sum()
         loss.train(training)
-        nats, targets, text = (float(sum_over_processes(accelerator, value)) for value in (total, count, size))
-        return figures(nats, targets, None if self._bytes is None else text)
+        nats, number, text = (float(sum_over_processes(accelerator, value)) for value in (total, count, size))
+        return figures(nats, number, None if self._bytes is None else text)
 
 
-def no_bytes(plan: Plan) -> str:
+def no_bytes(plan: "Plan") -> str:
     """Return why there are no bits per byte, where there are none."""
     return NONE_OF_MASKED if plan.objective == "masked" else NONE_OF_TOKENIZER
 
@@ -88,5 +93,6 @@ def as_point(own: Mapping[str, float], others: Mapping[str, Mapping[str, float]]
 
 def sum_over_processes(accelerator: Accelerator, value: Tensor | int) -> Tensor:
     """Return the sum of a number over all processes."""
-    tensor = value if isinstance(value, Tensor) else torch.tensor(value, device=accelerator.device)
+    # Filled in on the device: a number that is copied there is waited for
+    tensor = value if isinstance(value, Tensor) else torch.full((), value, device=accelerator.device)
     return accelerator.reduce(tensor, "sum") if accelerator.num_processes > 1 else tensor

@@ -213,7 +213,7 @@ def _keys(settings: type[Section], place: list[str]) -> list[str]:
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return []
         fields = inner.model_fields
-    return list(fields)
+    return [field.alias or name for name, field in fields.items()]
 
 
 def settings_of(section: str) -> type[Section]:

@@ -180,7 +180,8 @@ def test_all_files_of_an_export_are_as_readable_as_the_umask_says(
         train([*inputs.arguments(tmp_path), "--max-steps", "1"])
     finally:
         os.umask(before)
-    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "model").iterdir()}
+    files = [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
+    modes = {str(path): path.stat().st_mode & 0o777 for path in files}
     assert set(modes.values()) == {0o666 & ~umask}, modes
 
 
@@ -592,18 +593,18 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(
     assert hashes(tmp_path / "model") == hashes(causal / "model")
 
 
-@pytest.mark.parametrize("limit", [6_000, 58_000])
+@pytest.mark.parametrize(("limit", "place"), [(6_000, "best/step-00000010"), (58_000, "step-00000014")])
 def test_a_full_device_leaves_the_older_checkpoint_and_no_model(
-    inputs: TrainingInputs, tmp_path: Path, limit: int, monkeypatch: pytest.MonkeyPatch
+    inputs: TrainingInputs, tmp_path: Path, limit: int, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A limit on the size of files stands in for a full device: 6 kB stop a checkpoint's model, 58 kB its optimizer."""
+    """A limit on the size of files stands in for a full device: 6 kB stop the best weights, 58 kB an optimizer."""
     monkeypatch.chdir(tmp_path)  # out of the repository, whose DVC has a database of its own
     arguments = inputs.arguments(tmp_path)
     train([*arguments, "--max-steps", "7"])
     shutil.rmtree(tmp_path / "model")
     with files_of_at_most(limit):
         advice = f"goes on from step 7; for another --output, add --runs {tmp_path / 'runs' / 'model'}"
-        assert_fails(arguments, 1, str(tmp_path), "step-00000014", "free some space", advice)
+        assert_fails(arguments, 1, str(tmp_path), place, "free some space", advice)
     assert not (tmp_path / "model").exists()
     assert [path.name for path in tmp_path.glob("runs/model/*/step*")] == ["step-00000007"]
     assert "from step 7" in train(arguments).stderr

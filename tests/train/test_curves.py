@@ -10,7 +10,7 @@ LOSSES = st.none() | st.sampled_from([1.0, 2.0, 3.0])
 
 def history(losses: list[float | None]) -> list[Point]:
     """Points of steps 1, 2, ..., some of which were validated."""
-    points: list[Point] = [{"step": step, "loss": 5.0, "tokens_per_second": 7.0 * step} for step in range(1, 20)]
+    points: list[Point] = [{"step": step, "loss": 5.0, **dict.fromkeys(MEASURED, 7.0 * step)} for step in range(1, 20)]
     return [
         point if loss is None else point | {"validation_loss": loss}
         for point, loss in zip(points, losses, strict=False)

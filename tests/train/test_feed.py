@@ -9,7 +9,7 @@ import torch
 
 from tests.helpers.shards import make_rows
 from tests.helpers.training import TrainingInputs
-from train.feed import Feed, Inputs
+from train.feed import Feed, Part
 from train.plan import Plan, make_plan
 from train.settings import OBJECTIVES, Objective
 
@@ -25,8 +25,8 @@ def planned(tiny: Path, folder: Path, objective: Objective, **settings: object) 
     )  # fmt: skip
 
 
-def rows_of(parts: Iterator[Inputs] | list[Inputs]) -> list[list[int]]:
-    return [row for input_ids, _, _ in parts for row in input_ids.tolist()]
+def rows_of(parts: Iterator[Part] | list[Part]) -> list[list[int]]:
+    return [row for part in parts for row in part.inputs[0].tolist()]
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
@@ -49,8 +49,8 @@ def test_validation_takes_no_more_rows_at_once_than_training(
     plan = planned(tiny, tmp_path, "causal", gradient_accumulation=parts)
     for process in range(processes):
         feed = Feed(plan, process, processes, CPU)
-        most = max(len(ids) for ids, _, _ in feed.training_parts(1))
-        assert max(len(ids) for ids, _, _ in feed.validation_parts()) <= most
+        most = max(len(part.inputs[0]) for part in feed.training_parts(1))
+        assert max(len(part.inputs[0]) for part in feed.validation_parts()) <= most
 
 
 def test_a_limit_on_validation_rows_takes_them_from_the_whole_split(tiny: Path, tmp_path: Path) -> None:
@@ -73,7 +73,8 @@ def test_a_step_is_the_same_rows_in_however_many_parts_and_processes(
 def test_targets_are_what_stands_at_their_positions(tiny: Path, tmp_path: Path) -> None:
     rows = make_rows(tiny / "tokenizer", 6, seed=2)
     (batch,) = Feed(planned(tiny, tmp_path, "masked", batch_size=6), 0, 1, CPU).validation_parts()
-    ids, positions, targets = (part.numpy() for part in batch)
+    ids, positions, targets = (tensor.numpy() for tensor in batch.inputs)
+    assert batch.targets == len(targets)
     assert rows.reshape(-1)[positions].tolist() == targets.tolist()
     unmasked = np.ones(rows.size, bool)
     unmasked[positions] = False

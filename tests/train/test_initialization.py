@@ -1,11 +1,11 @@
-"""BERT's first weights, where they are set: heads that look at neighbors, and an output of the tokens' frequencies."""
+"""First weights, where they are set: heads that look at neighbors, and an output of the tokens' frequencies."""
 
 import numpy as np
 import pytest
 import torch
 
 from tests.helpers.training import TOKENIZER, make_settings
-from train.initialization import look_at_neighbors, token_counts
+from train.initialization import initialize, look_at_neighbors, start_at_frequencies, token_counts
 from train.model import build
 
 TOKENS = 64
@@ -33,6 +33,29 @@ def test_without_a_context_the_output_is_the_tokens_frequencies():
     model, counts = made()
     shares = model.cls.predictions.bias.detach().softmax(0).numpy()
     np.testing.assert_allclose(shares, (counts + 0.5) / (counts + 0.5).sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("layers", "heads", "width"), [(1, 4, 64), (3, 1, 9)])
+def test_whatever_it_reads_gpt2_first_guesses_about_the_tokens_frequencies(layers, heads, width):
+    model = build("causal", make_settings("causal", layers=layers, heads=heads, width=width), TOKENIZER, TOKENS).eval()
+    counts = np.arange(TOKENIZER.vocab_size) ** 2
+    start_at_frequencies(model, counts)
+    ids = torch.randint(0, TOKENIZER.vocab_size, (4, TOKENS), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = model(ids).logits.log_softmax(-1)
+    shares = torch.from_numpy((counts + 0.5) / (counts + 0.5).sum()).log()
+    assert (logits - shares).abs().mean() < 0.2  # nats; from GPT-2's own first weights 1.4
+    assert (logits - shares).abs().max() < 1.5  # and up to 12
+
+
+def test_rows_set_the_first_weights_of_both_models_and_leave_the_head_tied():
+    rows = Stack(np.arange(128).reshape(2, 64))
+    for objective in ("causal", "masked"):
+        model = build(objective, make_settings(objective, layers=1, heads=4, width=64), TOKENIZER, TOKENS)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        initialize(model, rows)
+        assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
 
 
 def test_the_weights_are_a_function_of_the_seed():

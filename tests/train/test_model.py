@@ -8,7 +8,7 @@ from transformers import AutoConfig
 from transformers.activations import ACT2FN, GELUActivation
 
 from tests.helpers.training import SHAPE, TOKENIZER, make_settings
-from train.model import build, is_embedding, parameter_counts
+from train.model import build, is_embedding, parameter_counts, swiglu_width
 from train.settings import OBJECTIVES, Objective
 from wikilm.errors import UsageError
 
@@ -71,9 +71,31 @@ def test_parameters_are_counted_once_where_head_and_embedding_are_tied() -> None
     }
 
 
-@pytest.mark.parametrize(("objective", "tables"), [("causal", 2), ("masked", 3)])
-def test_embedding_tables_are_known_by_name(objective: Objective, tables: int) -> None:
-    model = build(objective, make_settings(objective, **SHAPE), TOKENIZER, 24)
+def test_a_llama_has_about_as_many_parameters_as_a_gpt2_of_its_shape_and_no_table_of_positions() -> None:
+    shape = {"layers": 2, "heads": 4, "width": 192}
+    gpt2 = parameter_counts(build("causal", make_settings("causal", **shape), TOKENIZER, 24))
+    model = build("causal", make_settings("causal", **shape, architecture="llama"), TOKENIZER, 24)
+    llama = parameter_counts(model)
+    assert llama["non_embedding_parameters"] == pytest.approx(gpt2["non_embedding_parameters"], rel=0.02)
+    assert llama["parameters"] - llama["non_embedding_parameters"] == 400 * 192
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+    assert model.model.embed_tokens.padding_idx is None
+    assert (model.config.max_position_embeddings, model.config.num_key_value_heads) == (24, 4)
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"), [(16, 64), (192, 512), (255, 704), (256, 704), (768, 2048), (4096, 10944)]
+)
+def test_a_gated_network_is_eight_thirds_as_wide_rounded_up(width: int, expected: int) -> None:
+    assert swiglu_width(width) == expected
+
+
+@pytest.mark.parametrize(("objective", "tables"), [("causal", 2), ("masked", 3), ("llama", 1)])
+def test_embedding_tables_are_known_by_name(objective: str, tables: int) -> None:
+    if objective == "llama":
+        model = build("causal", make_settings("causal", **SHAPE, architecture="llama"), TOKENIZER, 24)
+    else:
+        model = build(objective, make_settings(objective, **SHAPE), TOKENIZER, 24)  # type: ignore[arg-type]
     assert sum(is_embedding(name) for name, _ in model.named_parameters()) == tables
 
 
@@ -91,6 +113,13 @@ def test_embedding_tables_are_known_by_name(objective: Objective, tables: int) -
         ("causal", {"weight_decay": float("inf")}, "--weight-decay: should be a finite number"),
         ("causal", {"clip_norm": float("nan")}, "--clip-norm: should be a finite number"),
         ("causal", {"optimizer": "sgd"}, "'muon' or 'adamw'"),
+        ("causal", {"layers": None, "width": None}, "layers, width: may be empty only where init.from names a model"),
+        ("causal", {"init": {"from": None, "revision": "v1"}}, "revision 'v1' says of which model only with from"),
+        ("causal", {"init": {"form": "gpt2"}}, "--init: no such key; did you mean 'from'"),
+        ("causal", {"architecture": "llama", "width": 9, "heads": 3}, "width must be an even multiple of heads"),
+        ("causal", {"ema_decay": 1.0}, "--ema-decay: should be less than 1"),
+        ("masked", {"architecture": "llama"}, "--architecture: no such key"),
+        ("masked", {"init": {"from": "x"}, "initialization": "neighbors"}, "initialization must be normal where init"),
     ],
 )
 def test_contradictions_are_refused_at_load(objective: Objective, overrides: dict[str, object], reason: str) -> None:

@@ -92,6 +92,13 @@ def test_muon_takes_the_matrices_inside_the_blocks_and_no_table(
     assert not any("embeddings" in name or "wte" in name or "wpe" in name or "decoder" in name for name in names)
 
 
+def test_muon_takes_all_seven_matrices_of_a_llamas_block() -> None:
+    model = build("causal", make_settings("causal", **SHAPE, architecture="llama"), TOKENIZER, 24)
+    names = [matrix.name for matrix in hidden_matrices(model)]
+    assert len(names) == 2 * 7
+    assert all(name.startswith("model.layers.") for name in names)
+
+
 def test_gpt2s_fused_query_key_value_is_three_matrices_of_outputs_by_inputs() -> None:
     model = build("causal", make_settings("causal", **SHAPE), TOKENIZER, 24)
     by_name = {matrix.name.split("h.0.")[-1]: matrix for matrix in hidden_matrices(model) if ".h.0." in matrix.name}

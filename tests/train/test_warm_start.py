@@ -41,8 +41,8 @@ def validation_loss(plan: Plan, model: PreTrainedModel) -> float:
     loss, total, targets = SummedLoss(model.eval(), plan.objective), 0.0, 0
     with torch.no_grad():
         for part in Feed(plan, 0, 1, torch.device("cpu")).validation_parts():
-            total += float(loss(*part))
-            targets += len(part[2])
+            total += float(loss(*part.inputs))
+            targets += part.targets
     return total / targets
 
 

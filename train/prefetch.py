@@ -1,0 +1,49 @@
+"""Prepare the parts of the next steps in a thread while the device works on this one."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+class Prefetch(Generic[T]):
+    """What `make` returns for each step, in the order in which steps are asked for, made up to `ahead` steps before.
+
+    A step's parts are a function of the step, so the order is that of the caller, and nothing is lost when a run stops.
+    On a CPU nothing is made ahead: the thread would take the time from the training itself.
+    """
+
+    def __init__(self, make: Callable[[int], T], last: int, device: torch.device, ahead: int = 2) -> None:
+        self._make, self._last = make, last
+        self._ahead = ahead if device.type == "cuda" else 0
+        self._made: dict[int, Future[T]] = {}
+        self._thread: ThreadPoolExecutor | None = None
+        if self._ahead:  # a thread's own device is the first of the machine, whichever this process uses
+            self._thread = ThreadPoolExecutor(1, "prefetch", lambda: torch.cuda.set_device(device))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the thread; what it was about to make is left."""
+        if self._thread:
+            self._thread.shutdown(cancel_futures=True)
+
+    def parts(self, step: int) -> T:
+        """Return what a step trains on, and have the next ones made.
+
+        Raises:
+            Exception: whatever `make` raised, with its own traceback.
+        """
+        if not self._thread:
+            return self._make(step)
+        for wanted in range(step, min(step + self._ahead, self._last) + 1):
+            if wanted not in self._made:
+                self._made[wanted] = self._thread.submit(self._make, wanted)
+        return self._made.pop(step).result()
