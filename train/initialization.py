@@ -36,7 +36,7 @@ def token_counts(rows: "SplitRows", vocab_size: int) -> NDArray[np.int64]:
     return np.bincount(rows.take(indices).ravel(), minlength=vocab_size)
 
 
-def initialize(model: PreTrainedModel, rows: SplitRows) -> None:
+def initialize(model: PreTrainedModel, rows: "SplitRows") -> None:
     """Set the first weights of GPT-2 or BERT by the rows that it will be trained on; draws from `torch`'s generator."""
     counts = token_counts(rows, model.config.vocab_size)
     if isinstance(model, GPT2LMHeadModel):
