@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, is_dvclive_available
 
-from train.agreement import refuse_difference
+from train.agreement import refuse_difference, refuse_sharding
 from train.checkpoint import clear_unfinished, remove_run, take_over
 from train.console import Console, StopSignal
 from train.copies import copies_to_export
@@ -222,8 +222,9 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
 
     Raises:
         RunError: several were started, but they do not reach or find each other.
-        UsageError: a batch has too few rows for all of them.
+        UsageError: a batch has too few rows for all of them, or they are to share parameters.
     """
+    refuse_sharding()
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes")
     on_cpu = asked or not torch.accelerator.is_available()
     precision = plan.settings.mixed_precision
