@@ -183,7 +183,7 @@ def test_in_bf16_matrices_are_orthogonalized_as_in_fp32_to_its_precision(seed: i
     matrices = torch.randn(2, 16, 48, generator=torch.Generator().manual_seed(seed))
     expected = orthogonalize(matrices)
     apart = (orthogonalize(matrices.bfloat16()).float() - expected).norm() / expected.norm()
-    assert apart < 0.05
+    assert apart < 0.1
 
 
 def test_matrices_are_orthogonalized_in_bf16_where_a_device_has_units_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
