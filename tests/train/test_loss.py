@@ -115,6 +115,7 @@ def test_a_piece_on_a_cpu_is_as_long_at_any_vocabulary_so_that_the_head_is_read_
     cpu, other = torch.device("cpu"), torch.device("meta")  # no CUDA device is asked: its memory depends on it
     assert targets_at_a_time(cpu, 400) == targets_at_a_time(cpu, 50257) == 256
     assert targets_at_a_time(other, 50257) == 2**33 // (8 * 8 * 50257)
+    assert targets_at_a_time(other, 50257, traced=True) == 2**33 // (8 * 4 * 50257)
     assert targets_at_a_time(other, 2**40) == 1
 
 
