@@ -85,9 +85,9 @@ def test_any_number_of_processes_takes_the_same_rows_and_gives_the_curve_of_one(
         assert rows_of_steps(tmp_path / str(processes)) == rows_of_steps(tmp_path / "1")
         losses = [[point["loss"] for point in history] for history in (one, several)]
         assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-6)
-        assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+        assert losses[1] == pytest.approx(losses[0], rel=1e-5)
         validation = [[p["validation_loss"] for p in history if "validation_loss" in p] for history in (one, several)]
-        assert validation[1] == pytest.approx(validation[0], rel=1e-4)
+        assert validation[1] == pytest.approx(validation[0], rel=1e-5)
 
 
 def free_port() -> int:
@@ -203,7 +203,7 @@ def test_two_hosts_are_one_training(
     assert rows_of_steps(tmp_path / "2") == rows_of_steps(tmp_path / "1")
     losses = [[point["loss"] for point in history] for history in (one, record(tmp_path / "2")["history"])]
     assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-6)
-    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
 @pytest.mark.parametrize(
