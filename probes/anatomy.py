@@ -132,9 +132,10 @@ def _steps(model: Any, ids: Tensor) -> tuple[Step, ...]:
             hook.remove()
     steps = [Step("ids", tuple(ids.shape), "texts, tokens: one number for each token")]
     hidden = out.hidden_states
-    steps.append(
-        Step("embeddings", tuple(hidden[0].shape), "each token as a vector of `width` numbers, with its place")
-    )
+    # Llama and its kin have no vectors of places: attention turns queries and keys by them.
+    placed = any(re.search(r"\bwpe\b|position", name) for name, _ in model.named_parameters())
+    place = ", with its place" if placed else "; its place comes in where attention is computed"
+    steps.append(Step("embeddings", tuple(hidden[0].shape), f"each token as a vector of `width` numbers{place}"))
     for number, state in enumerate(hidden[1:], start=1):
         if out.attentions is not None and number <= len(out.attentions):
             weights = out.attentions[number - 1]

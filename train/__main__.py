@@ -33,7 +33,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line."""
     parser = Parser(
         prog=program(PROGRAM),
-        description="Pretrain GPT-2 (causal) or BERT (masked) on shards of token ids.",
+        description="Pretrain GPT-2 or Llama (causal) or BERT (masked) on shards of token ids.",
         epilog=EPILOG,
     )
     add = parser.add_argument

@@ -28,7 +28,9 @@ for guess in fill({blank}):
     print(guess["token_str"], guess["score"])""",
 }
 FRESH = "It knows nothing else: no\nother text, no other weights."
-CONTINUED = "Its first weights\nare those of {name}, and with them what that model had learned."
+CONTINUED = (
+    "Its first weights\nare those of {name}, and with them what that model had learned; its license holds as well."
+)
 _BODY = """
 # {title}
 

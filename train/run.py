@@ -196,7 +196,8 @@ def introduction(training: Training) -> str:
         f"{counts['parameters']:,} parameters, {counts['non_embedding_parameters']:,} of them outside embeddings",
         f"{plan.order.rows:,} rows of {plan.manifest.chunk_tokens} tokens, {settings.epochs} epochs; {start} to step "
         f"{plan.last_step:,} of {plan.planned_steps:,}, {settings.batch_size} rows each, by {settings.optimizer}",
-        f"{accelerator.device.type}, {accelerator.mixed_precision} mixed precision, {processes} process"
+        f"{accelerator.device.type}, {accelerator.mixed_precision} mixed precision, "
+        f"{'compiled' if training.is_compiled else 'not compiled'}, {processes} process"
         + (f"es, about {settings.batch_size // processes} rows each" if processes > 1 else ""),
     ]
     if training.validation.no_bytes:

@@ -146,16 +146,9 @@ class MaskedSettings(PretrainSettings):
 
     masked_fraction: float = Field(gt=0, le=1, description="share of the positions, end-of-text aside, to be predicted")
     initialization: Literal["normal", "neighbors"] = Field(
-        default="normal", description="first weights: BERT's own, or heads that look at the neighboring tokens"
+        default="normal",
+        description="fresh weights: BERT's own, or heads that look at the neighboring tokens; no effect on others",
     )
-
-    @model_validator(mode="after")
-    def _has_one_set_of_first_weights(self) -> Self:
-        if self.init.source is not None and self.initialization != "normal":
-            raise ValueError(
-                f"initialization must be normal where init.from names the first weights, got {self.initialization!r}"
-            )
-        return self
 
     @model_validator(mode="after")
     def _prompt_has_a_mask(self) -> Self:

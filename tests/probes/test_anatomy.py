@@ -4,6 +4,7 @@ import pytest
 
 from probes.anatomy import PARTS, anatomy, describe, part_of
 from probes.model import load
+from tests.helpers.models import make_stock
 from wikilm.errors import UsageError
 
 TEXT = "The river carries sand."
@@ -52,6 +53,15 @@ def test_every_parameter_is_in_one_part_and_tied_ones_are_counted_once(tiny, kin
     assert result.tied
     assert {part.part for part in result.parts} <= set(PARTS)
     assert "other" not in {part.part for part in result.parts}
+
+
+def test_a_llama_gets_its_places_in_attention_and_not_with_the_embeddings(tiny_tokenizer, tmp_path):
+    make_stock(tmp_path / "llama", "llama", tiny_tokenizer)
+    result = anatomy(load(str(tmp_path / "llama")), TEXT)
+    meaning = {step.step: step.meaning for step in result.steps}["embeddings"]
+    assert meaning.endswith("its place comes in where attention is computed")
+    assert {part.part for part in result.parts} == {"embedding", "attention", "mlp", "norm", "head"}
+    assert [step.shape for step in result.steps if step.step == "block 1: mlp.up_proj"] == [(1, len(result.ids), 48)]
 
 
 def test_gpt2s_parts_are_as_its_equations_have_them(causal):

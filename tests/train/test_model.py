@@ -119,7 +119,6 @@ def test_embedding_tables_are_known_by_name(objective: str, tables: int) -> None
         ("causal", {"architecture": "llama", "width": 9, "heads": 3}, "width must be an even multiple of heads"),
         ("causal", {"ema_decay": 1.0}, "--ema-decay: should be less than 1"),
         ("masked", {"architecture": "llama"}, "--architecture: no such key"),
-        ("masked", {"init": {"from": "x"}, "initialization": "neighbors"}, "initialization must be normal where init"),
     ],
 )
 def test_contradictions_are_refused_at_load(objective: Objective, overrides: dict[str, object], reason: str) -> None:

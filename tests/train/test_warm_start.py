@@ -20,7 +20,7 @@ from train.loss import SummedLoss
 from train.plan import Plan
 from wikilm.errors import RunError, UsageError
 
-OPEN = {"layers": None, "heads": None, "width": None, "initialization": "normal"}
+OPEN = {"layers": None, "heads": None, "width": None}
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,7 @@ def started(
     inputs: TrainingInputs, folder: Path, model: Path | str, objective: str = "causal", **settings: Any
 ) -> Plan:
     """The plan of a run from the weights of a model, whose shape the settings leave open."""
-    chosen = {key: value for key, value in OPEN.items() if key != "initialization" or objective == "masked"}
-    return plan_of(inputs.arguments(folder, objective, **chosen | {"init": {"from": str(model)}} | settings))
+    return plan_of(inputs.arguments(folder, objective, **OPEN | {"init": {"from": str(model)}} | settings))
 
 
 def validation_loss(plan: Plan, model: PreTrainedModel) -> float:
@@ -48,7 +47,7 @@ def validation_loss(plan: Plan, model: PreTrainedModel) -> float:
 
 @pytest.mark.parametrize(
     ("objective", "more"),
-    [("causal", {}), ("causal", {"architecture": "llama"}), ("masked", {"initialization": "normal"})],
+    [("causal", {}), ("causal", {"architecture": "llama"}), ("masked", {})],
 )
 def test_a_run_from_an_export_begins_with_the_loss_that_the_export_ended_with(
     inputs: TrainingInputs, one_cpu_thread: None, tmp_path: Path, objective: str, more: dict[str, Any]
