@@ -21,7 +21,6 @@ from wikilm.errors import RunError, UsageError
 from wikilm.model_folder import TRAINING, read_config, refuse_unbacked
 from wikilm.pretrained import weights_of
 
-AUTO = {"causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
 TYPES = {"causal": ("gpt2", "llama"), "masked": ("bert",)}  # of models whose loss is known here
 
 
