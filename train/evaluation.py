@@ -51,7 +51,7 @@ def of_folder(accelerator: Accelerator, plan: Plan) -> Point:
     model = load(plan)
     model.to(accelerator.device)
     feed = Feed(plan, accelerator.process_index, accelerator.num_processes, accelerator.device)
-    loss = accelerator.prepare_model(SummedLoss(model, plan.objective), evaluation_mode=True)
+    loss = accelerator.prepare_model(SummedLoss(model, plan.objective, left_out=plan.left_out), evaluation_mode=True)
     point = Validation(plan, accelerator, feed).point(accelerator.unwrap_model(loss, keep_fp32_wrapper=True))
     return {"model": str(plan.output), "step": steps_of(plan.output), **point}
 

@@ -64,7 +64,7 @@ def test_a_step_on_a_gpu_moves_nothing_between_host_and_device(
     """
     monkeypatch.setattr(torch.nn.Module, "to", lambda module, *where: module)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    monkeypatch.setattr(train.loss, "targets_at_a_time", lambda device, vocabulary: 16)
+    monkeypatch.setattr(train.loss, "targets_at_a_time", lambda device, vocabulary, **traced: 16)
     plan = planned(tiny, tmp_path, objective, optimizer=optimizer, **ONE_STEP)
     device = torch.device("cuda", 0)
     alone = SimpleNamespace(
