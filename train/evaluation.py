@@ -21,9 +21,6 @@ from wikilm.errors import RunError, UsageError
 from wikilm.model_folder import TRAINING, read_config, refuse_unbacked
 from wikilm.pretrained import weights_of
 
-AUTO = {"causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
-TYPES = {"causal": ("gpt2", "llama"), "masked": ("bert",)}  # of models whose loss is known here
-
 
 def evaluate(plan: Plan) -> None:
     """Print, as one line of JSON, the figures of the model in the output, or of its run's newest checkpoint.
@@ -54,7 +51,7 @@ def of_folder(accelerator: Accelerator, plan: Plan) -> Point:
     model = load(plan)
     model.to(accelerator.device)
     feed = Feed(plan, accelerator.process_index, accelerator.num_processes, accelerator.device)
-    loss = accelerator.prepare_model(SummedLoss(model, plan.objective), evaluation_mode=True)
+    loss = accelerator.prepare_model(SummedLoss(model, plan.objective, left_out=plan.left_out), evaluation_mode=True)
     point = Validation(plan, accelerator, feed).point(accelerator.unwrap_model(loss, keep_fp32_wrapper=True))
     return {"model": str(plan.output), "step": steps_of(plan.output), **point}
 

@@ -62,7 +62,7 @@ class Training:
         device, processes = accelerator.device, accelerator.num_processes
         compiler = backend(plan.settings.compile, device)
         self.is_compiled = compiler is not None
-        self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective, compiler))
+        self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective, compiler, plan.left_out))
         self.feed = Feed(plan, accelerator.process_index, processes, device, one_shape=self.is_compiled)
         self.prefetch = Prefetch(self.feed.training_parts, plan.last_step, device)
         self.saver = Saver(plan.run, device)

@@ -11,6 +11,7 @@ from transformers import BertModel, PreTrainedModel
 
 from train.attention import attend_over_full_rows
 from train.batch import IGNORED
+from train.left_out import attended_left_out
 
 if TYPE_CHECKING:
     from train.settings import Objective
@@ -33,16 +34,20 @@ CrossEntropy: TypeAlias = Callable[[Tensor, Tensor, Tensor | None, Tensor], Tens
 class SummedLoss(nn.Module):
     """A language model whose output is its loss; the head is applied only where something has to be predicted."""
 
-    def __init__(self, model: PreTrainedModel, objective: "Objective", backend: str | None = None) -> None:
+    def __init__(
+        self, model: PreTrainedModel, objective: "Objective", backend: str | None = None, left_out: int | None = None
+    ) -> None:
         """Args:
         model: a GPT-2 or BERT, which ignores attention masks from now on.
         objective: what it learns.
         backend: of torch.compile, which makes one graph of model and loss; None to compile nothing.
+        left_out: id of the mask, where a BERT of one layer predicts each token as if that one were masked.
         """
         super().__init__()
         attend_over_full_rows(model)
         self.model = model
         self.objective = objective
+        self._left_out = left_out
         self._cross_entropy: CrossEntropy = linear_cross_entropy
         self._sum: Callable[..., Tensor] = self._summed
         if backend is not None:
@@ -69,7 +74,7 @@ class SummedLoss(nn.Module):
             hidden = self.model.base_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
             return self._cross_entropy(states_at(hidden, positions), self.model.lm_head.weight, None, targets)
         head = self.model.cls.predictions
-        hidden = head.transform(bert_states_at(self.model.bert, input_ids, positions))
+        hidden = head.transform(bert_states_at(self.model.bert, input_ids, positions, self._left_out))
         return self._cross_entropy(hidden, head.decoder.weight, head.decoder.bias, targets)
 
 
@@ -78,14 +83,16 @@ def states_at(hidden: Tensor, positions: Tensor) -> Tensor:
     return hidden.flatten(0, 1).index_select(0, positions)
 
 
-def bert_states_at(bert: BertModel, input_ids: Tensor, positions: Tensor) -> Tensor:
+def bert_states_at(bert: BertModel, input_ids: Tensor, positions: Tensor, left_out: int | None = None) -> Tensor:
     """BERT's last hidden states [positions, width] at flat positions of the rows, which are full and need no mask.
 
     The last block's feed-forward network, which sees each token alone, is applied at these positions only. At half of
     all positions a two-layer model saves a sixth of its arithmetic, and the numbers are the same.
     """
-    hidden = bert.embeddings(input_ids)
     *before, last = bert.encoder.layer
+    if left_out is not None:
+        return last.feed_forward_chunk(states_at(attended_left_out(bert, input_ids, left_out), positions))
+    hidden = bert.embeddings(input_ids)
     for layer in before:
         hidden = layer(hidden)
     attended, _ = last.attention(hidden)
