@@ -23,6 +23,10 @@ Give the same command again to resume an interrupted run from its newest whole c
 validated, sampled or saved may change in between; settings or shards that change the numbers make another run, which
 --fresh begins. python -m train.runs lists and removes what was left behind. The last line on stdout is a JSON object.
 
+The bar tells tokens/s, the share of a GPU's peak that is used (MFU), the share of the time spent waiting for rows, and
+the most memory held. The first three steps of a session, in which a model may be compiled, count for none of these
+speeds; the last line says so as warm_up_steps.
+
 Exit status: 0 done, 1 the run failed, 2 wrong usage; 143, 130 or 129 stopped by SIGTERM, Ctrl-C or SIGHUP, after saving
 a checkpoint. A second Ctrl-C ends it at once. python -m train.launch ends with the same. accelerate launch makes 1 of
 all of these and adds tracebacks of its own; when it is killed, the training saves a checkpoint and ends.

@@ -93,6 +93,7 @@ class Masking:
     vocab_size: int
     mask_id: int
     end_of_text_id: int
+    predict_all: bool = False  # not the chosen positions alone
 
     def batch(self, rows: Ints, epochs: Ints, indices: Ints) -> TrainingBatch:
         """Mask rows [n, chunk_tokens] by choices that depend on (seed, epoch, index of the row, position) alone.
@@ -105,7 +106,8 @@ class Masking:
         input_ids = np.where(chosen & (fate < MASK_SHARE), self.mask_id, rows)
         replaced = chosen & (fate >= MASK_SHARE) & (fate < MASK_SHARE + RANDOM_SHARE)
         input_ids = np.where(replaced, any_token, input_ids)
-        return TrainingBatch(input_ids, np.flatnonzero(chosen), rows[chosen])
+        predicted = rows != self.end_of_text_id if self.predict_all else chosen
+        return TrainingBatch(input_ids, np.flatnonzero(predicted), rows[predicted])
 
     def capacity(self, tokens: int, chosen: int) -> int:
         """Return how many targets a batch of so many tokens is filled up to where `chosen` are to be predicted.
@@ -113,6 +115,8 @@ class Masking:
         That is one number for nearly all batches, six standard deviations above their mean, and all tokens for the few
         above that: two shapes in all.
         """
+        if self.predict_all:
+            return tokens
         deviation = math.sqrt(tokens * self.fraction * (1 - self.fraction))
         usual = -(-int(tokens * self.fraction + 6 * deviation) // ALIGNED) * ALIGNED
         return min(tokens, usual) if chosen <= usual else tokens

@@ -41,6 +41,6 @@ def compiler_problem(device: torch.device) -> str | None:
     try:
         torch.compile(probe, backend=BACKEND, fullgraph=True)(torch.ones(8, device=device))
     except Exception as error:  # what a missing compiler, linker or driver raises is not documented
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        return lines[0][:200]
+        cause = getattr(error, "inner_exception", error)  # dynamo's error names but the backend
+        return (str(cause).strip().splitlines() or [type(cause).__name__])[0][:200]
     return None

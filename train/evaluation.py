@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from train.curves import Point
 from train.feed import Feed
@@ -15,11 +15,11 @@ from train.plan import Plan
 from train.run import check_shards, joined, start_accelerator
 from train.runs import saved_steps
 from train.validation import Validation
-from wikilm.errors import UsageError
-from wikilm.model_folder import TRAINING
-
-AUTO = {"causal": AutoModelForCausalLM, "masked": AutoModelForMaskedLM}
-TYPES = {"causal": ("gpt2", "llama"), "masked": ("bert",)}  # of models whose loss is known here
+from train.warm_start import FAMILIES
+from train.warm_weights import CONFIGS, MODELS
+from wikilm.errors import RunError, UsageError
+from wikilm.model_folder import TRAINING, read_config, refuse_unbacked
+from wikilm.pretrained import weights_of
 
 
 def evaluate(plan: Plan) -> None:
@@ -51,7 +51,7 @@ def of_folder(accelerator: Accelerator, plan: Plan) -> Point:
     model = load(plan)
     model.to(accelerator.device)
     feed = Feed(plan, accelerator.process_index, accelerator.num_processes, accelerator.device)
-    loss = accelerator.prepare_model(SummedLoss(model, plan.objective), evaluation_mode=True)
+    loss = accelerator.prepare_model(SummedLoss(model, plan.objective, left_out=plan.left_out), evaluation_mode=True)
     point = Validation(plan, accelerator, feed).point(accelerator.unwrap_model(loss, keep_fp32_wrapper=True))
     return {"model": str(plan.output), "step": steps_of(plan.output), **point}
 
@@ -67,25 +67,41 @@ def load(plan: Plan) -> PreTrainedModel:
 
     Raises:
         UsageError: it is not.
+        RunError: its files are missing, damaged, or not to be trusted.
     """
     folder, manifest = plan.output, plan.manifest
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        if config.model_type not in TYPES[plan.objective]:
-            raise UsageError(f"{folder}: a model of type {config.model_type}, and no {plan.objective} one of ours")
-        for what, there, here in (
-            ("entries in its vocabulary", config.vocab_size, manifest.tokenizer.vocab_size),
-            ("positions", config.max_position_embeddings, manifest.chunk_tokens),
-        ):
-            if there < here or (there > here and what != "positions"):
-                raise UsageError(f"{folder}: {there} {what}, but {plan.shards.path} has {here}; name what fits")
-        return AUTO[plan.objective].from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+    weights, content = weights_of(str(folder), folder), read_config(str(folder), folder)
+    family = content["model_type"]
+    if family not in FAMILIES[plan.objective]:
+        raise UsageError(
+            f"{folder}: a model of type {family}; {plan.objective} are {', '.join(FAMILIES[plan.objective])}"
         )
-    except UsageError:
+    try:
+        config = CONFIGS[family].from_dict(content)
+        entries, positions = int(config.vocab_size), int(config.max_position_embeddings)
+        refuse_unbacked(str(folder), lambda: MODELS[family](config), weights)
+        model, info = MODELS[family].from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype="float32",
+            output_loading_info=True,
+        )
+    except RunError:
         raise
     except Exception as error:  # a folder is input like any other, and what it can raise is not documented
-        raise UsageError(f"{folder}: no model that transformers loads: {' '.join(str(error).split())}") from None
+        raise UsageError(f"{folder}: transformers cannot load it: {' '.join(str(error).split())}") from None
+    if entries != manifest.tokenizer.vocab_size or positions < manifest.chunk_tokens:
+        raise UsageError(
+            f"{folder}: a model of {entries} entries and {positions} positions, but {plan.shards.path} has "
+            f"{manifest.tokenizer.vocab_size} entries and rows of {manifest.chunk_tokens} tokens; name what fits"
+        )
+    if info["missing_keys"]:
+        raise UsageError(
+            f"{folder}: lacks {sorted(info['missing_keys'])[0]}, so it is no whole model; name an export of a training"
+        )
+    return model
 
 
 def steps_of(folder: Path) -> int | None:

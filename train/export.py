@@ -1,4 +1,4 @@
-"""Export a trained model as a `transformers` folder: weights, tokenizer, model card and training.json."""
+"""Export a trained model as a `transformers` folder: weights, tokenizer, model card, training.json and sums."""
 
 import json
 import shutil
@@ -21,6 +21,7 @@ from wikilm.exposures import write_exposures
 from wikilm.files import new_folder
 from wikilm.model_folder import TOKENIZER, TRAINING
 from wikilm.shards import Manifest
+from wikilm.sums import write_sums
 
 FORMAT = 1
 TOKENIZER_CONFIG, SPECIAL_TOKENS = "tokenizer_config.json", "special_tokens_map.json"
@@ -84,6 +85,7 @@ def export(
                 (folder / "README.md").write_text(card, encoding="utf-8")
         if exposures is not None:
             write_exposures(new, exposures)
+        write_sums(new)  # last: they are of all that is in there
 
 
 def copy_tokenizer(source: Path, folder: Path, context: int, pad: str | None) -> None:

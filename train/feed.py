@@ -12,7 +12,7 @@ from train.batch import VALIDATION_EPOCH, Ints, Masking, TrainingBatch, causal_b
 
 if TYPE_CHECKING:
     from train.plan import Plan
-    from wikilm.shards import Manifest, SplitRows
+    from wikilm.shards import SplitRows
 
 DEFAULT = ""  # the name of the validation rows that are in the shards that a run trains on
 Inputs: TypeAlias = tuple[Tensor, Tensor, Tensor]  # input_ids, positions, targets, as SummedLoss.forward takes them
@@ -44,7 +44,7 @@ class Feed:
         self._validation = {
             name: shards.rows("validation") for name, shards in ((DEFAULT, plan.shards), *plan.validation.items())
         }
-        self._masking = _masking(plan.masked_fraction, plan.settings.seed, plan.manifest)
+        self._masking = _masking(plan)
         pieces = processes * plan.settings.gradient_accumulation
         self._most_rows = -(-plan.settings.batch_size // pieces) if one_shape else None
 
@@ -94,8 +94,14 @@ class Feed:
         return input_ids, positions, targets
 
 
-def _masking(fraction: float | None, seed: int, manifest: "Manifest") -> Masking | None:
-    if fraction is None:
+def _masking(plan: "Plan") -> Masking | None:
+    if plan.masked_fraction is None:
         return None
-    tokenizer = manifest.tokenizer
-    return Masking(fraction, seed, tokenizer.vocab_size, tokenizer.mask_id, tokenizer.end_of_text_id)
+    return Masking(
+        fraction=plan.masked_fraction,
+        seed=plan.settings.seed,
+        vocab_size=plan.manifest.tokenizer.vocab_size,
+        mask_id=plan.manifest.tokenizer.mask_id,
+        end_of_text_id=plan.manifest.tokenizer.end_of_text_id,
+        predict_all=plan.left_out is not None,
+    )

@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,17 +25,28 @@ INTERFACE = "GLOO_SOCKET_IFNAME"
 SECONDS_BETWEEN = 3.0
 SECONDS_SILENT = 30.0  # then a machine is gone; one that is busy counts all the same, in a thread of its own
 SIOCGIFADDR = 0x8915  # Linux's request for an interface's address (netdevice(7))
+ELSEWHERE = "192.0.2.1"  # an example's address (RFC 5737): by the default route, and nothing is sent there
 ENDED = "ended"
 
 
-def choose_interface() -> None:
+def choose_interface(environment: MutableMapping[str, str] = os.environ) -> None:
     """Have gloo use the network by which the main process is reached: the loopback where all are on one machine.
 
     Left alone, it takes the address that this machine's name resolves to: on many that is the loopback, by which no
     other machine is reached. Whoever sets the variable is left alone.
     """
-    if INTERFACE not in os.environ and (name := interface_to(os.environ.get("MASTER_ADDR", "127.0.0.1"))):
-        os.environ[INTERFACE] = name
+    if INTERFACE in environment:
+        return
+    name = interface_to(environment.get("MASTER_ADDR", "127.0.0.1"))
+    if machines_of(environment) > 1 and name == interface_to("127.0.0.1"):  # the main machine's own name for itself
+        name = interface_to(ELSEWHERE)
+    if name:
+        environment[INTERFACE] = name
+
+
+def machines_of(environment: Mapping[str, str]) -> int:
+    """Return how many machines take part, as torch's launcher tells it."""
+    return int(environment.get("GROUP_WORLD_SIZE", "1"))
 
 
 def interface_to(host: str) -> str | None:
@@ -61,7 +72,7 @@ def other_machines_watched(run: Path, environment: Mapping[str, str] = os.enviro
         run: whose checkpoints it can go on from.
         environment: as torch's launcher sets it.
     """
-    machines = int(environment.get("GROUP_WORLD_SIZE", "1"))
+    machines = machines_of(environment)
     if machines < 2:
         yield
         return

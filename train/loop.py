@@ -61,8 +61,9 @@ class Training:
         self.progress = self._resumed()
         device, processes = accelerator.device, accelerator.num_processes
         compiler = backend(plan.settings.compile, device)
-        self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective, compiler))
-        self.feed = Feed(plan, accelerator.process_index, processes, device, one_shape=compiler is not None)
+        self.is_compiled = compiler is not None
+        self.loss = accelerator.prepare_model(SummedLoss(self.model, plan.objective, compiler, plan.left_out))
+        self.feed = Feed(plan, accelerator.process_index, processes, device, one_shape=self.is_compiled)
         self.prefetch = Prefetch(self.feed.training_parts, plan.last_step, device)
         self.saver = Saver(plan.run, device)
         self.validation = Validation(plan, accelerator, self.feed)

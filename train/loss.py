@@ -11,6 +11,7 @@ from transformers import BertModel, PreTrainedModel
 
 from train.attention import attend_over_full_rows
 from train.batch import IGNORED
+from train.left_out import attended_left_out
 
 if TYPE_CHECKING:
     from train.settings import Objective
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 CPU_TARGETS = 256
 GPU_SHARE = 8  # of a GPU's memory, one part for logits, since a GPU wants pieces large enough to be busy with
 LOGIT_BYTES = 8  # of a logit at once, at most: in fp32, and in bf16 as it was computed and as its gradient goes on
+TRACED_BYTES = 4  # of a logit in a graph that is fused: in bf16, and its gradient
 SOME_MEMORY = 2**33  # bytes, of an accelerator that is no CUDA device
-TRACED_PIECES = 8  # of a CPU in one where the pieces are unrolled into a graph, which takes its time to compile
+TRACED_PIECES = 8  # of the CPU's are one where the pieces are unrolled into a graph, which takes its time to compile
 # The head's rows are made up to a multiple of this, since tensor cores want aligned ones: 50,257 are 50,304.
 MULTIPLE = {"cuda": 128}
 
@@ -32,22 +34,24 @@ CrossEntropy: TypeAlias = Callable[[Tensor, Tensor, Tensor | None, Tensor], Tens
 class SummedLoss(nn.Module):
     """A language model whose output is its loss; the head is applied only where something has to be predicted."""
 
-    def __init__(self, model: PreTrainedModel, objective: "Objective", backend: str | None = None) -> None:
+    def __init__(
+        self, model: PreTrainedModel, objective: "Objective", backend: str | None = None, left_out: int | None = None
+    ) -> None:
         """Args:
         model: a GPT-2 or BERT, which ignores attention masks from now on.
         objective: what it learns.
         backend: of torch.compile, which makes one graph of model and loss; None to compile nothing.
+        left_out: id of the mask, where a BERT of one layer predicts each token as if that one were masked.
         """
         super().__init__()
         attend_over_full_rows(model)
         self.model = model
         self.objective = objective
+        self._left_out = left_out
         self._cross_entropy: CrossEntropy = linear_cross_entropy
         self._sum: Callable[..., Tensor] = self._summed
         if backend is not None:
-            size = targets_at_a_time(model.device, model.config.vocab_size)
-            if model.device.type == "cpu":
-                size *= TRACED_PIECES
+            size = targets_at_a_time(model.device, model.config.vocab_size, traced=True)
             self._cross_entropy = partial(traced_cross_entropy, size=size)
             # Shapes stay as they are (see `Feed`), so none is made a variable; what would break the graph is an error.
             # The method and not the module: what Accelerate wraps around `forward` stays outside.
@@ -70,7 +74,7 @@ class SummedLoss(nn.Module):
             hidden = self.model.base_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
             return self._cross_entropy(states_at(hidden, positions), self.model.lm_head.weight, None, targets)
         head = self.model.cls.predictions
-        hidden = head.transform(bert_states_at(self.model.bert, input_ids, positions))
+        hidden = head.transform(bert_states_at(self.model.bert, input_ids, positions, self._left_out))
         return self._cross_entropy(hidden, head.decoder.weight, head.decoder.bias, targets)
 
 
@@ -79,14 +83,16 @@ def states_at(hidden: Tensor, positions: Tensor) -> Tensor:
     return hidden.flatten(0, 1).index_select(0, positions)
 
 
-def bert_states_at(bert: BertModel, input_ids: Tensor, positions: Tensor) -> Tensor:
+def bert_states_at(bert: BertModel, input_ids: Tensor, positions: Tensor, left_out: int | None = None) -> Tensor:
     """BERT's last hidden states [positions, width] at flat positions of the rows, which are full and need no mask.
 
     The last block's feed-forward network, which sees each token alone, is applied at these positions only. At half of
     all positions a two-layer model saves a sixth of its arithmetic, and the numbers are the same.
     """
-    hidden = bert.embeddings(input_ids)
     *before, last = bert.encoder.layer
+    if left_out is not None:
+        return last.feed_forward_chunk(states_at(attended_left_out(bert, input_ids, left_out), positions))
+    hidden = bert.embeddings(input_ids)
     for layer in before:
         hidden = layer(hidden)
     attended, _ = last.attention(hidden)
@@ -216,12 +222,12 @@ def product_dtype(hidden: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
 
 
-def targets_at_a_time(device: torch.device, vocabulary: int) -> int:
-    """Return the rows of logits that are held at once."""
+def targets_at_a_time(device: torch.device, vocabulary: int, *, traced: bool = False) -> int:
+    """Return the rows of logits that are held at once, by pieces of a loop or of a graph that was traced."""
     if device.type == "cpu":
-        return CPU_TARGETS
+        return CPU_TARGETS * (TRACED_PIECES if traced else 1)
     memory = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else SOME_MEMORY
-    return max(1, memory // (GPU_SHARE * LOGIT_BYTES * vocabulary))
+    return max(1, memory // (GPU_SHARE * (TRACED_BYTES if traced else LOGIT_BYTES) * vocabulary))
 
 
 def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:

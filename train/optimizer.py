@@ -31,7 +31,7 @@ POLAR_EXPRESS = (
 )
 SAFETY = 1.01  # the paper's: rounding must not bring a singular value above 1, where the quintics grow without bound
 WSD_DECAY = 0.2  # share of the steps in which `wsd` lets the rate fall (Hägele et al. 2024 find 10 to 20 % enough)
-# torch's own betas where AdamW has everything; beside Muon, whose runs are short, shorter memories of gradients and squares.
+# torch's own betas where AdamW has everything; beside Muon, whose runs are short, shorter memories.
 BETAS = {"adamw": (0.9, 0.999), "muon": (0.8, 0.95)}
 
 

@@ -69,6 +69,12 @@ class Plan:
         """Share of positions to predict; None for the causal objective."""
         return self.settings.masked_fraction if isinstance(self.settings, MaskedSettings) else None
 
+    @property
+    def left_out(self) -> int | None:
+        """Id of the mask that stands for each token while it is predicted, where all are; else None."""
+        everything = isinstance(self.settings, MaskedSettings) and self.settings.predict == "all"
+        return self.manifest.tokenizer.mask_id if everything else None
+
 
 def make_plan(
     *,

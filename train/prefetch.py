@@ -8,6 +8,7 @@ from typing import Generic, Self, TypeVar
 import torch
 
 T = TypeVar("T")
+AHEAD = 2  # steps: one that is ready, and one in the making
 
 
 class Prefetch(Generic[T]):
@@ -17,13 +18,22 @@ class Prefetch(Generic[T]):
     On a CPU nothing is made ahead: the thread would take the time from the training itself.
     """
 
-    def __init__(self, make: Callable[[int], T], last: int, device: torch.device, ahead: int = 2) -> None:
+    def __init__(self, make: Callable[[int], T], last: int, device: torch.device, ahead: int | None = None) -> None:
+        """Args:
+        make: what is wanted of a step.
+        last: the step after which nothing is made.
+        device: where it is wanted.
+        ahead: how many steps before; None for `AHEAD` on a CUDA device, and none elsewhere.
+        """
+        is_cuda = device.type == "cuda"
         self._make, self._last = make, last
-        self._ahead = ahead if device.type == "cuda" else 0
+        self._ahead = (AHEAD if is_cuda else 0) if ahead is None else ahead
         self._made: dict[int, Future[T]] = {}
         self._thread: ThreadPoolExecutor | None = None
-        if self._ahead:  # a thread's own device is the first of the machine, whichever this process uses
-            self._thread = ThreadPoolExecutor(1, "prefetch", lambda: torch.cuda.set_device(device))
+        if self._ahead:  # on the device of this process: a thread's own is the first of the machine
+            self._thread = ThreadPoolExecutor(
+                1, "prefetch", (lambda: torch.cuda.set_device(device)) if is_cuda else None
+            )
 
     def __enter__(self) -> Self:
         return self

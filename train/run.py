@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, is_dvclive_available
 
-from train.agreement import refuse_difference
+from train.agreement import refuse_difference, refuse_sharding
 from train.checkpoint import clear_unfinished, remove_run, take_over
 from train.console import Console, StopSignal
 from train.copies import copies_to_export
@@ -196,7 +196,8 @@ def introduction(training: Training) -> str:
         f"{counts['parameters']:,} parameters, {counts['non_embedding_parameters']:,} of them outside embeddings",
         f"{plan.order.rows:,} rows of {plan.manifest.chunk_tokens} tokens, {settings.epochs} epochs; {start} to step "
         f"{plan.last_step:,} of {plan.planned_steps:,}, {settings.batch_size} rows each, by {settings.optimizer}",
-        f"{accelerator.device.type}, {accelerator.mixed_precision} mixed precision, {processes} process"
+        f"{accelerator.device.type}, {accelerator.mixed_precision} mixed precision, "
+        f"{'compiled' if training.is_compiled else 'not compiled'}, {processes} process"
         + (f"es, about {settings.batch_size // processes} rows each" if processes > 1 else ""),
     ]
     if training.validation.no_bytes:
@@ -221,8 +222,9 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
 
     Raises:
         RunError: several were started, but they do not reach or find each other.
-        UsageError: a batch has too few rows for all of them.
+        UsageError: a batch has too few rows for all of them, or they are to share parameters.
     """
+    refuse_sharding()
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes")
     on_cpu = asked or not torch.accelerator.is_available()
     precision = plan.settings.mixed_precision

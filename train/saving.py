@@ -19,9 +19,15 @@ class Saver:
     waited for: a copy would double the memory, and the thread would take the time from the training.
     """
 
-    def __init__(self, run: Path, device: torch.device) -> None:
+    def __init__(self, run: Path, device: torch.device, beside: bool | None = None) -> None:
+        """Args:
+        run: folder of the checkpoints.
+        device: what is trained on.
+        beside: whether a thread writes them; None where `device` is a CUDA device.
+        """
         self._run = run
-        self._thread = ThreadPoolExecutor(1, "save") if device.type == "cuda" else None
+        threaded = device.type == "cuda" if beside is None else beside
+        self._thread = ThreadPoolExecutor(1, "save") if threaded else None
         self._writing: Future[Path] | None = None
 
     def __enter__(self) -> Self:

@@ -144,11 +144,23 @@ class CausalSettings(PretrainSettings):
 class MaskedSettings(PretrainSettings):
     """BERT: masked tokens are predicted from all around them (section `pretrain.masked`)."""
 
-    masked_fraction: float = Field(gt=0, le=1, description="share of the positions, end-of-text aside, to be predicted")
+    masked_fraction: float = Field(gt=0, le=1, description="share of the positions, end-of-text aside, that are hidden")
+    predict: Literal["masked", "all"] = Field(
+        default="masked", description="the hidden tokens, or all, each as if it were hidden, too; all needs one layer"
+    )
     initialization: Literal["normal", "neighbors"] = Field(
         default="normal",
         description="fresh weights: BERT's own, or heads that look at the neighboring tokens; no effect on others",
     )
+
+    @model_validator(mode="after")
+    def _leaves_out_in_one_layer(self) -> Self:
+        if self.predict == "all" and self.layers != 1:
+            raise ValueError(
+                f"predict must be masked where there are more layers than one, since a second one would see the token "
+                f"to predict in what its neighbors say, got layers {self.layers}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _prompt_has_a_mask(self) -> Self:

@@ -30,6 +30,7 @@ COMMANDS = (
         "train.prove_resume",
         "kill trainings, let them go on, and compare every loss with undisturbed ones",
     ),
+    Command("verify-model", "train.verify", "check trained models, byte for byte, against the sums written with them"),
     Command("probe", "probes.__main__", "ask a model what it knows, or report on all of it"),
 )
 

@@ -142,7 +142,8 @@ def test_what_does_not_fit_is_refused_in_one_line(tiny: Path, tmp_path: Path, ot
         (["--validation", f"a/b={other}"], 2, "must be NAME=DIR"),
         (["--evaluate", "--fresh"], 2, "--fresh: has no meaning beside --evaluate"),
         (["--evaluate", "--output", str(tmp_path / "m" / "model")], 2, "a model of type bert"),
-        (["--evaluate", "--output", str(tmp_path / "foreign")], 2, "no model that transformers loads"),
+        (["--evaluate", "--output", str(tmp_path / "foreign")], 1, "holds no config.json, so it is no model"),
+        (["--evaluate", "--output", str(tiny / "causal"), f"--shards={tmp_path / 'longer'}"], 2, "and 48 positions"),
     ):
         said = train([*arguments, *more], status=status).stderr
         assert told in said

@@ -20,6 +20,8 @@ COMMANDS = [
     "train",
     "train.launch",
     "train.runs",
+    "train.verify",
+    "train.prove_resume",
     "probes",
     *(f"probes {question}" for question in QUESTIONS),
 ]

@@ -22,6 +22,7 @@ from wikilm.shards.manifest import TokenizerEntry
 PARAMS = ROOT / "params.yaml"
 TOKENIZER = TokenizerEntry(sha256="0" * 64, vocab_size=400, end_of_text_id=398, mask_id=399)
 SHAPE = {"layers": 2, "heads": 2, "width": 16}
+HIDDEN_ALONE: dict[str, dict[str, object]] = {"causal": {}, "masked": {"predict": "masked", "masked_fraction": 0.45}}
 TINY = {
     **SHAPE, "batch_size": 4, "epochs": 5, "dropout": 0.1, "learning_rate": 0.02, "log_every_steps": 4,
     "validate_every_steps": 10, "checkpoint_every_steps": 7, "sample_every_steps": 20,
@@ -29,8 +30,8 @@ TINY = {
 
 
 def make_settings(objective: Objective, **overrides: object) -> PretrainSettings:
-    """The laptop preset with other values."""
-    return section(PARAMS, f"pretrain.{objective}", SETTINGS[objective], overrides)
+    """The laptop preset with other values; the masked model predicts what is hidden, whatever its layers."""
+    return section(PARAMS, f"pretrain.{objective}", SETTINGS[objective], HIDDEN_ALONE[objective] | overrides)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class TrainingInputs:
         if not params.exists() or settings:
             folder.mkdir(parents=True, exist_ok=True)
             everything = YAML(typ="safe").load(PARAMS)
-            values = everything["pretrain"][objective] | TINY | settings
+            values = everything["pretrain"][objective] | TINY | HIDDEN_ALONE[objective] | settings
             YAML(typ="safe").dump({"pretrain": {objective: values}}, params)
         return [
             *("--objective", objective, "--shards", str(self.shards), "--tokenizer", str(self.tokenizer)),

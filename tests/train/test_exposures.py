@@ -51,7 +51,7 @@ def fed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     def recorded(self: Feed, step: int) -> Any:
         parts = before(self, step)
-        seen.extend((step, tuple(row)) for part in parts for row in part[0].tolist())
+        seen.extend((step, tuple(row)) for part in parts for row in part.inputs[0].tolist())
         return parts
 
     monkeypatch.setattr(Feed, "training_parts", recorded)
@@ -93,7 +93,7 @@ def test_the_processes_of_a_run_feed_together_what_it_says(tiny: Path, tmp_path:
     (batch,) = exposures_of(plan.order, 8)
     for step in range(1, 9):
         rows = batch.column("row").to_numpy()[batch.column("step").to_numpy() == step]
-        fed = [part[0] for feed in feeds for part in feed.training_parts(step)]
+        fed = [part.inputs[0] for feed in feeds for part in feed.training_parts(step)]
         assert torch.equal(torch.cat(fed), torch.from_numpy(plan.shards.rows("train").take(rows)))
 
 

@@ -1,6 +1,5 @@
 """A machine of a training that has fallen silent is noticed, one that has ended or not begun is not missed."""
 
-import os
 import socket
 from pathlib import Path
 
@@ -59,13 +58,23 @@ def test_one_machine_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif("lo" not in dict(socket.if_nameindex()).values(), reason="the loopback has another name here")
-def test_processes_of_one_machine_meet_on_the_loopback_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_of_one_machine_meet_on_the_loopback_unless_told_otherwise() -> None:
     assert interface_to("127.0.0.1") == interface_to("127.0.1.1") == interface_to("localhost") == "lo"
     assert interface_to("no.such.host.invalid") is None
-    monkeypatch.delenv("MASTER_ADDR", raising=False)
-    for named, chosen in (("eth7", "eth7"), (None, "lo")):
-        monkeypatch.setenv(INTERFACE, "eth7")
-        if named is None:
-            monkeypatch.delenv(INTERFACE)
-        choose_interface()
-        assert os.environ[INTERFACE] == chosen
+    chosen: dict[str, str] = {}
+    choose_interface(chosen)
+    assert chosen == {INTERFACE: "lo"}
+    told = {INTERFACE: "eth7"}
+    choose_interface(told)
+    assert told == {INTERFACE: "eth7"}
+
+
+def test_several_machines_do_not_meet_on_the_loopback_although_the_first_has_its_name_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    routes = {"node0": "lo", "127.0.0.1": "lo", heartbeat.ELSEWHERE: "eth0", "10.0.0.1": "ib0"}
+    monkeypatch.setattr(heartbeat, "interface_to", routes.get)
+    for address, name in (("node0", "eth0"), ("10.0.0.1", "ib0")):
+        environment = {"GROUP_WORLD_SIZE": "2", "MASTER_ADDR": address}
+        choose_interface(environment)
+        assert environment[INTERFACE] == name

@@ -160,7 +160,7 @@ def test_the_help_of_a_command_without_a_params_file_shows_what_is_built_in(name
 
 PYTHON = Path(sys._base_executable).resolve()  # without our environment; -S keeps its own packages out
 STARTS = ["pipeline", "pipeline.tokenizer", "pipeline.show", "pipeline.verify", "pipeline.locate", "train", "probes"]
-NEEDS = [f"wikilm {name}" for name in NAMES if name != "runs"]  # which needs no package at all
+NEEDS = [f"wikilm {name}" for name in NAMES if name not in ("runs", "verify-model")]  # which need no package at all
 OF_THE_CHECKOUT = ["launch.flink", "launch.flink.two_hosts", "benchmarks.clean_text", "tests.flows.chaos"]
 
 
