@@ -68,7 +68,7 @@ class SyntheticRows:
 def synthetic_plan(setting: Setting, run: Path, masked_fraction: float | None, changes: dict[str, Any]) -> Any:
     """What `train.plan.make_plan` would return, as far as the loop reads it; `changes` are of settings."""
     shape = setting.shape
-    settings = _Settings(**{
+    settings = _Off(**{
         "layers": shape.layers, "heads": shape.heads, "width": shape.width, "dropout": 0.0, "optimizer": "adamw",
         "learning_rate": RATE, "adamw_lr_fraction": 0.25, "weight_decay": 0.1, "clip_norm": 1.0, "schedule": "constant",
         "warmup_fraction": 0.0, "final_lr_fraction": 1.0, "batch_size": shape.batch_size, "gradient_accumulation": 1,
@@ -81,7 +81,7 @@ def synthetic_plan(setting: Setting, run: Path, masked_fraction: float | None, c
     rows = SyntheticRows(setting.vocabulary, setting.tokens)
     NOWHERE.mkdir(exist_ok=True)
     (NOWHERE / "tokenizer.json").write_text("{}")  # its tokens stand for no bytes that could be counted
-    return SimpleNamespace(
+    return _Off(
         tokenizer_folder=NOWHERE,
         objective="causal" if masked_fraction is None else "masked",
         settings=settings, masked_fraction=masked_fraction, run=run, start=None, validation={},
@@ -91,8 +91,8 @@ def synthetic_plan(setting: Setting, run: Path, masked_fraction: float | None, c
     )  # fmt: skip
 
 
-class _Settings(SimpleNamespace):
-    """Settings by name; those that are not given are off."""
+class _Off(SimpleNamespace):
+    """Values by name; those that are not given are off."""
 
     def __getattr__(self, name: str) -> None:
         return None

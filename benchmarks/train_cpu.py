@@ -33,7 +33,7 @@ from wikilm.shards import SplitRows
 RATE = 3e-4  # of the peers' AdamW; no figure here depends on it
 
 
-LAPTOP = Shape("laptop preset", 2, 4, 192, 16, 6, "muon")
+LAPTOP = Shape("laptop preset", 1, 4, 192, 16, 6, "muon")
 GPT2 = Shape("GPT-2 124M", 12, 12, 768, 4, 2, "adamw")
 
 

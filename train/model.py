@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Architecture = Literal["gpt2", "llama", "bert"]
 
-# The exact function, BERT's own. On a CPU it takes half the time of GPT-2's tanh approximation of it, which differs by
-# at most 0.0005, and that under the name of `gelu_pytorch_tanh`; `gelu_new` is eight operations in transformers.
+# The exact function, BERT's own. On a CPU it takes half the time of GPT-2's tanh approximation of it, from which it
+# differs by at most 0.0005. By GPT-2's name, `gelu_new`, transformers computes that in eight operations.
 GELU = "gelu"
 TANH_GELU = "gelu_pytorch_tanh"  # GPT-2's own, `gelu_new`, in one operation
 EMBEDDINGS = (".wte.weight", ".wpe.weight", "_embeddings.weight", ".embed_tokens.weight")

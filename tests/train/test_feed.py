@@ -8,21 +8,11 @@ import pytest
 import torch
 
 from tests.helpers.shards import make_rows
-from tests.helpers.training import TrainingInputs
+from tests.helpers.training import planned
 from train.feed import Feed, Part
-from train.plan import Plan, make_plan
 from train.settings import OBJECTIVES, Objective
 
 CPU = torch.device("cpu")
-
-
-def planned(tiny: Path, folder: Path, objective: Objective, **settings: object) -> Plan:
-    arguments = TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(folder, objective, **settings)
-    params = Path(arguments[arguments.index("--params") + 1])
-    return make_plan(
-        objective=objective, params=params, shards=tiny / "shards", tokenizer=tiny / "tokenizer",
-        output=folder / "model", max_steps=None, runs=None, metrics=None,
-    )  # fmt: skip
 
 
 def rows_of(parts: Iterator[Part] | list[Part]) -> list[list[int]]:

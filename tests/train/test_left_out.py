@@ -52,6 +52,7 @@ def test_no_gradient_reaches_a_token_through_what_it_predicts_itself() -> None:
 def test_the_loss_is_the_sum_over_single_masks() -> None:
     model = bert().eval()
     ids = torch.arange(TOKENS)[None]
+    model.requires_grad_(False)
     loss = SummedLoss(model, "masked", left_out=TOKENIZER.mask_id)(ids, torch.arange(TOKENS), ids[0])
     single = 0.0
     for place in range(TOKENS):

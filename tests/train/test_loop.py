@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import train.loss
-from tests.train.test_feed import planned
+from tests.helpers.training import planned
 from train.feed import Part
 from train.loop import Training
 from train.settings import OBJECTIVES, Objective
