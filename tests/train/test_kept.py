@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -42,6 +42,7 @@ def trained(run: Path, losses: list[float], save_every: int, every: int | None) 
             yield step, "saved"
 
 
+@settings(max_examples=25)  # each syncs dozens of folders
 @given(
     losses=LOSSES, save_every=st.integers(1, 4), every=st.integers(1, 4),
     kills=st.lists(st.tuples(st.integers(1, 12), st.sampled_from(MOMENTS)), max_size=4),
