@@ -7,6 +7,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+EXTRAS := pipeline s3 gs train probes versions versions-s3
 # uv from the PATH where there is one, else one of our own, from the package registry and pinned by hash.
 UV := $(shell command -v uv || echo $(VENV)-uv/bin/uv)
 # The virtual environment first, so that the stages of dvc.yaml find its python, dvc and accelerate.
@@ -17,7 +18,7 @@ STARTED := pipeline.run.job train.run probes.report dvc.repo
 # Each stage would compile torch, transformers and Beam anew where the environment forbids bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup warm repro check-repro test test-slow chaos flink flink-two-hosts lint format lock corpus clean
+.PHONY: help setup eval warm repro check-repro test test-slow chaos flink flink-two-hosts lint format lock corpus clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +64,9 @@ flink-two-hosts: $(READY) ## the same on two hosts made of network namespaces, o
 	@UV="$(UV)" python -m launch.flink.two_hosts $(foreach s,$(SOURCE),--source $(s))
 	UV="$(UV)" python -m launch.flink.two_hosts --no-restart $(foreach s,$(SOURCE),--source $(s))
 
+eval: $(READY) requirements-eval.lock ## add EleutherAI's lm-eval to .venv (docs/training.md)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes -r requirements-eval.lock
+
 lint: $(READY) ## style, types, and who may import what
 	@ruff check .
 	ruff format --check .
@@ -77,8 +81,11 @@ corpus: $(READY) ## pack the bundled corpus again from its pages
 	@python -m corpus.build
 
 lock: $(VENV)-uv/bin/uv ## choose the newest versions that go together, and write their hashes down
-	@$(VENV)-uv/bin/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev --python-version 3.11 \
-		--no-header --upgrade pyproject.toml --output-file requirements.lock
+	@compile=($(VENV)-uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header pyproject.toml)
+	"$${compile[@]}" --upgrade --group dev $(addprefix --extra ,$(EXTRAS)) --output-file requirements.lock
+	# What lm-eval needs beside those.
+	"$${compile[@]}" --extra eval --constraints requirements.lock --output-file requirements-eval.lock \
+		$$(sed -nE 's/^([A-Za-z0-9._-]+)==.*/--no-emit-package \1/p' requirements.lock)
 
 clean: ## remove what the commands above made, but for DVC's cache
 	@rm -rf $(VENV) $(VENV)-uv data models runs results report/index.html dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -68,19 +68,20 @@ class SyntheticRows:
 def synthetic_plan(setting: Setting, run: Path, masked_fraction: float | None, changes: dict[str, Any]) -> Any:
     """What `train.plan.make_plan` would return, as far as the loop reads it; `changes` are of settings."""
     shape = setting.shape
-    settings = SimpleNamespace(**{
+    settings = _Off(**{
         "layers": shape.layers, "heads": shape.heads, "width": shape.width, "dropout": 0.0, "optimizer": "adamw",
         "learning_rate": RATE, "adamw_lr_fraction": 0.25, "weight_decay": 0.1, "clip_norm": 1.0, "schedule": "constant",
         "warmup_fraction": 0.0, "final_lr_fraction": 1.0, "batch_size": shape.batch_size, "gradient_accumulation": 1,
         "compile": "auto", "seed": 0, "log_every_steps": 10, "validation_rows": 2 * shape.batch_size + 1,
-        "shape": (shape.layers, shape.heads, shape.width), "mixed_precision": setting.precision, "ema_decay": None,
-        "gradient_checkpointing": False,
-    } | ({} if masked_fraction else {"architecture": "gpt2"}) | changes)  # fmt: skip
+        "shape": (shape.layers, shape.heads, shape.width), "mixed_precision": setting.precision,
+        "initialization": "normal",
+        "architecture": "bert" if masked_fraction else "gpt2",
+    } | changes)  # fmt: skip
     tokenizer = SimpleNamespace(vocab_size=setting.vocabulary, end_of_text_id=0, mask_id=1)
     rows = SyntheticRows(setting.vocabulary, setting.tokens)
     NOWHERE.mkdir(exist_ok=True)
     (NOWHERE / "tokenizer.json").write_text("{}")  # its tokens stand for no bytes that could be counted
-    return SimpleNamespace(
+    return _Off(
         tokenizer_folder=NOWHERE,
         objective="causal" if masked_fraction is None else "masked",
         settings=settings, masked_fraction=masked_fraction, run=run, start=None, validation={},
@@ -88,6 +89,13 @@ def synthetic_plan(setting: Setting, run: Path, masked_fraction: float | None, c
         manifest=SimpleNamespace(tokenizer=tokenizer, chunk_tokens=setting.tokens),
         shards=SimpleNamespace(rows=lambda split: rows), order=Order(ROWS, settings.batch_size, settings.seed),
     )  # fmt: skip
+
+
+class _Off(SimpleNamespace):
+    """Values by name; those that are not given are off."""
+
+    def __getattr__(self, name: str) -> None:
+        return None
 
 
 class Ours:

@@ -178,7 +178,7 @@ def sweep(figures: Figures) -> None:
 def targets_held(size: int | None) -> Iterator[None]:
     """Let the loss hold the logits of so many targets at once while the block runs; None: what it would itself."""
     if size is not None:
-        train.loss.targets_at_a_time = lambda device, vocabulary: size
+        train.loss.targets_at_a_time = lambda device, vocabulary, **traced: size
     try:
         yield
     finally:

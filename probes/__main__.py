@@ -75,6 +75,22 @@ def _recite(args: argparse.Namespace) -> None:
     emit(result, recitation.describe(result), as_json=args.json, file=args.output)
 
 
+def _perplexity(args: argparse.Namespace) -> None:
+    if (args.texts is None) == (args.shards is None):
+        raise UsageError("--texts or --shards: give one of them, and not both")
+    from probes import perplexity
+    from probes.model import load
+    from probes.output import emit
+    from wikilm.files import write_atomically
+
+    loaded = load(args.model)
+    texts = perplexity.read_texts(args.texts) if args.texts else perplexity.validation_texts(args.shards, loaded)
+    if args.save is not None:
+        write_atomically(args.save, perplexity.as_lines(texts))
+    result = perplexity.perplexity(loaded, texts)
+    emit(result, perplexity.describe(result), as_json=args.json, file=args.output)
+
+
 def _report(args: argparse.Namespace) -> None:
     settings = load_settings(args.params, "report", ReportSettings, from_flags(args, "title", "sample"))
     from probes import report
@@ -138,6 +154,7 @@ def _parser() -> Parser:
     _add_fill_mask(commands)
     _add_generate(commands)
     _add_recite(commands)
+    _add_perplexity(commands)
     _add_report(commands)
     return parser
 
@@ -209,6 +226,23 @@ def _add_recite(commands: "argparse._SubParsersAction[Parser]") -> None:
     command.add_argument("--seed", type=int, metavar="N", help="decides the rows and the bootstrap")
     command.add_argument("--curve", type=Path, metavar="FILE", help="write recitation by prefix length as CSV")
     command.set_defaults(run=_recite)
+
+
+def _add_perplexity(commands: "argparse._SubParsersAction[Parser]") -> None:
+    purpose = "how well a causal model predicts texts: perplexity per token, word and byte, as lm-eval has them"
+    command = _command(
+        commands,
+        "perplexity",
+        purpose,
+        "perplexity --model models/causal --shards data/shards --save validation.jsonl\n"
+        f"  {program(PROGRAM)} perplexity --model models/causal --texts validation.jsonl",
+        None,
+    )
+    _model(command, "a causal model")
+    command.add_argument("--texts", type=Path, metavar="FILE", help='lines of JSON such as {"text": "A river."}')
+    command.add_argument("--shards", type=Path, metavar="DIR", help="take the text of its validation rows instead")
+    command.add_argument("--save", type=Path, metavar="FILE", help="write the texts as lines of JSON, for other tools")
+    command.set_defaults(run=_perplexity)
 
 
 def _add_report(commands: "argparse._SubParsersAction[Parser]") -> None:

@@ -35,7 +35,7 @@ def sample_rows(folder: Path, loaded: LoadedModel, limit: int | None, seed: int)
         RunError: no finished shards, damaged ones, a split without rows, or ids of another vocabulary than the model's.
     """
     shards = open_checked(folder)
-    _same_vocabulary(shards, loaded)
+    same_vocabulary(shards, loaded)
     parts = [_sample(shards, split, limit, seed) for split in SPLITS]
     for rows in parts:
         if int(rows.max()) >= loaded.vocab_size:
@@ -43,7 +43,7 @@ def sample_rows(folder: Path, loaded: LoadedModel, limit: int | None, seed: int)
     return RowSample(shards.manifest, *parts)
 
 
-def _same_vocabulary(shards: ShardFolder, loaded: LoadedModel) -> None:
+def same_vocabulary(shards: ShardFolder, loaded: LoadedModel) -> None:
     """Refuse a model whose ids mean something else, as far as that can be seen."""
     folder, manifest = shards.path, shards.manifest
     ours, theirs = manifest.tokenizer, loaded.tokenizer

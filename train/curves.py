@@ -1,11 +1,7 @@
-"""Keep the points of a run's curves, and write them through a tracker of Accelerate as they come."""
+"""Keep the points of a run's curves, and write them through the trackers of Accelerate as they come."""
 
 import math
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from wikilm.errors import RunError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -18,27 +14,6 @@ TRACKER = "dvclive"  # as Accelerate calls it
 CURVES = ("loss", "validation_loss", "perplexity", "bits_per_byte", "learning_rate")
 # What depends on the machine and its load is in no file that must be reproducible, and DVC hashes those of DVCLive.
 MEASURED = ("tokens_per_second", "model_flops_utilization", "data_wait_fraction", "memory_bytes")
-
-
-def start_curves(accelerator: "Accelerator", folder: Path, history: list[Point]) -> None:
-    """Start the tracker's files afresh with the points so far, so that no curve has a gap or a point twice.
-
-    DVC may have removed the folder of an interrupted run, and a crash may have left points later than its checkpoint.
-
-    Raises:
-        RunError: the tracker cannot start.
-    """
-    options = {"dir": str(folder), "dvcyaml": None, "save_dvc_exp": False}
-    try:
-        accelerator.init_trackers("wikilm", init_kwargs={TRACKER: options})
-    except ImportError:  # DVCLive is there, but not DVC
-        accelerator.trackers.clear()
-    except Exception as error:  # DVCLive opens the DVC repository around us, with all that can be wrong there
-        raise RunError(f"{folder}: DVCLive cannot write curves here: {error}; name another --metrics") from error
-    if accelerator.is_main_process and not accelerator.trackers:
-        print(f"train: {TRACKER} is not installed, so no curves are written into {folder}", file=sys.stderr)
-    for point in history:
-        log_point(accelerator, point)
 
 
 def log_point(accelerator: "Accelerator", point: Point) -> None:

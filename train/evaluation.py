@@ -21,8 +21,6 @@ from wikilm.errors import RunError, UsageError
 from wikilm.model_folder import TRAINING, read_config, refuse_unbacked
 from wikilm.pretrained import weights_of
 
-TYPES = {"causal": ("gpt2", "llama"), "masked": ("bert",)}  # of models whose loss is known here
-
 
 def evaluate(plan: Plan) -> None:
     """Print, as one line of JSON, the figures of the model in the output, or of its run's newest checkpoint.

@@ -14,15 +14,17 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from train.curves import Point, lowest_validation
 from train.runs import PREFIX, saved_steps
-from train.settings import PretrainSettings
 from wikilm.files import new_folder, remove_folder, sha256_of
+
+if TYPE_CHECKING:
+    from train.settings import PretrainSettings
 
 BEST, KEPT = "best", "kept"
 MODEL, HASHES = "model.safetensors", "hashes.json"
@@ -31,7 +33,7 @@ MODEL, HASHES = "model.safetensors", "hashes.json"
 class Keeper:
     """Chooses what is kept while a run trains; the main process has it."""
 
-    def __init__(self, run: Path, settings: PretrainSettings) -> None:
+    def __init__(self, run: Path, settings: "PretrainSettings") -> None:
         self._run, self._settings = run, settings
         self._best: tuple[int, dict[str, Tensor]] | None = None  # on the CPU, until the next checkpoint
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from train.meeting import meet_on_the_loopback
 from train.processes import end_with_starters, seconds_to_save
 from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
@@ -129,6 +130,7 @@ def launch(given: Sequence[str]) -> int:
     args.quiet = False  # it would hide the exit status
     args.signals_to_handle = "SIGUSR2"  # torch's launcher ends by raising at each of these; at ours it has to wait
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    meet_on_the_loopback()
     try:
         launch_command(args)
     except subprocess.CalledProcessError as error:

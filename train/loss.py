@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 CPU_TARGETS = 256
 GPU_SHARE = 8  # of a GPU's memory, one part for logits, since a GPU wants pieces large enough to be busy with
 LOGIT_BYTES = 8  # of a logit at once, at most: in fp32, and in bf16 as it was computed and as its gradient goes on
+TRACED_BYTES = 4  # of a logit in a graph that is fused: in bf16, and its gradient
 SOME_MEMORY = 2**33  # bytes, of an accelerator that is no CUDA device
-TRACED_PIECES = 8  # of a CPU in one where the pieces are unrolled into a graph, which takes its time to compile
+TRACED_PIECES = 8  # of the CPU's are one where the pieces are unrolled into a graph, which takes its time to compile
 # The head's rows are made up to a multiple of this, since tensor cores want aligned ones: 50,257 are 50,304.
 MULTIPLE = {"cuda": 128}
 
@@ -50,9 +51,7 @@ class SummedLoss(nn.Module):
         self._cross_entropy: CrossEntropy = linear_cross_entropy
         self._sum: Callable[..., Tensor] = self._summed
         if backend is not None:
-            size = targets_at_a_time(model.device, model.config.vocab_size)
-            if model.device.type == "cpu":
-                size *= TRACED_PIECES
+            size = targets_at_a_time(model.device, model.config.vocab_size, traced=True)
             self._cross_entropy = partial(traced_cross_entropy, size=size)
             # Shapes stay as they are (see `Feed`), so none is made a variable; what would break the graph is an error.
             # The method and not the module: what Accelerate wraps around `forward` stays outside.
@@ -223,12 +222,12 @@ def product_dtype(hidden: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
 
 
-def targets_at_a_time(device: torch.device, vocabulary: int) -> int:
-    """Return the rows of logits that are held at once."""
+def targets_at_a_time(device: torch.device, vocabulary: int, *, traced: bool = False) -> int:
+    """Return the rows of logits that are held at once, by pieces of a loop or of a graph that was traced."""
     if device.type == "cpu":
-        return CPU_TARGETS
+        return CPU_TARGETS * (TRACED_PIECES if traced else 1)
     memory = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else SOME_MEMORY
-    return max(1, memory // (GPU_SHARE * LOGIT_BYTES * vocabulary))
+    return max(1, memory // (GPU_SHARE * (TRACED_BYTES if traced else LOGIT_BYTES) * vocabulary))
 
 
 def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:

@@ -9,13 +9,12 @@ from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, is_dvclive_available
+from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration
 
 from train.agreement import refuse_difference, refuse_sharding
 from train.checkpoint import clear_unfinished, remove_run, take_over
 from train.console import Console, StopSignal
 from train.copies import copies_to_export
-from train.curves import TRACKER, start_curves
 from train.export import export
 from train.exposures import exposures_of
 from train.figures import measured_figures, run_figures
@@ -28,6 +27,7 @@ from train.plan import Plan
 from train.processes import ProcessDied, lost_another
 from train.runs import EndedBy, Record, read_record, saved_steps, shorter, unfinished_others, write_record
 from train.throughput import FORMULA
+from train.trackers import TENSORBOARD, chosen, end_trackers, start_trackers
 from wikilm.errors import RunError, UsageError
 from wikilm.files import remove_folder
 from wikilm.shards import SPLITS
@@ -42,7 +42,7 @@ def train(plan: Plan) -> None:
         RunError: a diverged loss, a full device, another process died; or a signal asked to stop.
     """
     with other_machines_watched(plan.run):
-        accelerator = start_accelerator(plan, [TRACKER] if is_dvclive_available() else [])
+        accelerator = start_accelerator(plan, chosen(plan))
         with joined(accelerator, plan), alone(accelerator, plan), full_device_told(plan.run):
             check_shards(accelerator, plan)
             train_with(accelerator, plan)
@@ -72,7 +72,7 @@ def alone(accelerator: Accelerator, plan: Plan) -> Iterator[None]:
         RunError: one of them cannot be written.
     """
     folders = {plan.output: "output", plan.run.parent: "runs"}
-    if is_dvclive_available():
+    if accelerator.log_with:
         folders[plan.metrics] = "metrics"
     with contextlib.ExitStack() as places:
         refused: RunError | None = None
@@ -121,7 +121,7 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
     training = Training(plan, accelerator)
     refuse_difference(accelerator, plan, training.progress.step)
     first = accelerator.is_main_process
-    start_curves(accelerator, plan.metrics, training.progress.history)
+    start_trackers(accelerator, plan, training.progress.history)
     console = Console(first=training.progress.step, last=plan.last_step, shown=first)
     console.say(introduction(training))
     try:
@@ -129,6 +129,7 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
             training.run(console, stop)
     finally:
         console.close()
+        end_trackers(accelerator)
     if first:
         figures = run_figures(training)
         with training.outcome() as weights:
@@ -243,6 +244,7 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
             cpu=on_cpu,
             mixed_precision=precision,
             log_with=list(trackers) or None,
+            project_config=ProjectConfiguration(logging_dir=str(plan.metrics / TENSORBOARD)),
             kwargs_handlers=[data_parallel(plan)],
         )
     except RuntimeError as error:

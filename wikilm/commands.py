@@ -22,7 +22,7 @@ COMMANDS = (
     Command("show", "pipeline.show", "follow one article through the pipeline"),
     Command("locate", "pipeline.locate", "name the articles that a row of the shards comes from"),
     Command("verify", "pipeline.verify", "check shards, byte for byte, against their manifest"),
-    Command("train", "train.__main__", "pretrain a GPT-2 or BERT on shards"),
+    Command("train", "train.__main__", "pretrain a GPT-2, Llama or BERT on shards"),
     Command("launch", "train.launch", "start a training by an accelerate configuration, and end all of it as one"),
     Command("runs", "train.runs", "list the checkpoints that trainings have left behind, and remove them"),
     Command(

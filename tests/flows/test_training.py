@@ -120,9 +120,9 @@ def test_no_clock_is_in_the_curves_that_dvc_hashes(causal: Path) -> None:
 def test_without_dvclive_a_note_says_that_there_are_no_curves_and_the_model_is_the_same(
     causal: Path, inputs: TrainingInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("train.run.is_dvclive_available", lambda: False)
+    monkeypatch.setattr("train.trackers.is_dvclive_available", lambda: False)
     done = train(inputs.arguments(tmp_path))
-    assert f"dvclive is not installed, so no curves are written into {tmp_path / 'metrics' / 'model'}" in done.stderr
+    assert f"dvclive is not installed, so it writes no curves into {tmp_path / 'metrics' / 'model'}" in done.stderr
     assert not (tmp_path / "metrics").exists()
     assert hashes(tmp_path / "model") == hashes(causal / "model")
 
@@ -424,7 +424,7 @@ def test_it_trains_where_neither_beam_nor_dvc_nor_gigatoken_is_installed(
     command = [sys.executable, "-c", BLOCKER, *inputs.arguments(tmp_path), "--max-steps", "2"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
     assert done.returncode == 0, done.stderr
-    assert "dvclive is not installed, so no curves are written" in done.stderr
+    assert "dvclive is not installed, so it writes no curves" in done.stderr
     assert record(tmp_path)["steps"] == 2
 
 

@@ -60,6 +60,11 @@ def plan_of(arguments: Sequence[str]) -> Plan:
     return make_plan(**vars(parse(arguments)))
 
 
+def planned(tiny: Path, folder: Path, objective: Objective, **settings: object) -> Plan:
+    """The plan of a run into `folder` on the shards in `tiny`, with the settings `TINY` and others."""
+    return plan_of(TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(folder, objective, **settings))
+
+
 @dataclass(frozen=True)
 class Done:
     """What a run of the command said."""

@@ -18,7 +18,7 @@ from tests.helpers.tokenizers import make_tokenizer
 from wikilm.cli import run
 from wikilm.params import read_params
 
-COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "report")
+COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "perplexity", "report")
 
 
 @pytest.fixture
@@ -53,6 +53,15 @@ def test_help_teaches_with_an_example(ask, command):
     assert status == 0
     assert f"example:\n  python -m probes {command}" in out
     assert "--json" in out
+
+
+def test_texts_of_shards_are_saved_and_measured_again_to_the_same_figures(ask, tmp_path):
+    of_shards = ("--shards", "{}/shards", "--save", tmp_path / "t.jsonl")
+    first = ask("perplexity", "--model", "{}/causal", "--json", *of_shards)
+    again = ask("perplexity", "--model", "{}/causal", "--json", "--texts", tmp_path / "t.jsonl")
+    assert first[0] == 0, first[2]
+    assert first == again
+    fails(ask("perplexity", "--model", "{}/causal"), 2, "--texts or --shards: give one of them")
 
 
 def test_help_answers_without_importing_torch():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.batch import Masking, Order, causal_batch, mix, share
+from train.batch import IGNORED, Masking, Order, causal_batch, filled_up, mix, share
 
 MASKING = Masking(fraction=0.3, seed=3, vocab_size=400, mask_id=399, end_of_text_id=398)
 counts = st.integers(1, 40)
@@ -107,3 +107,38 @@ def test_mixed_bits_are_even_and_do_not_collide() -> None:
     assert len(np.unique(mixed)) == 100_000
     ones = sum(((mixed >> np.uint64(bit)) & np.uint64(1)).mean() for bit in range(64)) / 64
     assert ones == pytest.approx(0.5, abs=0.002)
+
+
+@given(rows=st.integers(1, 5), more_rows=st.integers(0, 3), more=st.integers(0, 9))
+def test_a_filled_up_batch_is_the_same_batch_before_rows_and_targets_that_count_for_nothing(
+    rows: int, more_rows: int, more: int
+) -> None:
+    batch = causal_batch(some_rows(0, rows, 6))
+    full = filled_up(batch, rows + more_rows, 5 * rows + more)
+    assert full.input_ids.shape == (rows + more_rows, 6)
+    assert len(full.positions) == len(full.targets) == 5 * rows + more
+    assert (full.input_ids[:rows] == batch.input_ids).all()
+    assert (full.positions[: 5 * rows] == batch.positions).all()
+    assert (full.targets[: 5 * rows] == batch.targets).all()
+    assert (full.targets[5 * rows :] == IGNORED).all()
+    assert not full.input_ids[rows:].any()
+
+
+@given(tokens=st.integers(1, 10_000), fraction=st.floats(0.01, 1), share=st.floats(0, 1))
+def test_there_is_room_for_all_targets_and_but_one_other_size_for_more_than_ever_come(
+    tokens: int, fraction: float, share: float
+) -> None:
+    masking = Masking(fraction, 0, 400, 399, 398)
+    usual = masking.capacity(tokens, 0)
+    chosen = int(share * tokens)
+    assert chosen <= masking.capacity(tokens, chosen) <= tokens
+    assert masking.capacity(tokens, chosen) == (usual if chosen <= usual else tokens)
+
+
+def test_of_a_thousand_batches_none_needs_the_other_size() -> None:
+    masking, rows = Masking(0.45, 0, 400, 399, 398), some_rows(0)
+    usual = masking.capacity(rows.size, 0)
+    assert usual < 0.7 * rows.size
+    for epoch in range(1000):
+        epochs = np.full(len(rows), epoch)
+        assert len(masking.batch(rows, epochs, np.arange(len(rows))).targets) <= usual

@@ -8,8 +8,7 @@ import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
 import train.compiling
-from tests.helpers.training import SHAPE, TOKENIZER, make_settings
-from tests.train.test_feed import planned
+from tests.helpers.training import SHAPE, TOKENIZER, make_settings, planned
 from train.compiling import backend, compiler_problem
 from train.feed import Feed
 from train.loss import SummedLoss

@@ -8,21 +8,11 @@ import pytest
 import torch
 
 from tests.helpers.shards import make_rows
-from tests.helpers.training import TrainingInputs
+from tests.helpers.training import planned
 from train.feed import Feed, Part
-from train.plan import Plan, make_plan
 from train.settings import OBJECTIVES, Objective
 
 CPU = torch.device("cpu")
-
-
-def planned(tiny: Path, folder: Path, objective: Objective, **settings: object) -> Plan:
-    arguments = TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(folder, objective, **settings)
-    params = Path(arguments[arguments.index("--params") + 1])
-    return make_plan(
-        objective=objective, params=params, shards=tiny / "shards", tokenizer=tiny / "tokenizer",
-        output=folder / "model", max_steps=None, runs=None, metrics=None,
-    )  # fmt: skip
 
 
 def rows_of(parts: Iterator[Part] | list[Part]) -> list[list[int]]:
@@ -79,3 +69,25 @@ def test_targets_are_what_stands_at_their_positions(tiny: Path, tmp_path: Path) 
     unmasked = np.ones(rows.size, bool)
     unmasked[positions] = False
     assert (ids.reshape(-1)[unmasked] == rows.reshape(-1)[unmasked]).all()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_filled_up_parts_are_of_one_shape_and_hold_what_they_would_hold_otherwise(
+    tiny: Path, tmp_path: Path, objective: Objective, processes: int
+) -> None:
+    plan = planned(tiny, tmp_path, objective, batch_size=5, gradient_accumulation=2)
+    shapes = set()
+    for process in range(processes):
+        filled = Feed(plan, process, processes, CPU, one_shape=True)
+        plain = Feed(plan, process, processes, CPU)
+        pairs = [
+            *zip(filled.training_parts(1), plain.training_parts(1), strict=True),
+            *zip(filled.validation_parts(), plain.validation_parts(), strict=True),
+        ]
+        for full, part in pairs:
+            shapes.add(tuple(tensor.shape for tensor in full.inputs))
+            assert full.targets == part.targets == len(part.inputs[1])
+            for more, tensor in zip(full.inputs, part.inputs, strict=True):
+                assert more[: len(tensor)].equal(tensor)
+    assert len(shapes) == 1

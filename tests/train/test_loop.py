@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import train.loss
-from tests.train.test_feed import planned
+from tests.helpers.training import planned
 from train.feed import Part
 from train.loop import Training
 from train.settings import OBJECTIVES, Objective
@@ -64,7 +64,7 @@ def test_a_step_on_a_gpu_moves_nothing_between_host_and_device(
     """
     monkeypatch.setattr(torch.nn.Module, "to", lambda module, *where: module)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    monkeypatch.setattr(train.loss, "targets_at_a_time", lambda device, vocabulary: 16)
+    monkeypatch.setattr(train.loss, "targets_at_a_time", lambda device, vocabulary, **traced: 16)
     plan = planned(tiny, tmp_path, objective, optimizer=optimizer, **ONE_STEP)
     device = torch.device("cuda", 0)
     alone = SimpleNamespace(

@@ -1,6 +1,7 @@
 """Each parameter has its update: orthogonal steps, a rate that depends on the step alone, a state that is stored."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from train.optimizer import (
     Optimizers,
     _by_gram,
     _iterated,
+    dtype_of_products,
     hidden_matrices,
     learning_rate,
     orthogonalize,
@@ -174,3 +176,20 @@ def test_all_parameters_are_updated_and_gains_and_biases_are_not_decayed(name: s
         expected = 0.9 if parameter.ndim == 2 else 1.0
         assert torch.allclose(parameter, torch.tensor(expected)), key
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@given(seed=st.integers(0, 99))
+def test_in_bf16_matrices_are_orthogonalized_as_in_fp32_to_its_precision(seed: int) -> None:
+    matrices = torch.randn(2, 16, 48, generator=torch.Generator().manual_seed(seed))
+    expected = orthogonalize(matrices)
+    apart = (orthogonalize(matrices.bfloat16()).float() - expected).norm() / expected.norm()
+    assert apart < 0.1
+
+
+def test_matrices_are_orthogonalized_in_bf16_where_a_device_has_units_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameter = torch.ones(2, 2)
+    assert dtype_of_products(parameter) == torch.float32
+    on_gpu = SimpleNamespace(is_cuda=True, device=torch.device("cuda", 0), dtype=torch.float32)
+    for capability, dtype in (((7, 0), torch.float32), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, known=capability: known)
+        assert dtype_of_products(on_gpu) == dtype  # type: ignore[arg-type]

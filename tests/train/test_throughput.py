@@ -3,10 +3,19 @@
 import time
 
 import pytest
+import torch
 
 from tests.helpers.training import TOKENIZER, make_settings
 from train.model import build, parameter_counts
-from train.throughput import Stopwatch, flops_per_token, peak_flops, tokens_per_second, utilization
+from train.throughput import (
+    Pace,
+    Stopwatch,
+    flops_per_token,
+    peak_flops,
+    peak_memory,
+    tokens_per_second,
+    utilization,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +67,45 @@ def test_the_stopwatch_adds_up_by_kind_and_counts_blocks_that_fail() -> None:
     assert watch.seconds_on("train") > 0
     both = watch.seconds_on("data") + watch.seconds_on("train")
     assert watch.seconds_on("data", "train", "save") == pytest.approx(both)
+
+
+def pace(peak: float | None = None) -> tuple[Pace, Stopwatch]:
+    watch = Stopwatch({"data": 0.0, "train": 0.0, "save": 50.0})
+    return Pace(watch, tokens_per_step=100, flops=2.0, peak=peak), watch
+
+
+def spend(watch: Stopwatch, data: float, train: float) -> None:
+    watch.seconds["data"] += data
+    watch.seconds["train"] += train
+
+
+def test_speed_is_counted_from_the_end_of_the_warm_up_and_per_interval() -> None:
+    measured, watch = pace(peak=1000.0)
+    spend(watch, 5.0, 55.0)  # compiles
+    assert measured.since_last(3) == {}
+    measured.start(3)
+    assert measured.since_last(3) == {}, "no step since then"
+    spend(watch, 1.0, 3.0)
+    first = {"tokens_per_second": 50.0, "data_wait_fraction": 0.25, "model_flops_utilization": 0.1}
+    assert measured.since_last(5) == first
+    spend(watch, 0.0, 4.0)
+    assert measured.since_last(9) == {
+        "tokens_per_second": 100.0, "data_wait_fraction": 0.0, "model_flops_utilization": 0.2
+    }  # fmt: skip
+    assert measured.in_all(9) == {
+        "tokens_per_second": 75.0, "data_wait_fraction": 0.125, "model_flops_utilization": 0.15, "warm_up_steps": 3
+    }  # fmt: skip
+
+
+def test_a_session_of_the_warm_up_alone_counts_all_of_it_and_says_so() -> None:
+    measured, watch = pace()
+    spend(watch, 0.0, 2.0)
+    assert measured.in_all(2) == {"tokens_per_second": 100.0, "data_wait_fraction": 0.0, "warm_up_steps": 0}
+    measured.start(2)
+    assert measured.in_all(2)["warm_up_steps"] == 0
+
+
+def test_memory_is_the_most_that_was_held_in_bytes() -> None:
+    held = peak_memory(torch.device("cpu"))
+    assert 2**26 < held < 2**40
+    assert peak_memory(torch.device("cpu")) >= held
