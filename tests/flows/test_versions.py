@@ -19,7 +19,7 @@ from tests.helpers.s3 import s3_server
 
 DOC = (ROOT / "docs" / "remotes.md").read_text(encoding="utf-8")
 BLOCKS = [block.splitlines() for block in re.findall(r"^```sh\n(.*?)^```", DOC, re.MULTILINE | re.DOTALL)]
-TO_FOLDER, TO_BUCKET, ENDPOINT, FETCH = BLOCKS
+TO_FOLDER, TO_BUCKET, ENDPOINT, FETCH, *_ = BLOCKS  # the others: test_dvc.py and test_dvc_training.py
 METRICS = {"corpus": {"rows": 494}, "causal": {"val_loss": 7.123, "recited": 0.9987}, "masked": {"val_loss": 6.543}}
 COLUMNS = 120
 

@@ -30,7 +30,8 @@ def both(tmp_path: Path) -> Path:
     everything = YAML(typ="safe").load(PARAMS)["pretrain"]
     path = tmp_path / "both.yaml"
     settings = TINY | {"batch_size": 5}
-    YAML(typ="safe").dump({"pretrain": {name: everything[name] | settings for name in ("causal", "masked")}}, path)
+    changed = {"causal": settings, "masked": settings | {"predict": "masked"}}  # TINY has two layers
+    YAML(typ="safe").dump({"pretrain": {name: everything[name] | values for name, values in changed.items()}}, path)
     return path
 
 
