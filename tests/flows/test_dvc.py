@@ -10,11 +10,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from dvc.utils.hydra import apply_overrides
+from dvclive import Live
 
 from pipeline.output.publish import FINAL
+from probes.recitation import curve_csv
 from tests.helpers import ROOT
 from tests.helpers.dvc_files import stages, yaml
 from tests.helpers.pipeline_runs import tree, units_done
@@ -83,6 +86,25 @@ def test_a_stage_declares_all_the_code_that_it_runs(name):
         if file.name != "__init__.py" and not any(file == dep or dep in file.parents for dep in declared)
     }
     assert undeclared == set()
+
+
+def test_curves_are_drawn_by_the_steps_and_lengths_in_their_files(tmp_path):
+    """By itself, DVC draws the last column by the number of the row."""
+    drawn = [entry for stage in stages().values() for entry in stage.get("plots", [])]
+    axes = {path: axes for entry in drawn for path, axes in entry.items()}
+    live = Live(str(tmp_path), report=None, dvcyaml=None, save_dvc_exp=False)
+    live.step = 25
+    live.log_metric("loss", 1.5)
+    live.next_step()
+    header = next(tmp_path.rglob("loss.tsv")).read_text(encoding="utf-8").split("\n")[0].split("\t")
+    curve = {"x": "step"}
+    assert header == ["step", "loss"]
+    assert axes == {
+        "results/pretrain/causal/plots": curve,
+        "results/pretrain/masked/plots": curve,
+        "results/recitation_by_prefix.csv": {"x": "prefix", "y": "train_tokens"},
+    }
+    assert {"prefix", "train_tokens"} <= set(curve_csv(SimpleNamespace(by_prefix=[])).strip().split(","))
 
 
 def test_a_published_model_is_fetched_by_its_name(tmp_path):
