@@ -83,6 +83,7 @@ def _shrink(path: Path) -> None:
     params["tokenizer"]["vocab_size"] = 600
     for objective in ("causal", "masked"):
         params["pretrain"][objective] |= TINY
+    params["pretrain"]["masked"]["predict"] = "masked"  # TINY has two layers
     with path.open("w", encoding="utf-8") as file:
         file.write(head + "\n")
         YAML(pure=True).dump(params, file)
