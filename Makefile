@@ -83,9 +83,13 @@ corpus: $(READY) ## pack the bundled corpus again from its pages
 lock: $(VENV)-uv/bin/uv ## choose the newest versions that go together, and write their hashes down
 	@compile=($(VENV)-uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header pyproject.toml)
 	"$${compile[@]}" --upgrade --group dev $(addprefix --extra ,$(EXTRAS)) --output-file requirements.lock
-	# What lm-eval needs beside those.
-	"$${compile[@]}" --extra eval --constraints requirements.lock --output-file requirements-eval.lock \
-		$$(sed -nE 's/^([A-Za-z0-9._-]+)==.*/--no-emit-package \1/p' requirements.lock)
+	# What lm-eval and the trackers need beside those; MLflow wants an older importlib-metadata.
+	locked=$$(mktemp); trap 'rm -f $$locked' EXIT
+	for extra in eval trackers; do
+		sed -nE 's/^([A-Za-z0-9._-]+==.*) \\$$/\1/p' requirements.lock | { [ $$extra = eval ] && cat || grep -v ^importlib-metadata; } > $$locked
+		"$${compile[@]}" --extra $$extra --constraints $$locked --output-file requirements-$$extra.lock \
+			$$(sed -E 's/==.*//; s/^/--no-emit-package /' $$locked)
+	done
 
 clean: ## remove what the commands above made, but for DVC's cache
 	@rm -rf $(VENV) $(VENV)-uv data models runs results report/index.html dvc_plots .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,9 +2,7 @@
 
 import json
 import os
-import site
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ import pytest
 from probes.model import load
 from probes.perplexity import as_lines, perplexity, validation_texts
 from tests.helpers import ROOT
+from tests.helpers.environments import environment_above
 
 LOCK = ROOT / "requirements-eval.lock"
 
@@ -19,16 +18,7 @@ LOCK = ROOT / "requirements-eval.lock"
 @pytest.fixture(scope="module")
 def lm_eval(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command, in an environment of its own above this one; a skip where the package registry is out of reach."""
-    folder = tmp_path_factory.mktemp("eval")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    (packages,) = (folder / "lib").glob("python*/site-packages")
-    (packages / "below.pth").write_text("\n".join(site.getsitepackages()) + "\n")
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
-    install = [*pip, "--no-deps", "--require-hashes", "--requirement", LOCK]
-    done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=900)
-    if done.returncode:
-        pytest.skip(f"lm-eval cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
-    return folder / "bin" / "lm_eval"
+    return environment_above(tmp_path_factory.mktemp("eval"), LOCK) / "lm_eval"
 
 
 @pytest.mark.slow

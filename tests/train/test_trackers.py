@@ -4,13 +4,13 @@ import json
 import os
 import struct
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.helpers import ROOT
+from tests.helpers.environments import environment_above, packages_of
 from tests.helpers.training import TrainingInputs, environment, record, train
 from train.trackers import INSTALLED
 
@@ -81,18 +81,28 @@ READERS: dict[str, Callable[[Path], Curve]] = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def with_trackers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that has all of them."""
+    folder = tmp_path_factory.mktemp("trackers")
+    environment_above(folder, ROOT / "requirements-trackers.lock")
+    return folder
+
+
 @pytest.mark.slow
+@pytest.mark.xdist_group("trackers")
 @pytest.mark.parametrize("name", READERS)
-def test_a_resumed_run_has_one_whole_curve_in_each(tiny: Path, tmp_path: Path, name: str) -> None:
-    if not INSTALLED[name]():
-        pytest.skip(f"{name} is not installed")
+def test_a_resumed_run_has_one_whole_curve_in_each(
+    tiny: Path, tmp_path: Path, name: str, with_trackers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(packages_of(with_trackers))  # what reads the curve
     inputs = TrainingInputs(tiny / "shards", tiny / "tokenizer")
     arguments = inputs.arguments(tmp_path, trackers=[name, "dvclive"], validate_every_steps=3)
     for flags in (
         ["--max-steps", "7"],
         [],
     ):  # in processes of their own, as users do: trackers keep what they were told
-        command = [sys.executable, "-m", "train", *arguments, *flags]
+        command = [str(with_trackers / "bin" / "python"), "-m", "train", *arguments, *flags]
         subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=True)
     metrics = tmp_path / "metrics" / "model"
     curve = [(p["step"], pytest.approx(p["validation_loss"])) for p in record(tmp_path)["history"] if
