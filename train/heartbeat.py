@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,8 +65,10 @@ def interface_to(host: str) -> str | None:
 
 
 @contextlib.contextmanager
-def other_machines_watched(run: Path, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
+def other_machines_watched(run: Path, environment: Mapping[str, str] = os.environ) -> Iterator[Callable[[], None]]:
     """End this process, and say why, when a machine of this training is gone; nothing where there is but one.
+
+    Gives a function to be called once all processes have joined: from then on a machine is missed that never counted.
 
     Args:
         run: whose checkpoints it can go on from.
@@ -74,13 +76,13 @@ def other_machines_watched(run: Path, environment: Mapping[str, str] = os.enviro
     """
     machines = machines_of(environment)
     if machines < 2:
-        yield
+        yield lambda: None
         return
     watch = Watch(int(environment["GROUP_RANK"]), machines, counts=environment.get("LOCAL_RANK") == "0")
     threading.Thread(target=watch.count, daemon=True, name="heartbeat").start()
     threading.Thread(target=watch.look, args=(run,), daemon=True, name="other machines").start()
     try:
-        yield
+        yield watch.expect_all
     finally:
         watch.end()
 
@@ -111,7 +113,14 @@ class Watch:
                 self._over.wait(SECONDS_BETWEEN)
 
     def _has_begun(self, machine: int) -> bool:
-        return machine in self._heard or bool(self._store and self._store.check([_key(machine)]))
+        heard = self._heard.get(machine, (b"", 0.0))[0] != b""
+        return heard or bool(self._store and self._store.check([_key(machine)]))
+
+    def expect_all(self) -> None:
+        """Miss from now on also a machine that has not counted yet: it may go before its first count gets through."""
+        now = time.monotonic()
+        for other in self._others:
+            self._heard.setdefault(other, (b"", now))
 
     def hear(self, counts: Mapping[int, bytes]) -> None:
         """Take note of the counts of other machines."""
@@ -121,9 +130,10 @@ class Watch:
                 self._heard[machine] = count, now
 
     def silent(self) -> list[int]:
-        """Return the machines that have begun, have not ended, and have not counted for long."""
+        """Return the machines that are expected, have not ended, and have not counted for long."""
         latest = time.monotonic() - SECONDS_SILENT
-        return sorted(one for one, (count, when) in self._heard.items() if count != ENDED.encode() and when < latest)
+        heard = list(self._heard.items())  # another thread adds to it
+        return sorted(one for one, (count, when) in heard if count != ENDED.encode() and when < latest)
 
     def look(self, run: Path) -> None:
         """End this process when a machine is gone."""

@@ -41,8 +41,9 @@ def train(plan: Plan) -> None:
         UsageError: a batch too small for the processes that share it.
         RunError: a diverged loss, a full device, another process died; or a signal asked to stop.
     """
-    with other_machines_watched(plan.run):
+    with other_machines_watched(plan.run) as all_have_joined:
         accelerator = start_accelerator(plan, chosen(plan))
+        all_have_joined()
         with joined(accelerator, plan), alone(accelerator, plan), full_device_told(plan.run):
             check_shards(accelerator, plan)
             train_with(accelerator, plan)

@@ -27,6 +27,19 @@ def test_only_a_machine_whose_count_stands_still_is_gone(clock: list[float]) -> 
     assert watch.silent() == [2]
 
 
+def test_once_all_have_joined_a_machine_is_missed_that_goes_before_its_first_count(clock: list[float]) -> None:
+    watch = Watch(0, 3, counts=True)
+    clock[0] += 1000  # of waiting for the others
+    watch.hear({1: b"1"})
+    watch.expect_all()
+    assert watch.silent() == []
+    clock[0] += heartbeat.SECONDS_SILENT - 1
+    watch.hear({1: b"2"})
+    assert watch.silent() == []
+    clock[0] += 2
+    assert watch.silent() == [2]
+
+
 def test_a_machine_that_has_ended_is_not_missed(clock: list[float]) -> None:
     watch = Watch(1, 2, counts=False)
     watch.hear({0: b"7"})
