@@ -107,6 +107,7 @@ def test_curves_are_drawn_by_the_steps_and_lengths_in_their_files(tmp_path):
     assert {"prefix", "train_tokens"} <= set(curve_csv(SimpleNamespace(by_prefix=[])).strip().split(","))
 
 
+@pytest.mark.slow
 def test_a_published_model_is_fetched_by_its_name(tmp_path):
     """In a project whose one stage writes a folder, with the artifacts of ours."""
     artifacts = yaml(ROOT / "dvc.yaml")["artifacts"]

@@ -250,6 +250,7 @@ def test_killed_and_started_again_it_gives_the_very_numbers_of_an_undisturbed_ru
     assert hashes(tmp_path / "metrics") == hashes(undisturbed / "metrics")
 
 
+@pytest.mark.slow
 def test_asked_to_end_it_saves_first_and_then_goes_on(inputs: TrainingInputs, tmp_path: Path, causal: Path) -> None:
     arguments = inputs.arguments(tmp_path)
     ended = signalled(signal.SIGTERM, "step-00000007", arguments)

@@ -104,6 +104,7 @@ def test_a_signal_ends_all_of_it_after_a_checkpoint_and_without_a_traceback(
         assert "Traceback" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "launcher"),
     [
@@ -197,6 +198,7 @@ def test_what_cannot_be_launched_is_told_in_one_line(tmp_path: Path) -> None:
     assert "none.yaml" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_terminal_that_has_gone_does_not_end_a_training(tiny: Path, tmp_path: Path) -> None:
     arguments = TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(tmp_path)
     read, write = os.pipe()
@@ -208,6 +210,7 @@ def test_a_terminal_that_has_gone_does_not_end_a_training(tiny: Path, tmp_path: 
     shutil.rmtree(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_cpu_thread")
 def test_a_second_training_into_the_same_output_is_refused_and_the_first_goes_on(tiny: Path, tmp_path: Path) -> None:
     with training(tiny, tmp_path) as running:

@@ -142,6 +142,7 @@ def test_nothing_that_a_run_makes_is_taken_for_an_empty_file_or_for_a_change(fin
     assert "WARNING" not in again.stdout + again.stderr
 
 
+@pytest.mark.slow
 def test_the_tables_of_metrics_and_experiments_fit_a_terminal(finished, tmp_path, monkeypatch, capsys):
     def shown(*words: str) -> list[str]:
         capsys.readouterr()

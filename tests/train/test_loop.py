@@ -65,7 +65,9 @@ def test_a_step_on_a_gpu_moves_nothing_between_host_and_device(
     monkeypatch.setattr(torch.nn.Module, "to", lambda module, *where: module)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(train.loss, "targets_at_a_time", lambda device, vocabulary, **traced: 16)
-    plan = planned(tiny, tmp_path, objective, optimizer=optimizer, **ONE_STEP)
+    # First weights are made before a model is moved. Those of `neighbors` would be made on the CPU here, if transformers
+    # has loaded a model before: it replaces `torch.linspace` for a while, and torch remembers that one.
+    plan = planned(tiny, tmp_path, objective, optimizer=optimizer, **ONE_STEP, initialization="normal")
     device = torch.device("cuda", 0)
     alone = SimpleNamespace(
         device=torch.device("cpu"), num_processes=1, process_index=0, scaler=None, is_main_process=True,
