@@ -65,8 +65,8 @@ def test_a_step_on_a_gpu_moves_nothing_between_host_and_device(
     monkeypatch.setattr(torch.nn.Module, "to", lambda module, *where: module)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(train.loss, "targets_at_a_time", lambda device, vocabulary, **traced: 16)
-    # First weights are made before a model is moved. Those of `neighbors` would be made on the CPU here, if transformers
-    # has loaded a model before: it replaces `torch.linspace` for a while, and torch remembers that one.
+    # Not `neighbors`, whose first weights would be made on the CPU here if transformers has loaded a model before: it
+    # replaces `torch.linspace` for a while, and torch remembers that one.
     plan = planned(tiny, tmp_path, objective, optimizer=optimizer, **ONE_STEP, initialization="normal")
     device = torch.device("cuda", 0)
     alone = SimpleNamespace(
