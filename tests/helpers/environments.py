@@ -14,15 +14,10 @@ def environment_above(folder: Path, lock: Path) -> Path:
     Skips the test where the package registry is out of reach.
     """
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    (packages_of(folder) / "below.pth").write_text("\n".join(site.getsitepackages()) + "\n", encoding="utf-8")
+    (packages,) = (folder / "lib").glob("python*/site-packages")
+    (packages / "below.pth").write_text("\n".join(site.getsitepackages()) + "\n", encoding="utf-8")
     install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
     done = subprocess.run([*install, "--requirement", lock], capture_output=True, text=True, check=False, timeout=900)
     if done.returncode:
         pytest.skip(f"{lock.name} cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
     return folder / "bin"
-
-
-def packages_of(folder: Path) -> Path:
-    """Where an environment has its packages."""
-    (packages,) = (folder / "lib").glob("python*/site-packages")
-    return packages
