@@ -49,6 +49,7 @@ def one_cpu_thread() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ACCELERATE_USE_CPU", "true")
+        patch.setenv("OMP_NUM_THREADS", "1")  # whatever it was: the processes that a test starts take it over
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         yield
