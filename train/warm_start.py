@@ -16,7 +16,6 @@ from train.settings import CausalSettings, Objective, PretrainSettings, Shape
 from wikilm.errors import RunError, UsageError, reason
 from wikilm.files import sha256_of
 from wikilm.model_folder import CONFIG, TOKENIZER, Weights, read_config
-from wikilm.pretrained import model_folder, weights_of
 from wikilm.shards import Manifest
 
 if TYPE_CHECKING:
@@ -138,6 +137,8 @@ def find(settings: PretrainSettings, objective: Objective) -> WarmStart | None:
     is_folder = Path(name).is_dir()
     if is_folder and settings.init.revision:
         raise UsageError(f"init.revision: {settings.init.revision} is for models of the hub, but {name} is a folder")
+    from wikilm.pretrained import model_folder, weights_of  # here, since most runs need no client of the hub
+
     folder = model_folder(name, settings.init.revision)
     try:
         weights, config = weights_of(name, folder), read_config(name, folder)
