@@ -18,7 +18,7 @@ import torch
 from probes.model import LoadedModel
 from probes.output import counted, table
 from probes.rows import same_vocabulary
-from wikilm.errors import RunError, UsageError
+from wikilm.errors import RunError, UsageError, reason
 from wikilm.shards import open_checked
 from wikilm.terminal import visible
 
@@ -119,7 +119,7 @@ def read_texts(file: Path) -> list[str]:
                 content[TEXT].encode()  # half a character is no text
                 texts.append(content[TEXT])
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"--texts {file}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+        raise UsageError(f"--texts {file}: cannot be read: {reason(error)[:200]}") from None
     return texts
 
 

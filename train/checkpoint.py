@@ -20,7 +20,7 @@ from torch import Tensor
 
 from train.kept import BEST, HASHES, MODEL, contiguous, remove_unnamed, take_over_kept
 from train.kept import KEPT as KEPT_WEIGHTS
-from train.runs import PREFIX, saved_steps
+from train.runs import PREFIX, saved_steps, step_name
 from wikilm.files import UNFINISHED, new_folder, remove_folder, sha256_of
 
 KEPT = 2  # checkpoints: one may be damaged without the run being lost
@@ -61,7 +61,7 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> Path:
 
 def checkpoint_path(run: Path, step: int) -> Path:
     """Return where the checkpoint of a step is."""
-    return run / f"{PREFIX}{step:08d}"
+    return run / step_name(step)
 
 
 def states(run: Path) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from train.figures import figures_of_best
 from train.kept import BEST, KEPT, load_weights
 from train.plan import Plan
-from train.runs import PREFIX, saved_steps
+from train.runs import saved_steps, step_name
 
 STEPS = "steps"  # the folder of the weights of steps on the way
 
@@ -47,4 +47,4 @@ def copies_to_export(plan: Plan, figures: dict[str, Any], last: Mapping[str, Ten
         if weights is not None:
             told = {name: figures[name] for name in ("objective", "planned_steps", "chunk_tokens", "vocab_size")}
             told |= {"steps": step, "tokens": figures["tokens"] // steps * step}
-            yield Copy(f"{STEPS}/{PREFIX}{step:08d}", weights, told, has_card=False)
+            yield Copy(f"{STEPS}/{step_name(step)}", weights, told, has_card=False)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from train.runs import step_name
 from wikilm.cli import run
 from wikilm.files import UNFINISHED
 
@@ -98,7 +99,7 @@ def _wait_in_step(moment: Moment) -> None:
 
 def _wait_in_save(moment: Moment) -> None:
     """Die when the interpreter tells that a file or folder of this checkpoint is about to change."""
-    name = f"step-{moment.step:08d}"
+    name = step_name(moment.step)
     unfinished = f".{name}{UNFINISHED}"
     events = {
         IN_SAVE[0]: ("os.mkdir", 0, unfinished),

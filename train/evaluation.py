@@ -17,7 +17,7 @@ from train.runs import saved_steps
 from train.validation import Validation
 from train.warm_start import FAMILIES
 from train.warm_weights import CONFIGS, MODELS
-from wikilm.errors import RunError, UsageError
+from wikilm.errors import RunError, UsageError, reason
 from wikilm.model_folder import TRAINING, read_config, refuse_unbacked
 from wikilm.pretrained import weights_of
 
@@ -91,7 +91,7 @@ def load(plan: Plan) -> PreTrainedModel:
     except RunError:
         raise
     except Exception as error:  # a folder is input like any other, and what it can raise is not documented
-        raise UsageError(f"{folder}: transformers cannot load it: {' '.join(str(error).split())}") from None
+        raise UsageError(f"{folder}: transformers cannot load it: {reason(error)}") from None
     if entries != manifest.tokenizer.vocab_size or positions < manifest.chunk_tokens:
         raise UsageError(
             f"{folder}: a model of {entries} entries and {positions} positions, but {plan.shards.path} has "

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from train.curves import Point, lowest_validation
-from train.runs import PREFIX, saved_steps
+from train.runs import saved_steps, step_name
 from wikilm.files import new_folder, remove_folder, sha256_of
 
 if TYPE_CHECKING:
@@ -83,14 +83,14 @@ def save_weights(place: Path, step: int, weights: Mapping[str, Tensor]) -> None:
     Raises:
         OSError: they cannot be written.
     """
-    with new_folder(place / f"{PREFIX}{step:08d}") as folder:
+    with new_folder(place / step_name(step)) as folder:
         (folder / MODEL).write_bytes(save(contiguous(weights)))
         (folder / HASHES).write_text(json.dumps({MODEL: sha256_of(folder / MODEL)}, indent=1), encoding="utf-8")
 
 
 def load_weights(place: Path, step: int) -> dict[str, Tensor] | None:
     """Load the weights of a step; None, and its reason on stderr, where they are not there or not what was written."""
-    path = place / f"{PREFIX}{step:08d}"
+    path = place / step_name(step)
     try:
         hashes = json.loads((path / HASHES).read_text(encoding="utf-8"))
         if sha256_of(path / MODEL) == hashes[MODEL]:
@@ -112,7 +112,7 @@ def remove_unnamed(run: Path, states: Iterable[Mapping[str, Any]], until: int) -
     named = {lowest_step(state.get("history", [])) for state in states}
     for step in saved_steps(run / BEST):
         if step <= until and step not in named:
-            remove_folder(run / BEST / f"{PREFIX}{step:08d}")
+            remove_folder(run / BEST / step_name(step))
 
 
 def take_over_kept(run: Path, other: Path) -> None:
@@ -123,7 +123,7 @@ def take_over_kept(run: Path, other: Path) -> None:
     """
     for place in (BEST, KEPT):
         for step in saved_steps(other / place):
-            name = f"{PREFIX}{step:08d}"
+            name = step_name(step)
             with new_folder(run / place / name) as folder:
                 for file in (MODEL, HASHES):
                     _link(other / place / name / file, folder / file)

@@ -236,13 +236,12 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
         )
     if precision == "auto":
         precision = "bf16" if has_fast_bf16(on_cpu) else "no"
-    # `cpu=True` where there is nothing else: without it accelerate joins no processes there, and says nothing
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started > 1:
         choose_interface()
     try:
         accelerator = Accelerator(
-            cpu=on_cpu,
+            cpu=on_cpu,  # also where there is nothing else: without it accelerate joins no processes, and says nothing
             mixed_precision=precision,
             log_with=list(trackers) or None,
             project_config=ProjectConfiguration(logging_dir=str(plan.metrics / TENSORBOARD)),

@@ -59,6 +59,11 @@ class Run:
         return f"{self.path.name}: step {self.step:,}{of}{state}, {size(self.path) / 1e6:,.1f} MB"
 
 
+def step_name(step: int) -> str:
+    """Return the name of a folder that is of a step: a checkpoint, or weights that are kept."""
+    return f"{PREFIX}{step:08d}"
+
+
 def saved_steps(run: Path) -> list[int]:
     """Return the steps of which there are checkpoints, whole or not, in their order."""
     names = (path.name.removeprefix(PREFIX) for path in run.glob(f"{PREFIX}*") if path.is_dir())

@@ -60,9 +60,8 @@ def flops_per_token(non_embedding: int, head: float, layers: int, width: int, ch
 def training_flops(plan: "Plan", model: PreTrainedModel) -> float:
     """FLOPs per token of a planned training, the head counted where it is applied."""
     layers, _, width = plan.settings.shape
-    head = (
-        plan.manifest.tokenizer.vocab_size * width * (1.0 if plan.left_out is not None else plan.masked_fraction or 1.0)
-    )
+    applied = plan.masked_fraction if plan.masked_fraction and plan.left_out is None else 1.0
+    head = plan.manifest.tokenizer.vocab_size * width * applied
     outside = parameter_counts(model)["non_embedding_parameters"]
     return flops_per_token(outside, head, layers, width, plan.manifest.chunk_tokens)
 

@@ -21,7 +21,7 @@ from accelerate.utils import (
 
 from train.curves import TRACKER, Point, log_point
 from train.settings import PretrainSettings
-from wikilm.errors import RunError, UsageError
+from wikilm.errors import RunError, UsageError, reason
 from wikilm.files import remove_folder
 
 if TYPE_CHECKING:
@@ -82,9 +82,10 @@ def start_trackers(accelerator: "Accelerator", plan: "Plan", history: list[Point
     try:
         accelerator.init_trackers(PROJECT, init_kwargs=options(plan))
     except Exception as error:  # DVCLive opens the DVC repository around us, others a database: all that can be wrong
-        told = " ".join(str(error).split())
         which = ", ".join(names)
-        raise RunError(f"{folder}: {which} cannot write curves here: {told}; name another --metrics") from error
+        raise RunError(
+            f"{folder}: {which} cannot write curves here: {reason(error)}; name another --metrics"
+        ) from error
     for tracker in accelerator.trackers:
         if tracker.name != TRACKER:
             tracker.store_init_configuration(hyperparameters(plan.settings))

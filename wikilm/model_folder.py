@@ -6,6 +6,7 @@ before `from_pretrained` sees it.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def read_weights(name: str, folder: Path) -> Weights | None:
     if (folder / ADAPTER).exists():
         raise RunError(f"{name}: holds {ADAPTER}, so it is an adapter: merge it into its model, and name that")
     shapes = [shape for file in names for shape in _shapes(folder / file)]
-    return Weights(path, tuple(folder / file for file in names), len(shapes), sum(_product(shape) for shape in shapes))
+    return Weights(path, tuple(folder / file for file in names), len(shapes), sum(map(math.prod, shapes)))
 
 
 def read_config(name: str, folder: Path) -> dict[str, Any]:
@@ -175,11 +176,3 @@ def _refuse_excess(path: Path, content: Any) -> None:
         for key, value in settings.items():
             if isinstance(value, int | float) and value > MOST_PARTS and COUNTS_PARTS.search(key):
                 raise RunError(f"{path}: {key} is {value}, more than any model has: not a config to be trusted")
-
-
-def _product(shape: list[int]) -> int:
-    """Return the number of elements of a shape."""
-    product = 1
-    for size in shape:
-        product *= size
-    return product
