@@ -14,7 +14,7 @@ UV := $(shell command -v uv || echo $(VENV)-uv/bin/uv)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # What the stages and the tests import: imported once, two at a time, so that each has its bytecode from the start. To have
 # uv compile all packages would take five times as long.
-STARTED := pipeline.run.job train.run probes.report dvc.repo
+STARTED := pipeline.run.job train.run probes.report.page dvc.repo
 # Each stage would compile torch, transformers and Beam anew where the environment forbids bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 

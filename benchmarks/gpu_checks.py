@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch._dynamo.utils import counters
 
-import train.loss
+import train.model.loss
 from benchmarks.gpu_ways import Ours, Setting
-from train.checkpoint import Checkpoint, newest_checkpoint
-from train.loss import linear_cross_entropy, traced_cross_entropy
+from train.model.loss import linear_cross_entropy, traced_cross_entropy
+from train.saved.checkpoint import Checkpoint, newest_checkpoint
 
 FEW_ROWS = 16  # of a step, so that checks are quick
 
@@ -104,13 +104,13 @@ def padded_head(setting: Setting) -> str:
 
 @contextmanager
 def _multiple(device: str, value: int) -> Iterator[None]:
-    before = dict(train.loss.MULTIPLE)
-    train.loss.MULTIPLE[device] = value
+    before = dict(train.model.loss.MULTIPLE)
+    train.model.loss.MULTIPLE[device] = value
     try:
         yield
     finally:
-        train.loss.MULTIPLE.clear()
-        train.loss.MULTIPLE.update(before)
+        train.model.loss.MULTIPLE.clear()
+        train.model.loss.MULTIPLE.update(before)
 
 
 def saved_beside(setting: Setting) -> str:

@@ -20,8 +20,8 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 from benchmarks.plain_gpt import PlainGPT, Shape
-from train.batch import Ints, Order
 from train.loop import Training
+from train.plan.batch import Ints, Order
 
 RATE = 3e-4  # of all; no figure here depends on it
 ROWS = 65_536  # that there are to train on, of random tokens

@@ -27,16 +27,16 @@ import yaml
 from accelerate import Accelerator
 from transformers.utils import logging
 
-from probes.hidden_tokens import accuracy
-from probes.model import LoadedModel
-from probes.recitation import continue_greedily, score
-from probes.rows import sample_rows
+from probes.cloze.hidden_tokens import accuracy
+from probes.measuring.rows import sample_rows
+from probes.model.loading import LoadedModel
+from probes.recitation.recite import continue_greedily, score
 from probes.settings import FillMaskSettings, RecitationSettings
-from train.console import Console, StopSignal
 from train.loop import Training
-from train.plan import Plan, make_plan
+from train.plan.plan import Plan, make_plan
+from train.progress.console import Console, StopSignal
+from train.progress.throughput import Stopwatch
 from train.settings import OBJECTIVES
-from train.throughput import Stopwatch
 from wikilm.params import read_params, section
 
 ROOT = Path(__file__).parents[1]

@@ -25,7 +25,7 @@ from torch import nn
 
 from benchmarks.laptop_preset import PARAMS, prepared
 from benchmarks.plain_gpt import PlainGPT, Shape
-from train.plan import Plan, make_plan
+from train.plan.plan import Plan, make_plan
 from train.run import has_fast_bf16
 from wikilm.params import read_params
 from wikilm.shards import SplitRows

@@ -6,10 +6,10 @@
 Needs torch, transformers and accelerate, no data and no network: rows are random tokens. GPT-2 of 124M parameters
 trains on rows of 128 tokens, in bf16, without dropout, gradients clipped to a norm of 1. All take turns in one process,
 a few steps each; what counts is the least time of all turns, with the device waited for at both ends, compilation left
-out. Model FLOPs utilization is counted alike for all (train/throughput.py). Then come checks of what only a GPU can
-show, and sweeps of ours alone. What does not fit into `--seconds` is named as left out. Figures are printed at once,
-and kept as JSON: on the last line, and at any time in the folder that $OUT names. TORCHINDUCTOR_MAX_AUTOTUNE=1 has the
-compiler try more kernels, which takes minutes.
+out. Model FLOPs utilization is counted alike for all (train/progress/throughput.py). Then come checks of what only a
+GPU can show, and sweeps of ours alone. What does not fit into `--seconds` is named as left out. Figures are printed at
+once, and kept as JSON: on the last line, and at any time in the folder that $OUT names. TORCHINDUCTOR_MAX_AUTOTUNE=1
+has the compiler try more kernels, which takes minutes.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from typing import Any
 
 import torch
 
-import train.compiling
-import train.loss
+import train.model.compiling
+import train.model.loss
 from benchmarks.gpu_checks import checks
 from benchmarks.gpu_ways import Ours, Plain, Recipe, Setting
 from benchmarks.plain_gpt import Shape
-from train.loss import targets_at_a_time
-from train.throughput import device_peak, training_flops, utilization
+from train.model.loss import targets_at_a_time
+from train.progress.throughput import device_peak, training_flops, utilization
 
 GPT2 = Shape("GPT-2 124M", 12, 12, 768, 256, 20, "adamw")
 TINY = Shape("tiny", 2, 2, 32, 4, 2, "adamw")
@@ -178,11 +178,11 @@ def sweep(figures: Figures) -> None:
 def targets_held(size: int | None) -> Iterator[None]:
     """Let the loss hold the logits of so many targets at once while the block runs; None: what it would itself."""
     if size is not None:
-        train.loss.targets_at_a_time = lambda device, vocabulary, **traced: size
+        train.model.loss.targets_at_a_time = lambda device, vocabulary, **traced: size
     try:
         yield
     finally:
-        train.loss.targets_at_a_time = targets_at_a_time
+        train.model.loss.targets_at_a_time = targets_at_a_time
 
 
 @contextmanager
@@ -236,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def prepared(args: argparse.Namespace) -> Setting:
     """Make the process ready as `python -m train` does, and return where and on what everything is measured."""
-    train.compiling.BACKEND = args.backend
+    train.model.compiling.BACKEND = args.backend
     if args.tiny:
         return Setting(torch.device("cpu"), TINY, 390, 16, args.backend)
     torch.set_float32_matmul_precision("high")

@@ -28,8 +28,7 @@ PROGRAM = "python -m probes"
 
 
 def _anatomy(args: argparse.Namespace) -> None:
-    from probes import anatomy
-    from probes.model import load
+    from probes.model import anatomy, load
     from probes.output import emit
 
     result = anatomy.anatomy(load(args.model), args.text)
@@ -39,7 +38,7 @@ def _anatomy(args: argparse.Namespace) -> None:
 def _fill_mask(args: argparse.Namespace) -> None:
     flags = from_flags(args, "texts", "top_k", "candidates", "masked_fraction", "rows", "seed")
     settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags)
-    from probes import fill_mask as fill_mask_run
+    from probes.cloze import fill_mask as fill_mask_run
     from probes.output import emit
 
     result = fill_mask_run.run_fill_mask(args.model, args.shards, settings)
@@ -49,7 +48,7 @@ def _fill_mask(args: argparse.Namespace) -> None:
 def _generate(args: argparse.Namespace) -> None:
     flags = from_flags(args, "prompts", "max_new_tokens", "top_k")
     settings = load_settings(args.params, "generation", GenerationSettings, flags)
-    from probes import generation
+    from probes.generation import greedy as generation
     from probes.model import load
     from probes.output import emit
 
@@ -62,10 +61,10 @@ def _generate(args: argparse.Namespace) -> None:
 def _recite(args: argparse.Namespace) -> None:
     flags = from_flags(args, "prefix", "continuation", "prefix_lengths", "rows", "examples", "batch_rows", "seed")
     settings = load_settings(args.params, "recitation", RecitationSettings, flags)
-    from probes import recitation
+    from probes.measuring import sample_rows
     from probes.model import load
     from probes.output import emit
-    from probes.rows import sample_rows
+    from probes.recitation import recite as recitation
     from wikilm.files import write_atomically
 
     loaded = load(args.model)
@@ -78,7 +77,7 @@ def _recite(args: argparse.Namespace) -> None:
 def _perplexity(args: argparse.Namespace) -> None:
     if (args.texts is None) == (args.shards is None):
         raise UsageError("--texts or --shards: give one of them, and not both")
-    from probes import perplexity
+    from probes.likelihood import perplexity as perplexity
     from probes.model import load
     from probes.output import emit
     from wikilm.files import write_atomically
@@ -93,8 +92,8 @@ def _perplexity(args: argparse.Namespace) -> None:
 
 def _report(args: argparse.Namespace) -> None:
     settings = load_settings(args.params, "report", ReportSettings, from_flags(args, "title", "sample"))
-    from probes import report
     from probes.output import json_text
+    from probes.report import page as report
 
     metrics, headline = report.write_report(
         report.Inputs(args.shards, args.tokenizer, args.causal, args.masked, args.results), args.output, settings

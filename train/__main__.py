@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from train.processes import end_with_starters, interruptible
+from train.hosts.processes import end_with_starters, interruptible
 from train.settings import OBJECTIVES
 from wikilm.cli import Parser, positive, program, run
 

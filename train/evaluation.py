@@ -7,16 +7,13 @@ from typing import Any
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
-from train.curves import Point
-from train.feed import Feed
 from train.loop import Training
-from train.loss import SummedLoss
-from train.plan import Plan
+from train.model import CONFIGS, MODELS, SummedLoss
+from train.plan import FAMILIES, Plan
+from train.progress import Point, Validation
+from train.rows import Feed
 from train.run import check_shards, joined, start_accelerator
 from train.runs import saved_steps
-from train.validation import Validation
-from train.warm_start import FAMILIES
-from train.warm_weights import CONFIGS, MODELS
 from wikilm.errors import RunError, UsageError, reason
 from wikilm.model_folder import TRAINING, read_config, refuse_unbacked
 from wikilm.pretrained import weights_of

@@ -22,8 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from train.meeting import meet_on_the_loopback
-from train.processes import end_with_starters, seconds_to_save
+from train.hosts.meeting import meet_on_the_loopback
+from train.hosts.processes import end_with_starters, seconds_to_save
 from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.stage import TOLD

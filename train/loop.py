@@ -10,24 +10,31 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from train.average import Average
-from train.batch import mix
-from train.checkpoint import Checkpoint, newest_checkpoint
-from train.compiling import backend
-from train.console import Console, Stopped, StopSignal
-from train.curves import Point, log_point, lowest_validation, validations_since_lowest
-from train.feed import Feed
-from train.first_model import first_model
-from train.kept import Keeper
-from train.loss import SummedLoss
-from train.loss_scale import LossScale
-from train.optimizer import Optimizers, learning_rate
-from train.prefetch import Prefetch
+from train.model import SummedLoss, backend
+from train.model.first_model import first_model
+from train.plan import mix
+from train.progress import (
+    WARM_UP_STEPS,
+    Console,
+    Pace,
+    Point,
+    Stopped,
+    StopSignal,
+    Stopwatch,
+    Validation,
+    device_peak,
+    log_point,
+    lowest_validation,
+    peak_memory,
+    sum_over_processes,
+    training_flops,
+    validations_since_lowest,
+)
+from train.progress.sample import sample
+from train.rows import Feed, Prefetch
 from train.runs import EndedBy
-from train.sample import sample
-from train.saving import Saver
-from train.throughput import WARM_UP_STEPS, Pace, Stopwatch, device_peak, peak_memory, training_flops
-from train.validation import Validation, sum_over_processes
+from train.saved import Checkpoint, Keeper, Saver, newest_checkpoint
+from train.updates import Average, LossScale, Optimizers, learning_rate
 from wikilm.errors import RunError, UsageError
 
 if TYPE_CHECKING:

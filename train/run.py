@@ -11,23 +11,18 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration
 
-from train.agreement import refuse_difference, refuse_sharding
-from train.checkpoint import clear_unfinished, remove_run, take_over
-from train.console import Console, StopSignal
-from train.copies import copies_to_export
-from train.export import export
-from train.exposures import exposures_of
-from train.figures import measured_figures, run_figures
-from train.heartbeat import INTERFACE, choose_interface, other_machines_watched
+from train.export import copies_to_export, export, measured_figures, run_figures
+from train.hosts.agreement import refuse_difference, refuse_sharding
+from train.hosts.heartbeat import INTERFACE, choose_interface, other_machines_watched
+from train.hosts.processes import ProcessDied, lost_another
 from train.loop import Training
 from train.model import parameter_counts
-from train.optimizer import learning_rate
-from train.places import full_device_told, held
 from train.plan import Plan
-from train.processes import ProcessDied, lost_another
+from train.progress import FORMULA, TENSORBOARD, Console, StopSignal, chosen, end_trackers, start_trackers
+from train.rows import exposures_of
 from train.runs import EndedBy, Record, read_record, saved_steps, shorter, unfinished_others, write_record
-from train.throughput import FORMULA
-from train.trackers import TENSORBOARD, chosen, end_trackers, start_trackers
+from train.saved import clear_unfinished, full_device_told, held, remove_run, take_over
+from train.updates import learning_rate
 from wikilm.errors import RunError, UsageError
 from wikilm.files import remove_folder
 from wikilm.shards import SPLITS

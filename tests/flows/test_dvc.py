@@ -17,7 +17,7 @@ from dvc.utils.hydra import apply_overrides
 from dvclive import Live
 
 from pipeline.output.publish import FINAL
-from probes.recitation import curve_csv
+from probes.recitation.recite import curve_csv
 from tests.helpers import ROOT
 from tests.helpers.dvc_files import stages, yaml
 from tests.helpers.pipeline_runs import tree, units_done

@@ -15,7 +15,7 @@ from tests.helpers import ROOT
 from tests.helpers.shards import make_rows, make_shards
 from tests.helpers.tokenizers import make_tokenizer
 from tests.helpers.training import TrainingInputs, environment, record, train
-from train.token_bytes import token_bytes
+from train.rows.token_bytes import token_bytes
 
 pytestmark = pytest.mark.usefixtures("one_cpu_thread")
 FIGURES = ("validation_loss", "perplexity", "bits_per_byte")

@@ -16,9 +16,9 @@ import torch
 from huggingface_hub.constants import ENDPOINT
 from safetensors.torch import load_file
 
-from probes.cloze import fill
-from probes.generation import generate
-from probes.model import load
+from probes.cloze.cloze import fill
+from probes.generation.greedy import generate
+from probes.model.loading import load
 from tests.helpers import ROOT
 from tests.helpers.hub_server import COMMIT, hub_environment, hub_server
 

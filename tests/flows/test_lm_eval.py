@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from probes.model import load
-from probes.perplexity import as_lines, perplexity, validation_texts
+from probes.likelihood.perplexity import as_lines, perplexity, validation_texts
+from probes.model.loading import load
 from tests.helpers import ROOT
 from tests.helpers.environments import environment_above
 

@@ -26,7 +26,7 @@ SECONDS_TO_NOTICE = 60  # that a host is gone, and to end
 OURS, ACCELERATE = "train.launch", "accelerate.commands.launch"
 WATCHED = """
 import json, os, runpy, sys
-from train.feed import Feed
+from train.rows.feed import Feed
 from wikilm.shards import SplitRows
 
 taken, now = open(f"{sys.argv[1]}/rows-{os.environ.get('RANK', '0')}.jsonl", "w"), [None]

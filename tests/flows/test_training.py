@@ -120,7 +120,7 @@ def test_no_clock_is_in_the_curves_that_dvc_hashes(causal: Path) -> None:
 def test_without_dvclive_a_note_says_that_there_are_no_curves_and_the_model_is_the_same(
     causal: Path, inputs: TrainingInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("train.trackers.is_dvclive_available", lambda: False)
+    monkeypatch.setattr("train.progress.trackers.is_dvclive_available", lambda: False)
     done = train(inputs.arguments(tmp_path))
     assert f"dvclive is not installed, so it writes no curves into {tmp_path / 'metrics' / 'model'}" in done.stderr
     assert not (tmp_path / "metrics").exists()

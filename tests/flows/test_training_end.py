@@ -18,8 +18,8 @@ import pytest
 from tests.helpers import ROOT
 from tests.helpers.training import TrainingInputs, environment, train
 from tests.helpers.waiting import wait_until
-from train.checkpoint import damage, newest_checkpoint
 from train.runs import saved_steps
+from train.saved.checkpoint import damage, newest_checkpoint
 
 OURS, ACCELERATE = "train.launch", "accelerate.commands.launch"
 ONE, TWO = "launch/cpu.yaml", "launch/multi-gpu.yaml"

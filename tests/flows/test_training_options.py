@@ -20,8 +20,8 @@ from tests.helpers import ROOT
 from tests.helpers.hub_server import COMMIT, hub_environment, hub_server
 from tests.helpers.models import make_stock
 from tests.helpers.training import TrainingInputs, environment, plan_of, record, train
-from train.first_model import first_model
 from train.loop import Training
+from train.model.first_model import first_model
 from wikilm.files import sha256_of
 
 pytestmark = pytest.mark.usefixtures("one_cpu_thread")

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from tests.helpers import ROOT
 from train.__main__ import main, parse
-from train.plan import Plan, make_plan
+from train.plan.plan import Plan, make_plan
 from train.settings import SETTINGS, Objective, PretrainSettings
 from wikilm.cli import run
 from wikilm.params import section

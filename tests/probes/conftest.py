@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from probes.model import LoadedModel, load
+from probes.model.loading import LoadedModel, load
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ from accelerate import Accelerator
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import train.loss
+import train.model.loss
 from tests.helpers.training import planned
-from train.feed import Part
 from train.loop import Training
+from train.rows.feed import Part
 from train.settings import OBJECTIVES, Objective
 
 # What reads a value from the device, or a size that depends on values; and what makes a tensor of numbers in Python.
@@ -64,7 +64,7 @@ def test_a_step_on_a_gpu_moves_nothing_between_host_and_device(
     """
     monkeypatch.setattr(torch.nn.Module, "to", lambda module, *where: module)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    monkeypatch.setattr(train.loss, "targets_at_a_time", lambda device, vocabulary, **traced: 16)
+    monkeypatch.setattr(train.model.loss, "targets_at_a_time", lambda device, vocabulary, **traced: 16)
     # Not `neighbors`, whose first weights would be made on the CPU here if transformers has loaded a model before: it
     # replaces `torch.linspace` for a while, and torch remembers that one.
     plan = planned(tiny, tmp_path, objective, optimizer=optimizer, **ONE_STEP, initialization="normal")

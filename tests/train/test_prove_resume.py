@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.helpers.training import PARAMS, TINY, train
-from train import proof
+from train.proof import proof as proof
 from train.prove_resume import main
 from wikilm.cli import run
 
@@ -74,7 +74,7 @@ def test_whatever_differs_is_found(
     """Trainings that are played: each writes the same numbers, but one that was killed."""
 
     def call(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
-        if "train.dying" in command:
+        if "train.proof.dying" in command:
             return -9, ""
         model = Path(command[command.index("--output") + 1])
         history = [{"step": step, "loss": 1 / step, "validation_loss": 2.0} for step in range(1, 5)]

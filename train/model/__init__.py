@@ -1,0 +1,20 @@
+"""Build the model, fresh or from trained weights, and what it is trained on: its loss.
+
+A plan goes in; a `transformers` model and a function of its loss come out. This wing reads trained
+weights, and writes nothing.
+"""
+
+from train.model.build import architecture, is_embedding, parameter_counts
+from train.model.compiling import backend
+from train.model.loss import SummedLoss
+from train.model.warm_weights import CONFIGS, MODELS
+
+__all__ = [
+    "CONFIGS",
+    "MODELS",
+    "SummedLoss",
+    "architecture",
+    "backend",
+    "is_embedding",
+    "parameter_counts",
+]

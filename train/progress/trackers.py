@@ -1,0 +1,138 @@
+"""Start and end the trackers that a run's curves go to, by Accelerate; none uses the network unless it is told to.
+
+METRICS/{metrics.json, plots/}                  DVCLive's files, which DVC knows
+METRICS/{tensorboard, trackio, wandb, mlflow}/  those of the others, each where its settings name it
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accelerate.utils import (
+    is_dvclive_available,
+    is_mlflow_available,
+    is_tensorboard_available,
+    is_trackio_available,
+    is_wandb_available,
+)
+
+from train.progress.curves import TRACKER, Point, log_point
+from train.settings import PretrainSettings
+from wikilm.errors import RunError, UsageError, reason
+from wikilm.files import remove_folder
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from train.plan import Plan
+
+PROJECT = "wikilm"
+TENSORBOARD = "tensorboard"
+INSTALLED: Mapping[str, Callable[[], bool]] = {
+    TENSORBOARD: is_tensorboard_available,
+    "trackio": is_trackio_available,
+    "wandb": is_wandb_available,
+    "mlflow": is_mlflow_available,
+}
+
+
+def chosen(plan: "Plan") -> list[str]:
+    """Return the trackers of a run, by Accelerate's names for them; DVCLive is left out where it is not installed.
+
+    Raises:
+        UsageError: another one is not installed.
+    """
+    named = list(dict.fromkeys(plan.settings.trackers))
+    for name in named:
+        if name != TRACKER and not INSTALLED[name]():
+            raise UsageError(
+                f"{plan.params}: pretrain.{plan.objective}.trackers: {name} is not installed; "
+                f"pip install {name}, or take it out of the list"
+            )
+    return [name for name in named if name != TRACKER or has_dvclive()]
+
+
+def has_dvclive() -> bool:
+    """Return whether DVCLive is installed, and DVC, without which it does not start."""
+    try:
+        return is_dvclive_available() and find_spec("dvc") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def start_trackers(accelerator: "Accelerator", plan: "Plan", history: list[Point]) -> None:
+    """Start the curves afresh with the points so far, so that none has a gap or a point twice.
+
+    DVC may have removed the folder of an interrupted run, and a crash may have left points later than its checkpoint.
+
+    Raises:
+        RunError: a tracker cannot start.
+    """
+    names, folder = chosen(plan), plan.metrics
+    if accelerator.is_main_process and TRACKER in plan.settings.trackers and TRACKER not in names:
+        print(f"train: {TRACKER} is not installed, so it writes no curves into {folder}", file=sys.stderr)
+    if accelerator.is_main_process:
+        for name in names:
+            if name != TRACKER and (folder / name).exists():
+                remove_folder(folder / name)
+        be_local(folder, names)
+    try:
+        accelerator.init_trackers(PROJECT, init_kwargs=options(plan))
+    except Exception as error:  # DVCLive opens the DVC repository around us, others a database: all that can be wrong
+        which = ", ".join(names)
+        raise RunError(
+            f"{folder}: {which} cannot write curves here: {reason(error)}; name another --metrics"
+        ) from error
+    for tracker in accelerator.trackers:
+        if tracker.name != TRACKER:
+            tracker.store_init_configuration(hyperparameters(plan.settings))
+    for point in history:
+        log_point(accelerator, point)
+
+
+def end_trackers(accelerator: "Accelerator") -> None:
+    """Have the trackers write what they still hold; DVCLive holds nothing."""
+    for tracker in accelerator.trackers:
+        if tracker.name != TRACKER:
+            tracker.finish()
+    accelerator.trackers[:] = [tracker for tracker in accelerator.trackers if tracker.name == TRACKER]
+
+
+def options(plan: "Plan") -> dict[str, dict[str, Any]]:
+    """Return what each tracker is started with."""
+    folder, name = plan.metrics.absolute(), plan.output.name
+    return {
+        TRACKER: {"dir": str(plan.metrics), "dvcyaml": None, "save_dvc_exp": False},
+        "trackio": {"name": name, "embed": False, "auto_log_gpu": False, "auto_log_cpu": False},
+        "wandb": {"name": name, "dir": str(folder / "wandb"), "mode": os.environ.get("WANDB_MODE", "offline")},
+        "mlflow": {"run_name": name, "logging_dir": (folder / "mlflow" / "artifacts").as_uri()},
+    }
+
+
+def be_local(metrics: Path, names: list[str]) -> None:
+    """Tell trackers by their own variables to stay on this machine, unless such a variable says where to go."""
+    folder, defaults = metrics.absolute(), dict[str, str]()
+    if "trackio" in names:
+        defaults |= {"TRACKIO_DIR": str(folder / "trackio"), "GRADIO_ANALYTICS_ENABLED": "False"}
+    if "wandb" in names:
+        (folder / "wandb").mkdir(parents=True, exist_ok=True)
+        defaults |= {"WANDB_SILENT": "true"}
+    if "mlflow" in names:
+        (folder / "mlflow").mkdir(parents=True, exist_ok=True)
+        database = f"sqlite:///{folder / 'mlflow' / 'mlflow.db'}"
+        defaults |= {"MLFLOW_TRACKING_URI": database, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def hyperparameters(settings: PretrainSettings) -> dict[str, str | int | float | bool]:
+    """Return the settings as trackers take them: numbers and texts, without what is not set."""
+    values = settings.model_dump(mode="json")
+    return {
+        name: value if isinstance(value, str | int | float | bool) else str(value)
+        for name, value in values.items()
+        if value is not None
+    }
