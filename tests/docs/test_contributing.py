@@ -35,7 +35,10 @@ def test_what_the_walks_name_is_there(file: str, name: str) -> None:
     assert name in definitions(path)
 
 
-def test_the_map_names_every_wing_of_the_pipeline() -> None:
-    wings = {folder.parent.name for folder in (ROOT / "pipeline").glob("*/__init__.py")}
+@pytest.mark.parametrize(
+    ("package", "cell"), [("pipeline", r"`(\w+)/`"), ("train", r"`train/(\w+)/`"), ("probes", r"`probes/(\w+)/`")]
+)
+def test_the_maps_name_every_wing(package: str, cell: str) -> None:
+    wings = {folder.parent.name for folder in (ROOT / package).glob("*/__init__.py")}
     rows = re.findall(r"^  \| (`.+?) \|", TEXT, flags=re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"`(\w+)/`", row)} == wings
+    assert {name for row in rows for name in re.findall(rf"`{prefix}(\w+)/`", row)} == wings

@@ -1,0 +1,13 @@
+"""The questions as commands: one module for each, which says what its flags are and calls the wing that answers.
+
+torch takes seconds to import: each command imports what it needs once its flags are known to be right, so that `--help`
+and a mistake answer at once.
+"""
+
+from probes.commands import anatomy, fill_mask, generate, perplexity, recite, report
+from probes.commands.flags import PROGRAM
+
+# In the order in which `--help` lists them.
+QUESTIONS = (anatomy, fill_mask, generate, recite, perplexity, report)
+
+__all__ = ["PROGRAM", "QUESTIONS"]

@@ -1,0 +1,46 @@
+"""Answer `fill-mask`: what belongs in a blank."""
+
+import argparse
+from pathlib import Path
+
+from probes.commands.flags import PROGRAM, Commands, add_model, as_text, command
+from probes.settings import MASK, FillMaskSettings, load_settings
+from wikilm.cli import program
+from wikilm.params import from_flags
+
+
+def add(commands: Commands) -> None:
+    """Add the command with its flags."""
+    purpose = f"what belongs in a blank, written {MASK}: ids, shapes, and the likeliest tokens"
+    parser = command(
+        commands,
+        "fill-mask",
+        purpose,
+        f'fill-mask --model models/masked --text "Life is like a {MASK} of chocolates." --top-k 5\n'
+        f"  {program(PROGRAM)} fill-mask --model models/masked --model models/causal --shards data/shards",
+        "fill_mask",
+    )
+    add_model(parser, "a masked or causal model; give the flag again for another", action="append")
+    parser.add_argument(
+        "--text", "--texts", type=as_text, action="append", dest="texts", help=f"a text with {MASK} in it; repeatable"
+    )
+    parser.add_argument("--top-k", type=int, metavar="N", help="candidates to show for each blank")
+    parser.add_argument("--candidates", type=int, metavar="N", help="next tokens that a causal model rescores")
+    parser.add_argument(
+        "--shards", type=Path, metavar="DIR", help="also hide random tokens of its rows and count the right guesses"
+    )
+    parser.add_argument("--masked-fraction", type=float, metavar="X", help="share of a row's tokens that is hidden")
+    parser.add_argument("--rows", type=int, metavar="N", help="rows of each split to try, drawn by the seed")
+    parser.add_argument("--seed", type=int, metavar="N", help="decides rows and places")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Answer the question for checked flags."""
+    flags = from_flags(args, "texts", "top_k", "candidates", "masked_fraction", "rows", "seed")
+    settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags)
+    from probes.cloze import fill_mask as fill_mask_run
+    from probes.output import emit
+
+    result = fill_mask_run.run_fill_mask(args.model, args.shards, settings)
+    emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output)

@@ -1,0 +1,49 @@
+"""Make a command of a question, with the flags that several share."""
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+from wikilm.cli import Parser, program
+
+PROGRAM = "python -m probes"
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+def command(commands: Commands, name: str, purpose: str, example: str, section: str | None) -> Parser:
+    """Return a sub-command whose help starts with its purpose and ends with an example."""
+    parser = commands.add_parser(
+        name,
+        help=purpose,
+        description=purpose[0].upper() + purpose[1:] + ".",
+        epilog=f"example:\n  {program(PROGRAM)} {example}",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of text for people")
+    if section is not None:
+        parser.add_params()
+        parser.defaults_from(section)
+    return parser
+
+
+def add_model(parser: Parser, kind: str, **options: object) -> None:
+    """Add --model and --output."""
+    help_text = f"{kind}: a folder with config.json and model.safetensors, or a hub name"
+    parser.add_argument("--model", required=True, help=help_text, **options)  # type: ignore[arg-type]
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON to this file too")
+
+
+def as_text(text: str) -> str:
+    """Return a text from the command line, refused where its bytes are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("is not valid UTF-8") from None
+    return text
+
+
+def lengths(text: str) -> tuple[int, ...]:
+    """`1,2,4` as numbers."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers such as 1,2,4") from None
