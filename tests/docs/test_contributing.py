@@ -35,10 +35,8 @@ def test_what_the_walks_name_is_there(file: str, name: str) -> None:
     assert name in definitions(path)
 
 
-@pytest.mark.parametrize(
-    ("package", "cell"), [("pipeline", r"`(\w+)/`"), ("train", r"`train/(\w+)/`"), ("probes", r"`probes/(\w+)/`")]
-)
-def test_the_maps_name_every_wing(package: str, cell: str) -> None:
+@pytest.mark.parametrize(("package", "prefix"), [("pipeline", ""), ("train", "train/"), ("probes", "probes/")])
+def test_the_maps_name_every_wing(package: str, prefix: str) -> None:
     wings = {folder.parent.name for folder in (ROOT / package).glob("*/__init__.py")}
     rows = re.findall(r"^  \| (`.+?) \|", TEXT, flags=re.MULTILINE)
     assert {name for row in rows for name in re.findall(rf"`{prefix}(\w+)/`", row)} == wings
