@@ -4,6 +4,7 @@ Shards and counts go in; rows and shares come out. This wing reads shards, and w
 """
 
 from probes.measuring.interval import Share, bootstrap, wilson
+from probes.measuring.losses import hidden_token_losses, next_token_losses
 from probes.measuring.rows import RowSample, TokenIds, same_vocabulary, sample_rows
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "Share",
     "TokenIds",
     "bootstrap",
+    "hidden_token_losses",
+    "next_token_losses",
     "same_vocabulary",
     "sample_rows",
     "wilson",
