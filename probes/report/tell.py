@@ -88,8 +88,35 @@ def learning(sources: Sources, trained: Trained) -> told.Learning:
         last_train=training.loss,
         last_validation=training.validation_loss,
         lowest=told.At(training.lowest_validation_step, training.lowest_validation_loss),
-        moments=tuple(_samples(trained)),
+        moments=tuple(_checkpoints(sources, trained.kind)) or tuple(_samples(trained)),
     )
+
+
+def _checkpoints(sources: Sources, kind: str) -> Iterator[told.Moment]:
+    """Yield what the checkpoints of a model answered, where they were asked."""
+    curves = sources.curves
+    for point in [point for one in (curves.models if curves else ()) if one.kind == kind for point in one.points]:
+        splits = {answers.split: answers for answers in point.splits}
+        train, validation = splits.get("train"), splits.get("validation")
+        shares = [
+            measured(what, kind, split, share)
+            for what in (("recited",) if kind == "causal" else ("top5",))
+            for split, answers in splits.items()
+            if (share := getattr(answers, what)) is not None
+        ]
+        choices = tuple(told.Choice(c.id, c.token, c.probability) for c in point.choices)
+        causal = point.continuation is not None and curves is not None
+        yield told.Moment(
+            point.step,
+            point.is_best,
+            point.is_last,
+            train.loss if train else None,
+            validation.loss if validation else None,
+            tuple(shares),
+            curves.prompt if causal and curves else curves.cloze if curves else "",
+            point.continuation or "",
+            () if causal else choices,
+        )
 
 
 def _samples(trained: Trained) -> Iterator[told.Moment]:
