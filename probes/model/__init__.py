@@ -5,11 +5,14 @@ and writes nothing.
 """
 
 from probes.model.anatomy import Anatomy
+from probes.model.device import by_memory, rows_at_a_time
 from probes.model.loading import LoadedModel, load, load_tokenizer
 
 __all__ = [
     "Anatomy",
     "LoadedModel",
+    "by_memory",
     "load",
     "load_tokenizer",
+    "rows_at_a_time",
 ]
