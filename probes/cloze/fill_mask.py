@@ -10,7 +10,7 @@ from probes.cloze.hidden_tokens import Accuracy, accuracy
 from probes.measuring import sample_rows
 from probes.model import LoadedModel, load
 from probes.output import table
-from probes.settings import FillMaskSettings
+from probes.settings import ANY_MACHINE, FillMaskSettings, Machine
 from wikilm.terminal import visible
 
 
@@ -33,12 +33,14 @@ class FillMaskResult:
     models: tuple[ModelClozes, ...]
 
 
-def run_fill_mask(names: Sequence[str], shards: Path | None, settings: FillMaskSettings) -> FillMaskResult:
+def run_fill_mask(
+    names: Sequence[str], shards: Path | None, settings: FillMaskSettings, machine: Machine = ANY_MACHINE
+) -> FillMaskResult:
     """Ask every model in turn; only one is in memory at a time."""
     answers: list[ModelClozes] = []
     labels: list[str] = []
     for name in names:
-        loaded = load(name)
+        loaded = load(name, machine)
         labels.append(_label(loaded, labels))
         answers.append(_ask(loaded, shards, settings))
     return FillMaskResult(metrics(zip(labels, answers, strict=True)), settings.masked_fraction, tuple(answers))

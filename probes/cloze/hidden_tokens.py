@@ -71,7 +71,7 @@ def _split_accuracy(loaded: LoadedModel, sample: RowSample, split: str, fraction
     if len(rows) == 0:
         raise RunError(f"the {split} split has no row with text in it")
     hidden = hidden_places(rows, fraction, end, seed)
-    ranks = _ranks(loaded, torch.from_numpy(rows), torch.from_numpy(hidden))
+    ranks = _ranks(loaded, loaded.tensor(rows), loaded.tensor(hidden, torch.bool))
     first, five = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     owner = np.nonzero(hidden)[0]  # the row of each hidden place, in the order in which `ranks` has them
     np.add.at(first, owner, ranks < 1)
@@ -89,7 +89,7 @@ def _split_accuracy(loaded: LoadedModel, sample: RowSample, split: str, fraction
 
 def _ranks(loaded: LoadedModel, rows: torch.Tensor, hidden: torch.Tensor) -> NDArray[np.int64]:
     """int64 [hidden places]: how many entries of the vocabulary the model puts before, or level with, the true one."""
-    tokens, vocabulary = rows.shape[1], int(loaded.model.config.vocab_size)
+    tokens, vocabulary = rows.shape[1], loaded.output_size
     batch = max(1, _LOGITS_AT_A_TIME // (tokens * vocabulary))
     ranks = []
     with torch.inference_mode():
@@ -97,11 +97,11 @@ def _ranks(loaded: LoadedModel, rows: torch.Tensor, hidden: torch.Tensor) -> NDA
             all_seen = torch.ones_like(ids)  # rows are full: an end-of-text token is no padding
             if loaded.kind == "masked":
                 shown = ids.masked_fill(places, loaded.tokenizer.mask_token_id)
-                logits = loaded.model(input_ids=shown, attention_mask=all_seen).logits[places]
+                logits = loaded.forward(input_ids=shown, attention_mask=all_seen).logits[places]
             else:
-                logits = loaded.model(input_ids=ids, attention_mask=all_seen).logits[:, :-1][places[:, 1:]]
+                logits = loaded.forward(input_ids=ids, attention_mask=all_seen).logits[:, :-1][places[:, 1:]]
             logits = loaded.ranked(logits)
             true = logits.gather(-1, ids[places][:, None])
             # Level entries count against the model: one that gives every token the same score knows nothing.
             ranks.append((logits >= true).sum(-1) - 1)
-    return torch.cat(ranks).numpy()
+    return torch.cat(ranks).cpu().numpy()

@@ -18,6 +18,12 @@ class OutOfMemory(RunError):
     """A pass took more memory than the device has: a smaller batch may still fit."""
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, of the host or of a device, is used up."""
+    # The CPU's allocator has no exception of its own (c10/core/CPUAllocator.cpp).
+    return isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemory) or "DefaultCPUAllocator" in str(error)
+
+
 @contextmanager
 def guarded(name: str) -> Iterator[None]:
     """Report what is raised inside in one line that names the model.
@@ -33,9 +39,9 @@ def guarded(name: str) -> Iterator[None]:
         yield
     except RunError:
         raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory(f"{name}: out of memory: make texts or batches smaller") from error
     except Exception as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory(f"{name}: out of memory: make texts or batches smaller") from error
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         said = f"{type(error).__name__}: {first[:_FIRST]}" if first else type(error).__name__
         raise RunError(f"{name}: cannot be asked ({said}); its files do not fit together, or are damaged") from error
