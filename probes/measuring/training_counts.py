@@ -12,7 +12,7 @@ from wikilm.shards import ShardFolder
 Ids = NDArray[np.int64]
 
 GUESSES = 5  # the likeliest tokens that are kept of each context
-MOST_ROWS = 2**18  # counted at most; 33 million tokens in rows of 128 say which five tokens are the likeliest
+MOST_ROWS = 2**17  # counted at most; 17 million tokens in rows of 128 say which five tokens are the likeliest
 _ROWS_AT_A_TIME = 2**13
 _PAIRS_AT_A_TIME = 2**20  # new kinds of pairs that wait to be merged, at least
 
@@ -97,23 +97,41 @@ class _PairCounts:
     def merge(self) -> None:
         """Add what waits to the sorted counts."""
         parts = [(self.keys, self.counts), *self.waiting]
-        self.keys, where = np.unique(np.concatenate([keys for keys, _ in parts]), return_inverse=True)
-        weights = np.concatenate([counts for _, counts in parts])
-        self.counts = np.bincount(where, weights=weights, minlength=len(self.keys)).astype(np.int64)
         self.waiting = []
+        keys = np.concatenate([keys for keys, _ in parts])
+        order = np.argsort(keys, kind="stable")  # which merges runs that are sorted
+        keys, counts = keys[order], np.concatenate([counts for _, counts in parts])[order]
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        self.keys, self.counts = keys[first], np.add.reduceat(counts, first) if len(first) else counts
 
     def likeliest(self, tokens: Ids) -> Likeliest:
         """Rank the tokens of each context; `tokens` is how often each token was seen anywhere."""
         self.merge()
         contexts, ids = np.divmod(self.keys, len(tokens))
-        order = np.lexsort((ids, -tokens[ids], -self.counts, contexts))
-        contexts, ids = contexts[order], ids[order]
-        known, first, size = np.unique(contexts, return_index=True, return_counts=True)
-        place = np.arange(len(ids)) - np.repeat(first, size)  # among the tokens of its context
-        kept = place < GUESSES
-        table = np.full((len(known), GUESSES), -1, dtype=np.int64)
-        table[np.repeat(np.arange(len(known)), size)[kept], place[kept]] = ids[kept]
-        return Likeliest(known, table)
+        return _rank(contexts, ids, self.counts, tokens)
+
+    def likeliest_before(self, tokens: Ids) -> Likeliest:
+        """Rank the tokens as contexts: those that stand before each token."""
+        self.merge()
+        ids, contexts = np.divmod(self.keys, len(tokens))
+        order = np.argsort(contexts, kind="stable")
+        return _rank(contexts[order], ids[order], self.counts[order], tokens)
+
+
+def _rank(contexts: Ids, ids: Ids, counts: Ids, tokens: Ids) -> Likeliest:
+    """Take the likeliest tokens of each context, one after the other; `contexts` rise."""
+    # One number orders what `Likeliest` says: counts first, then places in the order of the whole text.
+    place = np.empty_like(tokens)
+    place[np.argsort(-tokens, kind="stable")] = np.arange(len(tokens))[::-1]
+    score, token_at = counts * len(tokens) + place[ids], np.argsort(place)
+    first = np.flatnonzero(np.diff(contexts, prepend=-1))
+    table = np.full((len(first), GUESSES), -1, dtype=np.int64)
+    sizes = np.diff(first, append=len(contexts))
+    for rank in range(GUESSES if len(first) else 0):
+        best = np.maximum.reduceat(score, first)
+        table[:, rank] = np.where(best < 0, -1, token_at[best % len(tokens)])
+        score[score == np.repeat(best, sizes)] = -1
+    return Likeliest(contexts[first], table)
 
 
 def count_training(shards: ShardFolder, seed: int = 0) -> TrainingCounts:
@@ -125,14 +143,13 @@ def count_training(shards: ShardFolder, seed: int = 0) -> TrainingCounts:
         RunError: the training split has no rows, or a shard cannot be read.
     """
     vocabulary = shards.manifest.tokenizer.vocab_size
-    tokens, pairs, turned = np.zeros(vocabulary, np.int64), _PairCounts(), _PairCounts()
+    tokens, pairs = np.zeros(vocabulary, np.int64), _PairCounts()
     counted = 0
     for rows in _batches(shards, seed):
         counted += len(rows)
         tokens += np.bincount(rows.ravel(), minlength=vocabulary)
         pairs.add((rows[:, :-1] * vocabulary + rows[:, 1:]).ravel())
-        turned.add((rows[:, 1:] * vocabulary + rows[:, :-1]).ravel())
-    return TrainingCounts(shards, seed, counted, tokens, pairs.likeliest(tokens), turned.likeliest(tokens))
+    return TrainingCounts(shards, seed, counted, tokens, pairs.likeliest(tokens), pairs.likeliest_before(tokens))
 
 
 def _batches(shards: ShardFolder, seed: int) -> Iterator[Ids]:
