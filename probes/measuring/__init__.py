@@ -13,6 +13,7 @@ from probes.measuring.baselines import (
     guess_hidden,
 )
 from probes.measuring.interval import Share, bootstrap, wilson
+from probes.measuring.losses import hidden_token_losses, next_token_losses
 from probes.measuring.rows import RowSample, TokenIds, same_vocabulary, sample_rows
 from probes.measuring.training_counts import TrainingCounts, count_training
 
@@ -30,6 +31,8 @@ __all__ = [
     "continue_by_most_common",
     "count_training",
     "guess_hidden",
+    "hidden_token_losses",
+    "next_token_losses",
     "same_vocabulary",
     "sample_rows",
     "wilson",

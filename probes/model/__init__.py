@@ -5,11 +5,16 @@ and writes nothing.
 """
 
 from probes.model.anatomy import Anatomy
+from probes.model.guard import OutOfMemory, guarded
 from probes.model.loading import LoadedModel, load, load_tokenizer
+from probes.model.pieces import Encoded
 
 __all__ = [
     "Anatomy",
+    "Encoded",
     "LoadedModel",
+    "OutOfMemory",
+    "guarded",
     "load",
     "load_tokenizer",
 ]

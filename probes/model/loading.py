@@ -1,6 +1,6 @@
 """Load a model and its tokenizer from a folder or from the hub, out of safetensors and JSON alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,9 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging
 
+from probes.model import pieces
+from probes.model.guard import guard_passes, guarded
+from probes.model.pieces import Encoded, check_offsets
 from wikilm.errors import RunError, UsageError
 from wikilm.model_folder import TOKENIZER, read_config, refuse_unbacked
 from wikilm.pretrained import model_folder, weights_of
@@ -88,9 +91,34 @@ class LoadedModel:
                 f"{what}: {tokens} tokens, but {self.name} has {self.positions} positions: make it shorter"
             )
 
+    def encode(self, text: str) -> Encoded:
+        """Encode a whole text as the model reads it; see `pieces.encode`."""
+        return self.encode_all([text])[0]
+
+    def encode_all(self, texts: Sequence[str]) -> list[Encoded]:
+        """Encode each text as `encode` does."""
+        with guarded(self.name):
+            return pieces.encode_all(self.tokenizer, texts)
+
     def show(self, token_id: int) -> str:
-        """Return the text of one token, as it stands in a text (special tokens by their name)."""
-        return str(self.tokenizer.decode([token_id], clean_up_tokenization_spaces=False))
+        """Return one piece by its text or its name, as `pieces.show` does."""
+        with guarded(self.name):
+            return pieces.show(self.tokenizer, token_id)
+
+    def decode(self, ids: Sequence[int], *, special: bool = True) -> str:
+        """Return the text of ids that make a whole; special tokens by name, or left out."""
+        with guarded(self.name):
+            return pieces.decode(self.tokenizer, ids, special=special)
+
+    def text_after(self, prefix: Sequence[int], ids: Sequence[int], *, special: bool = True) -> str:
+        """Return what `ids` add to the text of `prefix`; see `pieces.text_after`."""
+        with guarded(self.name):
+            return pieces.text_after(self.tokenizer, prefix, ids, special=special)
+
+    def texts_after(self, prefix: Sequence[int], ids: Sequence[int], *, special: bool = True) -> tuple[str, ...]:
+        """Return what each of `ids` adds to the text before it; joined, they are `text_after`."""
+        with guarded(self.name):
+            return pieces.texts_after(self.tokenizer, prefix, ids, special=special)
 
 
 def load(name: str) -> LoadedModel:
@@ -124,6 +152,8 @@ def load(name: str) -> LoadedModel:
             f"{name}: its tokenizer has {len(tokenizer)} entries and its model {config.vocab_size}: "
             "they are not of one model"
         )
+    check_offsets(name, tokenizer)
+    guard_passes(name, model)
     return LoadedModel(name, kind, folder, model.eval().requires_grad_(False), tokenizer)
 
 
