@@ -1,7 +1,7 @@
 """Load a model and its tokenizer from a folder or from the hub, out of safetensors and JSON alone."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,10 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging
 
-from probes.model.device import device_of, dtype_of, is_out_of_memory
+from probes.model import pieces
+from probes.model.device import device_of, dtype_of
+from probes.model.guard import guard_passes, guarded
+from probes.model.pieces import Encoded, check_offsets
 from probes.settings import ANY_MACHINE, Machine
 from wikilm.errors import RunError, UsageError
 from wikilm.model_folder import TOKENIZER, read_config, refuse_unbacked
@@ -86,22 +89,6 @@ class LoadedModel:
         """Whether the model's `forward` has an argument of this name."""
         return name in inspect.signature(self.model.forward).parameters
 
-    def forward(self, **inputs: Any) -> Any:
-        """Compute the model's output without gradients, its input tensors taken to its device.
-
-        Raises:
-            RunError: whatever the model raises, in one line that names it. Out of memory stays what it is: see
-                `by_memory`.
-        """
-        on_device = {k: v.to(self.device) if isinstance(v, Tensor) else v for k, v in inputs.items()}
-        try:
-            with torch.inference_mode():
-                return self.model(**on_device)
-        except Exception as error:  # what a model from elsewhere can raise is not documented
-            if is_out_of_memory(error):
-                raise
-            raise RunError(f"{self.name}: cannot answer: {_first_line(error)}") from error
-
     def ranked(self, logits: Tensor) -> Tensor:
         """`logits` [..., vocabulary] in float32 with padding ids at minus infinity: they are never ranked.
 
@@ -127,9 +114,34 @@ class LoadedModel:
                 f"{what}: {tokens} tokens, but {self.name} has {self.positions} positions: make it shorter"
             )
 
+    def encode(self, text: str) -> Encoded:
+        """Encode a whole text as the model reads it; see `pieces.encode`."""
+        return self.encode_all([text])[0]
+
+    def encode_all(self, texts: Sequence[str]) -> list[Encoded]:
+        """Encode each text as `encode` does."""
+        with guarded(self.name):
+            return pieces.encode_all(self.tokenizer, texts)
+
     def show(self, token_id: int) -> str:
-        """Return the text of one token, as it stands in a text (special tokens by their name)."""
-        return str(self.tokenizer.decode([token_id], clean_up_tokenization_spaces=False))
+        """Return one piece by its text or its name, as `pieces.show` does."""
+        with guarded(self.name):
+            return pieces.show(self.tokenizer, token_id)
+
+    def decode(self, ids: Sequence[int], *, special: bool = True) -> str:
+        """Return the text of ids that make a whole; special tokens by name, or left out."""
+        with guarded(self.name):
+            return pieces.decode(self.tokenizer, ids, special=special)
+
+    def text_after(self, prefix: Sequence[int], ids: Sequence[int], *, special: bool = True) -> str:
+        """Return what `ids` add to the text of `prefix`; see `pieces.text_after`."""
+        with guarded(self.name):
+            return pieces.text_after(self.tokenizer, prefix, ids, special=special)
+
+    def texts_after(self, prefix: Sequence[int], ids: Sequence[int], *, special: bool = True) -> tuple[str, ...]:
+        """Return what each of `ids` adds to the text before it; joined, they are `text_after`."""
+        with guarded(self.name):
+            return pieces.texts_after(self.tokenizer, prefix, ids, special=special)
 
 
 def load(name: str, machine: Machine = ANY_MACHINE) -> LoadedModel:
@@ -167,6 +179,8 @@ def load(name: str, machine: Machine = ANY_MACHINE) -> LoadedModel:
             f"{name}: its tokenizer has {len(tokenizer)} entries and its model {config.get_text_config().vocab_size}: "
             "they are not of one model"
         )
+    check_offsets(name, tokenizer)
+    guard_passes(name, model)
     return LoadedModel(name, kind, folder, _put(name, model, device), tokenizer)
 
 
@@ -242,10 +256,6 @@ def _one_line(name: str) -> Iterator[None]:
     except SafetensorError as error:
         raise RunError(f"{name}: its weights are damaged ({error}): copy or train them again") from None
     except Exception as error:  # what a folder from elsewhere can make transformers raise is not documented
-        raise RunError(f"{name}: cannot be loaded: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of an error's message: of transformers' advice it is the one that names the matter."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+        # One line of transformers' advice is enough, and its first names the matter.
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RunError(f"{name}: cannot be loaded: {first[:300]}") from None
