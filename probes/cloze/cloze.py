@@ -82,7 +82,8 @@ def _fill_masked(loaded: LoadedModel, text: str, top_k: int) -> Cloze:
     encoded = tokenizer(text.replace(MASK, tokenizer.mask_token), return_tensors="pt")
     ids: Tensor = encoded["input_ids"][0]
     loaded.check_length(len(ids), "--text")
-    logits = loaded.forward(**encoded).logits
+    with torch.inference_mode():
+        logits = loaded.model(**encoded.to(loaded.device)).logits
     filled, blanks = ids.clone(), []
     for position in (ids == tokenizer.mask_token_id).nonzero().flatten().tolist():
         choices = tuple(Choice(c.id, c.token, c.probability, None) for c in top(loaded, logits[0, position], top_k))
@@ -149,7 +150,7 @@ def _rescore(
     """
     special = loaded.tensor([i for i in set(loaded.tokenizer.all_special_ids) if i < loaded.vocab_size])
     with torch.inference_mode():
-        logits = loaded.ranked(loaded.forward(input_ids=loaded.tensor([left])).logits)
+        logits = loaded.ranked(loaded.model(input_ids=loaded.tensor([left])).logits)
         after = logits[0, -1].log_softmax(-1)
         known = logits[0, :-1].log_softmax(-1).gather(-1, loaded.tensor(left[1:])[:, None]).sum()
         first = after[: loaded.vocab_size].masked_fill(~allowed, float("-inf"))
@@ -177,7 +178,7 @@ def _continuations(loaded: LoadedModel, left: list[int], found: Tensor, right: l
     for batch in found.split(rows):
         n = len(batch)
         ends = [loaded.tensor(part).expand(n, -1) for part in (left, right)]
-        logits = loaded.forward(input_ids=torch.cat([ends[0], batch[:, None], ends[1]], dim=1)).logits
+        logits = loaded.model(input_ids=torch.cat([ends[0], batch[:, None], ends[1]], dim=1)).logits
         wanted = loaded.ranked(logits[:, len(left) : -1]).log_softmax(-1)
         scores.append(wanted.gather(-1, target.expand(n, -1)[..., None]).sum((1, 2)))
     return torch.cat(scores)

@@ -110,9 +110,9 @@ def _ranks(loaded: LoadedModel, rows: torch.Tensor, hidden: torch.Tensor) -> NDA
             all_seen = torch.ones_like(ids)  # rows are full: an end-of-text token is no padding
             if loaded.kind == "masked":
                 shown = ids.masked_fill(places, loaded.tokenizer.mask_token_id)
-                logits = loaded.forward(input_ids=shown, attention_mask=all_seen).logits[places]
+                logits = loaded.model(input_ids=shown, attention_mask=all_seen).logits[places]
             else:
-                logits = loaded.forward(input_ids=ids, attention_mask=all_seen).logits[:, :-1][places[:, 1:]]
+                logits = loaded.model(input_ids=ids, attention_mask=all_seen).logits[:, :-1][places[:, 1:]]
             logits = loaded.ranked(logits)
             true = logits.gather(-1, ids[places][:, None])
             # Level entries count against the model: one that gives every token the same score knows nothing.

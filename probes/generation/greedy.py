@@ -115,7 +115,7 @@ def walk(loaded: LoadedModel, context: Tensor, limit: int, top_k: int, ends: lis
     with torch.inference_mode():
         while len(steps) < limit:
             # With the cache as generate() uses it: one new token at a time, the same sums in the same order.
-            out = loaded.forward(input_ids=inputs, past_key_values=cache, use_cache=True)
+            out = loaded.model(input_ids=inputs, past_key_values=cache, use_cache=True)
             cache = out.past_key_values
             candidates = top(loaded, out.logits[0, -1], top_k)
             steps.append(GenerationStep(len(steps) + 1, candidates, candidates[0]))

@@ -7,7 +7,7 @@ import torch
 
 from probes.model.guard import OutOfMemory, is_out_of_memory
 from probes.settings import Machine
-from wikilm.errors import RunError, UsageError
+from wikilm.errors import UsageError
 
 NUMBERS_AT_A_TIME = 2**25  # of the largest tensor of a batch, such as its logits: 128 MiB of float32
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -53,7 +53,7 @@ def by_memory(rows: int, at_a_time: int, compute: Callable[[slice], T]) -> Itera
         compute: called with the slice of the rows of a run, and again with half of them when memory ran out.
 
     Raises:
-        RunError: memory does not hold a single row.
+        OutOfMemory: memory does not hold a single row.
     """
     done = 0
     while done < rows:
@@ -61,14 +61,14 @@ def by_memory(rows: int, at_a_time: int, compute: Callable[[slice], T]) -> Itera
         results: list[T] = []
         try:
             results.append(compute(part))
-        except (RuntimeError, MemoryError, OutOfMemory) as error:
+        except Exception as error:
             if not is_out_of_memory(error):
                 raise
+            if part.stop - part.start == 1:
+                raise OutOfMemory("memory does not hold a single row: shorten it, or give --device cpu") from error
         if results:
             yield results.pop()
             done = part.stop
-        elif part.stop - part.start == 1:
-            raise RunError("memory does not hold a single row: give a shorter text, --dtype bfloat16 or --device cpu")
         else:  # outside of the handler, whose traceback would keep the tensors of the run
             at_a_time = (part.stop - part.start) // 2
             if torch.cuda.is_available():

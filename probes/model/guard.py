@@ -18,12 +18,6 @@ class OutOfMemory(RunError):
     """A pass took more memory than the device has: a smaller batch may still fit."""
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory, of the host or of a device, is used up."""
-    # The CPU's allocator has no exception of its own (c10/core/CPUAllocator.cpp).
-    return isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemory) or "DefaultCPUAllocator" in str(error)
-
-
 @contextmanager
 def guarded(name: str) -> Iterator[None]:
     """Report what is raised inside in one line that names the model.
@@ -45,6 +39,13 @@ def guarded(name: str) -> Iterator[None]:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         said = f"{type(error).__name__}: {first[:_FIRST]}" if first else type(error).__name__
         raise RunError(f"{name}: cannot be asked ({said}); its files do not fit together, or are damaged") from error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that the memory of the host or of a device is used up."""
+    # The CPU's allocator has no exception of its own (c10/core/CPUAllocator.cpp).
+    known = OutOfMemory | torch.OutOfMemoryError | MemoryError
+    return isinstance(error, known) or "DefaultCPUAllocator" in str(error)
 
 
 def guard_passes(name: str, model: Any) -> None:

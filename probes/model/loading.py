@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 from probes.model import pieces
 from probes.model.device import device_of, dtype_of
-from probes.model.guard import guard_passes, guarded, is_out_of_memory
+from probes.model.guard import guard_passes, guarded
 from probes.model.pieces import Encoded, check_offsets
 from probes.settings import ANY_MACHINE, Machine
 from wikilm.errors import RunError, UsageError
@@ -88,22 +88,6 @@ class LoadedModel:
     def takes(self, name: str) -> bool:
         """Whether the model's `forward` has an argument of this name."""
         return name in inspect.signature(self.model.forward).parameters
-
-    def forward(self, **inputs: Any) -> Any:
-        """Compute the model's output without gradients, its input tensors taken to its device.
-
-        Raises:
-            RunError: whatever the model raises, in one line that names it. Out of memory stays what it is: see
-                `by_memory`.
-        """
-        on_device = {k: v.to(self.device) if isinstance(v, Tensor) else v for k, v in inputs.items()}
-        try:
-            with torch.inference_mode():
-                return self.model(**on_device)
-        except Exception as error:  # what a model from elsewhere can raise is not documented
-            if is_out_of_memory(error):
-                raise
-            raise RunError(f"{self.name}: cannot answer: {_first_line(error)}") from error
 
     def ranked(self, logits: Tensor) -> Tensor:
         """`logits` [..., vocabulary] in float32 with padding ids at minus infinity: they are never ranked.
@@ -272,10 +256,6 @@ def _one_line(name: str) -> Iterator[None]:
     except SafetensorError as error:
         raise RunError(f"{name}: its weights are damaged ({error}): copy or train them again") from None
     except Exception as error:  # what a folder from elsewhere can make transformers raise is not documented
-        raise RunError(f"{name}: cannot be loaded: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of an error's message: of transformers' advice it is the one that names the matter."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+        # One line of transformers' advice is enough, and its first names the matter.
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RunError(f"{name}: cannot be loaded: {first[:300]}") from None

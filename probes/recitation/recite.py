@@ -88,7 +88,7 @@ def continue_greedily(loaded: LoadedModel, prefixes: TokenIds, tokens: int, batc
             for step in range(tokens):
                 # Said aloud: end of text is no padding here.
                 seen = torch.ones(rows, given + step, dtype=torch.long, device=loaded.device)
-                out = loaded.forward(
+                out = loaded.model(
                     input_ids=inputs, attention_mask=seen, past_key_values=cache, use_cache=True, logits_to_keep=1
                 )
                 cache, inputs = out.past_key_values, loaded.ranked(out.logits[:, -1]).argmax(-1, keepdim=True)

@@ -13,8 +13,8 @@ from probes.model.anatomy import anatomy
 from probes.recitation import RecitationResult
 from probes.report.places import Places
 from probes.report.records import Training, read_record
-from probes.report.surprise import loss_by_frequency, read_row
 from probes.report.story import Piece, Reading, Split
+from probes.report.surprise import loss_by_frequency, read_row
 from probes.settings import ReportSettings
 from wikilm.errors import RunError
 from wikilm.model_folder import TRAINING

@@ -170,7 +170,9 @@ def recital(sources: Sources) -> told.Recital:
         for one in result.splits
         for what, share in (("recited", one.tokens), ("whole", one.whole))
     ]
-    curve = [told.ByPrefix(one.prefix, measured("recited", "causal", one.split, one.tokens)) for one in result.by_prefix]
+    curve = [
+        told.ByPrefix(one.prefix, measured("recited", "causal", one.split, one.tokens)) for one in result.by_prefix
+    ]
     examples = [
         told.Example(
             "train" if one.split == "train" else "validation",

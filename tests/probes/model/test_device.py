@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.model.device import by_memory, device_of, dtype_of, rows_at_a_time
+from probes.model.guard import OutOfMemory
 from probes.settings import Machine
 from wikilm.errors import RunError, UsageError
 
@@ -49,6 +50,7 @@ ERRORS = (
     torch.OutOfMemoryError("CUDA out of memory."),
     RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
     MemoryError(),
+    OutOfMemory("a model: out of memory"),
 )
 
 
