@@ -78,7 +78,10 @@ class Places:
 
     def _place(self, stream: _Stream, character: int) -> Place:
         """Return the place of a character of the text, by the token that it is a part of."""
-        first, last = 0, len(stream.ids)  # the text of `first` tokens ends before the character, that of `last` after it
+        first, last = (
+            0,
+            len(stream.ids),
+        )  # the text of `first` tokens ends before the character, that of `last` after it
         while last - first > 1:
             middle = (first + last) // 2
             if len(self._decode(stream.ids[:middle])) <= character:

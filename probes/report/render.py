@@ -14,7 +14,11 @@ from probes.report.story import Baseline, Measured, Split, Story
 from wikilm.terminal import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
-LEVELS = (("expected", 0.5, "half or more"), ("likely", 0.1, "a tenth or more"), ("possible", 0.01, "a hundredth or more"))
+LEVELS = (
+    ("expected", 0.5, "half or more"),
+    ("likely", 0.1, "a tenth or more"),
+    ("possible", 0.01, "a hundredth or more"),
+)
 SURPRISE = ("surprise", "less: a surprise")
 SPLITS = {"train": "training text", "validation": "unseen text"}
 READINGS = {
@@ -84,8 +88,10 @@ def _own(name: str) -> Markup:
 def policy(style: str, script: str) -> str:
     """Return the Content-Security-Policy of the page: this style and this script, and nothing else from anywhere."""
     digests = (base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in (style, script))
-    return "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'".format(
-        *digests
+    return (
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'".format(
+            *digests
+        )
     )
 
 

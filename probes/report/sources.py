@@ -14,8 +14,8 @@ from probes.model.anatomy import anatomy
 from probes.recitation import RecitationResult
 from probes.report.places import Places
 from probes.report.records import Training, read_optional, read_record
-from probes.report.surprise import loss_by_frequency, read_row
 from probes.report.story import Piece, Reading, Split
+from probes.report.surprise import read_row
 from probes.settings import ReportSettings
 from wikilm.errors import RunError
 from wikilm.model_folder import TRAINING
@@ -57,7 +57,6 @@ class Sources:
     recitation: RecitationResult
     curves: CurvesResult | None
     places: Places
-    by_frequency: float | None  # nats per validation token
     readings: tuple[Reading, ...]
 
 
@@ -89,7 +88,6 @@ def gather(inputs: Inputs, settings: ReportSettings) -> Sources:
         recitation,
         read_optional(results / "curves.json", CurvesResult, "python -m probes curves --output"),
         places,
-        loss_by_frequency(shards) if places.searched else None,
         tuple(_readings(shards, causal, places, generation)),
     )
 
