@@ -161,9 +161,7 @@ def hidden(sources: Sources) -> Iterator[told.Measured]:
                 yield measured(what, model.kind, accuracy.split, getattr(accuracy, what), baselines)
 
 
-def measured(
-    what: str, model: str, split: str, share: Share, baselines: Sequence[told.Baseline] = ()
-) -> told.Measured:
+def measured(what: str, model: str, split: str, share: Share, baselines: Sequence[told.Baseline] = ()) -> told.Measured:
     """Return a share with what it is of."""
     of: told.Split = "train" if split == "train" else "validation"
     return told.Measured(what, model, of, share.value, share.low, share.high, share.trials, tuple(baselines))
