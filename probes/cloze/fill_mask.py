@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from probes.cloze.cloze import Cloze, fill
-from probes.cloze.cloze import describe as describe_cloze
+from probes.cloze.answer import Cloze
+from probes.cloze.answer import describe as describe_cloze
+from probes.cloze.cloze import fill
 from probes.cloze.hidden_tokens import Accuracy, accuracy
 from probes.measuring import sample_rows
 from probes.model import LoadedModel, load
@@ -45,7 +46,7 @@ def run_fill_mask(names: Sequence[str], shards: Path | None, settings: FillMaskS
 
 
 def _ask(loaded: LoadedModel, shards: Path | None, settings: FillMaskSettings) -> ModelClozes:
-    clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates) for text in settings.texts)
+    clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates, settings.words) for text in settings.texts)
     if shards is None:
         return ModelClozes(loaded.name, loaded.kind, clozes, ())
     rows = sample_rows(shards, loaded, settings.rows, settings.seed)
@@ -75,7 +76,7 @@ def describe(result: FillMaskResult) -> str:
     parts = []
     for answer in result.models:
         parts += [f"{visible(answer.name)}, a {answer.kind} language model", ""]
-        parts += [describe_cloze(answer.kind, cloze) for cloze in answer.clozes]
+        parts += [describe_cloze(cloze) for cloze in answer.clozes]
         if answer.accuracies:
             share = f"{100 * result.masked_fraction:g} % of the tokens of each row"
             parts.append(f"  hidden tokens, {share}, guessed from {answer.accuracies[0].context}:")
