@@ -1,5 +1,6 @@
 """Define the settings of the probes: sections fill_mask, generation, recitation, curves and report of params.yaml."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from wikilm.params import DEFAULT_PARAMS, Section, built_in, checked, read_params, section
 
 MASK = "[MASK]"  # how a text names its blank, whatever the tokenizer calls its own mask token
+BLANKS = (MASK, "<mask>")  # ... and as RoBERTa and its kin write it; a tokenizer's own mask token is a blank too
 
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -28,6 +30,7 @@ ANY_MACHINE = Machine()
 
 # Lists come from YAML as lists: taken as tuples, so that settings stay frozen.
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)]
+Words = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
 Lengths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1)]
 
 
@@ -36,7 +39,12 @@ class FillMaskSettings(Section):
 
     texts: Texts = Field(default=(f"Life is like a {MASK} of chocolates.",), description=f"texts with {MASK} in them")
     top_k: int = Field(default=5, ge=1, le=1000, description="candidates shown for each blank")
-    candidates: int = Field(default=200, ge=1, le=10000, description="next tokens that a causal model rescores")
+    candidates: int | None = Field(
+        default=None,
+        ge=1,
+        description="words that a causal model scores in the whole text; null: all that fit, of large models fewer",
+    )
+    words: Words = Field(default=(), description="words of any number of tokens, scored and shown whatever their rank")
     masked_fraction: float = Field(default=0.15, gt=0, le=1, description="share of a row's tokens that is masked")
     rows: int | None = Field(default=256, ge=1, description="rows tried in each split; null: all")
     seed: int = Field(default=0, ge=0, description="decides which rows and which places")
@@ -45,7 +53,7 @@ class FillMaskSettings(Section):
     @classmethod
     def _have_blanks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         for text in texts:
-            if MASK not in text:
+            if not re.search(r"[\[<]\W*\w*mask\w*\W*[\]>]", text, re.IGNORECASE):  # a model may have a token of its own
                 raise ValueError(f"{text!r} has no {MASK}: write {MASK} where the blank is")
         return texts
 

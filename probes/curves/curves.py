@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from probes.cloze.cloze import Choice, fill
+from probes.cloze.answer import Choice
+from probes.cloze.cloze import fill
 from probes.cloze.hidden_tokens import accuracy, hidden_places
 from probes.curves.checkpoints import Checkpoint, find_checkpoints
 from probes.generation.greedy import generate
