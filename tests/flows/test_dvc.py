@@ -30,9 +30,11 @@ STAGES = (
     "shards",
     "pretrain@causal",
     "pretrain@masked",
+    "index",
     "fill_mask",
     "generation",
     "recitation",
+    "trace",
     "report",
 )
 
