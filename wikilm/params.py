@@ -31,6 +31,7 @@ SECTIONS = {
     "recitation": "probes.settings:RecitationSettings",
     "index": "probes.settings:IndexSettings",
     "trace": "probes.settings:TraceSettings",
+    "curves": "probes.settings:CurvesSettings",
     "report": "probes.settings:ReportSettings",
 }
 

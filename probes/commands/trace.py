@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probes.commands.flags import PROGRAM, Commands, add_model, as_text, command
+from probes.commands.flags import PROGRAM, Commands, add_model, as_text, command, machine
 from probes.settings import TraceSettings, load_settings
 from wikilm.cli import program
 from wikilm.errors import UsageError
@@ -56,13 +56,16 @@ def run(args: argparse.Namespace) -> None:
     flags = from_flags(args, "min_tokens", "places", "ngrams", "max_new_tokens", "validation_rows")
     settings = load_settings(args.params, "trace", TraceSettings, flags)
     from probes.measuring import same_vocabulary
+    from probes.model import guarded
     from probes.output import emit
     from probes.trace import TracedText, describe, novelty_of_unseen, open_index, result_of, trace, vocabulary_of
 
     index = open_index(args.index, args.shards)
     vocabulary = vocabulary_of(args.model)
     same_vocabulary(index.shards, vocabulary)
-    texts = [TracedText(kind, trace(index, text, settings)) for kind, text in _texts(args, settings, vocabulary)]
+    with guarded(args.model):
+        tokenized = list(_texts(args, settings, vocabulary))
+    texts = [TracedText(kind, trace(index, text, settings)) for kind, text in tokenized]
     result = result_of(args.model, settings.min_tokens, texts, novelty_of_unseen(index, settings))
     emit(result, describe(result), as_json=args.json, file=args.output)
 
@@ -80,7 +83,7 @@ def _texts(
         from probes.generation.greedy import generate
         from probes.model import load
 
-        loaded = load(args.model)
+        loaded = load(args.model, machine(args))
         for prompt in args.generate:
             made = generate(loaded, prompt, settings.max_new_tokens, top_k=1, steps=False)
             yield "generation", from_ids(tokenizer, prompt, made.ids)

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 from wikilm.errors import UsageError
-
-BROKEN = "\ufffd"  # how the text of a token ends that is no whole character yet
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,13 @@ def vocabulary_of(name: str) -> Vocabulary:
     Raises:
         RunError: there is none.
     """
-    from probes.model import load_tokenizer  # with torch, which an index is made without
+    from probes.model import load_tokenizer, pieces  # with torch, which an index is made without
     from wikilm.pretrained import model_folder
 
     folder = model_folder(name)
-    return Vocabulary(name, folder, load_tokenizer(folder))
+    tokenizer = load_tokenizer(folder)
+    pieces.check_offsets(name, tokenizer)
+    return Vocabulary(name, folder, tokenizer)
 
 
 def from_text(tokenizer: Any, text: str, given: int = 0, *, special: bool = False) -> TokenizedText:
@@ -65,41 +66,17 @@ def from_text(tokenizer: Any, text: str, given: int = 0, *, special: bool = Fals
 
 
 def from_ids(tokenizer: Any, prompt: str, ids: Sequence[int]) -> TokenizedText:
-    """Join a prompt and the ids that a model added to it.
+    """Join a prompt and the ids that a model added to it. A character of several tokens stands where the last does.
 
     Raises:
         UsageError: an id that the tokenizer does not have.
     """
+    from probes.model import pieces
+
     wrong = next((i for i in ids if not 0 <= i < len(tokenizer)), None)
     if wrong is not None:
         raise UsageError(f"token id {wrong}: the tokenizer has {len(tokenizer)}; name the model that made the text")
     given = from_text(tokenizer, prompt)
-    pieces = _pieces(tokenizer, given.ids, ids)
-    offsets, at = list(given.offsets), len(prompt)
-    for tokens, piece in pieces:
-        offsets += [(at, at + len(piece))] * tokens
-        at += len(piece)
-    text = prompt + "".join(piece for _, piece in pieces)
-    return TokenizedText(text, (*given.ids, *ids), tuple(offsets), len(given.ids))
-
-
-def _pieces(tokenizer: Any, given: Sequence[int], added: Sequence[int]) -> list[tuple[int, str]]:
-    """Return the text of added ids in pieces of whole characters, each with its number of tokens.
-
-    A token's text may depend on the one before it (a space at the start of a word), and its character on those after
-    it: each piece is what decoding with it is longer by than decoding without it.
-    """
-    ids = [*given, *added]
-
-    def decoded(start: int, end: int) -> str:
-        return str(tokenizer.decode(ids[start:end], clean_up_tokenization_spaces=False))
-
-    found: list[tuple[int, str]] = []
-    before, start = max(0, len(given) - 1), len(given)  # what is told already stays in sight from `before` on
-    for end in range(len(given) + 1, len(ids) + 1):
-        known, now = decoded(before, start), decoded(before, end)
-        if now.endswith(BROKEN) and end < len(ids) and end - start < 4:  # no character has more than four bytes
-            continue
-        found.append((end - start, now[len(known) :]))
-        before, start = start, end
-    return found
+    added = pieces.texts_after(tokenizer, given.ids, ids)
+    ends = list(accumulate(map(len, added), initial=len(prompt)))
+    return TokenizedText(prompt + "".join(added), (*given.ids, *ids), (*given.offsets, *pairwise(ends)), len(given.ids))

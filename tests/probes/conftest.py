@@ -1,6 +1,7 @@
 """Models and indexes, made once for all tests of the probes; what changes a model loads a copy of its folder."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,3 +43,18 @@ def tiny_index(tmp_path_factory: pytest.TempPathFactory, tiny_shards: Path) -> I
     folder = tmp_path_factory.mktemp("tiny") / "index"
     build_index(tiny_shards, folder, 200)
     return open_index(folder, tiny_shards)
+
+
+@pytest.fixture(scope="session")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], LoadedModel]:
+    """Return a tiny random model of a family of `tests.helpers.families`, made when it is first asked for."""
+    from tests.helpers.families import make_family
+
+    root = tmp_path_factory.mktemp("families")
+
+    @cache
+    def loaded(name: str) -> LoadedModel:
+        make_family(root / name, name)
+        return load(str(root / name))
+
+    return loaded
