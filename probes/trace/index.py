@@ -126,7 +126,7 @@ def _open_part(folder: Path, manifest: IndexManifest, part: PartEntry) -> Part:
         name=str(folder / part.places.path),
         first_row=part.first_row,
         tokens=tokens,  # type: ignore[arg-type]
-        places=np.frombuffer(places, dtype="<u4"),
+        places=np.frombuffer(places, dtype="<u4").astype("=u4", copy=False).data,
         id_bytes=size,
         row_bytes=manifest.chunk_tokens * size,
     )
