@@ -5,11 +5,19 @@ and writes nothing.
 """
 
 from probes.model.anatomy import Anatomy
+from probes.model.device import by_memory, rows_at_a_time
+from probes.model.guard import OutOfMemory, guarded
 from probes.model.loading import LoadedModel, load, load_tokenizer
+from probes.model.pieces import Encoded
 
 __all__ = [
     "Anatomy",
+    "Encoded",
     "LoadedModel",
+    "OutOfMemory",
+    "by_memory",
+    "guarded",
     "load",
     "load_tokenizer",
+    "rows_at_a_time",
 ]

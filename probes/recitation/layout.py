@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from probes.measuring import HOW_BASELINES
 from probes.output import quoted, table
 from probes.recitation.attempts import Recited
 from probes.recitation.examples import Example
@@ -24,6 +25,10 @@ def _lines(result: RecitationResult) -> Iterator[str]:
     given = f"{result.prefix} tokens given, {result.continuation} added greedily; 95 % confidence intervals"
     yield f"{visible(result.model)}: {given}"
     yield table([["split", "rows", *_HEAD], *([p.split, str(p.rows), *_shares(p)] for p in result.splits)])
+    if result.baselines:
+        yield "\nthe same rows, continued by counts of the training rows:"
+        rows = [[b.split, HOW_BASELINES[b.name], str(b.tokens), str(b.whole)] for b in result.baselines]
+        yield table([["split", "each token", *_HEAD[:2]], *rows])
     yield "  longest run: tokens in a row that stand in both, of those to add; edits: tokens to change to have the text"
     if result.difference is not None:
         test, points = result.difference, 100 * result.difference.value

@@ -1,19 +1,40 @@
 """Measure what a causal model has learned by heart, and what may explain it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from probes.measuring import Counted, Difference, RowSample, count_training, permutation_test
+from probes.measuring import (
+    Counted,
+    Difference,
+    RowSample,
+    Share,
+    TrainingCounts,
+    continue_by_bigram,
+    continue_by_most_common,
+    count_training,
+    permutation_test,
+)
+from probes.measuring.baselines import BIGRAM, MOST_COMMON
 from probes.model import LoadedModel
-from probes.recitation.attempts import ANYWHERE, START, Attempt, Recited, attempt, check_lengths, score_attempt
+from probes.recitation.attempts import ANYWHERE, START, Attempt, Recited, attempt, check_lengths, score, score_attempt
 from probes.recitation.examples import Example, examples
 from probes.recitation.membership import Membership, membership, row_articles
 from probes.recitation.reasons import Group, Predictable, groups, guessed, predictable, times_in_training
 from probes.settings import RecitationSettings
 from wikilm.errors import UsageError
 from wikilm.shards import SPLITS
+
+
+@dataclass(frozen=True)
+class ByCounts:
+    """What a continuation from counts of the training rows alone has in common with the text."""
+
+    name: str  # a key of HOW_BASELINES
+    split: str
+    tokens: Share
+    whole: Share
 
 
 @dataclass(frozen=True)
@@ -25,6 +46,7 @@ class RecitationResult:
         by_prefix: some of the rows, for every prefix length, from their start.
         anywhere: the same rows, from drawn places in them.
         by_continuation: all rows, for every continuation length, from their start.
+        baselines: the same rows as in `splits`, continued by counts of the training rows.
         difference: train above validation, of the tokens in `splits`.
     """
 
@@ -35,6 +57,7 @@ class RecitationResult:
     splits: tuple[Recited, ...]
     by_prefix: tuple[Recited, ...]
     examples: tuple[Example, ...]
+    baselines: tuple[ByCounts, ...] = ()
     anywhere: tuple[Recited, ...] = ()
     by_continuation: tuple[Recited, ...] = ()
     difference: Difference | None = None
@@ -87,6 +110,7 @@ def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings)
         examples=tuple(
             one for made in headline for one in examples(loaded, sample.shards, made, settings.examples, settings.seed)
         ),
+        baselines=tuple(one for made in headline for one in by_counts(counts, made, settings.seed)),
         anywhere=tuple(curves[ANYWHERE]),
         by_continuation=tuple(by_continuation),
         difference=difference(sample, headline, settings.seed),
@@ -96,6 +120,14 @@ def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings)
     )
     result.metrics.update(_metrics(result))
     return result
+
+
+def by_counts(counts: TrainingCounts, made: Attempt, seed: int) -> Iterator[ByCounts]:
+    """Continue the same prefixes by the most common token, and by the one that most often follows the last."""
+    for name, continue_by in ((MOST_COMMON, continue_by_most_common), (BIGRAM, continue_by_bigram)):
+        added = continue_by(counts, made.prefixes, made.truth.shape[1])
+        scored = score(made.split, made.truth, added, made.prefixes.shape[1], seed)
+        yield ByCounts(name, made.split, scored.tokens, scored.whole)
 
 
 def difference(sample: RowSample, attempts: Sequence[Attempt], seed: int) -> Difference:

