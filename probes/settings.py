@@ -71,16 +71,24 @@ class RecitationSettings(Section):
 
     prefix: int = Field(default=16, ge=1, description="tokens of a row that the model is given")
     continuation: int = Field(default=16, ge=1, description="tokens that it has to add")
-    prefix_lengths: Lengths = Field(default=(1, 2, 4, 8, 16, 32), description="prefix lengths of the curve, in tokens")
+    prefix_lengths: Lengths = Field(
+        default=(1, 2, 4, 8, 16, 32, 64, 96), description="prefix lengths of the curve, in tokens"
+    )
+    continuation_lengths: Lengths = Field(
+        default=(8, 16, 32, 64), description="continuation lengths of the other curve, in tokens"
+    )
     rows: int | None = Field(default=None, ge=1, description="rows tried in each split, a seeded sample; null: all")
+    curve_rows: int | None = Field(default=128, ge=1, description="of them, rows tried for each length; null: all")
     examples: int = Field(default=4, ge=0, le=1000, description="rows of each split shown side by side")
-    batch_rows: int = Field(default=64, ge=1, description="rows decoded at a time")
-    seed: int = Field(default=0, ge=0, description="decides the sample of rows and the bootstrap")
+    batch_rows: int = Field(default=128, ge=1, description="rows decoded at a time")
+    seed: int = Field(default=0, ge=0, description="decides the sample of rows, the places in them, and the bootstrap")
 
     @model_validator(mode="after")
     def _lengths_rise(self) -> Self:
-        if list(self.prefix_lengths) != sorted(set(self.prefix_lengths)):
-            raise ValueError(f"prefix_lengths must rise, got {list(self.prefix_lengths)}")
+        for name in ("prefix_lengths", "continuation_lengths"):
+            lengths = getattr(self, name)
+            if list(lengths) != sorted(set(lengths)):
+                raise ValueError(f"{name} must rise, got {list(lengths)}")
         return self
 
 

@@ -14,7 +14,7 @@ from probes.curves.checkpoints import Checkpoint, find_checkpoints
 from probes.generation.greedy import generate
 from probes.measuring import RowSample, Share, hidden_token_losses, next_token_losses, sample_rows
 from probes.model import LoadedModel, load
-from probes.recitation.recite import check_lengths, continue_greedily, score
+from probes.recitation.attempts import check_lengths, continue_greedily, score
 from probes.settings import CurvesSettings
 from wikilm.shards import SPLITS
 
