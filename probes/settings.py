@@ -17,6 +17,9 @@ DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
+COLDEST = 0.01  # a temperature below makes infinities of logits
+
+
 @dataclass(frozen=True)
 class Machine:
     """Where a model computes, and in which numbers: said on the command line, since it is no parameter of a stage."""
@@ -63,7 +66,18 @@ class GenerationSettings(Section):
 
     prompts: Texts = Field(default=("Swimming at the beach is",), description="texts to continue")
     max_new_tokens: int = Field(default=16, ge=1, le=100000, description="tokens to add at most")
-    top_k: int = Field(default=5, ge=1, le=1000, description="candidates shown at each step")
+    shown: int = Field(default=5, ge=1, le=1000, description="candidates shown at each step")
+    temperature: float = Field(default=0.0, ge=0, le=100, description="0: the likeliest token; more: drawn")
+    top_k: int | None = Field(default=None, ge=1, description="draw from so many likeliest tokens; null: from all")
+    top_p: float | None = Field(default=None, gt=0, le=1, description="draw from the fewest that hold this probability")
+    seed: int = Field(default=0, ge=0, description="decides what is drawn, for each prompt by itself")
+
+    @field_validator("temperature")
+    @classmethod
+    def _is_greedy_or_finite(cls, temperature: float) -> float:
+        if 0 < temperature < COLDEST:
+            raise ValueError(f"must be 0, for the likeliest token, or at least {COLDEST}")
+        return temperature
 
 
 class RecitationSettings(Section):

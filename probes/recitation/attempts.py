@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from probes.generation import continue_rows
 from probes.measuring import RowSample, Share, TokenIds, bootstrap, next_token_losses, wilson
 from probes.model import LoadedModel
 from probes.recitation.similarity import edit_distances, longest_runs
@@ -114,21 +114,7 @@ def continue_greedily(loaded: LoadedModel, prefixes: TokenIds, tokens: int, batc
     Returns:
         int64 [rows, tokens].
     """
-    parts = []
-    with torch.inference_mode():
-        for inputs in loaded.tensor(np.ascontiguousarray(prefixes)).split(batch_rows):
-            cache, added = None, []
-            rows, given = inputs.shape
-            for step in range(tokens):
-                # Said aloud: end of text is no padding here.
-                seen = torch.ones(rows, given + step, dtype=torch.long, device=loaded.device)
-                out = loaded.model(
-                    input_ids=inputs, attention_mask=seen, past_key_values=cache, use_cache=True, logits_to_keep=1
-                )
-                cache, inputs = out.past_key_values, loaded.ranked(out.logits[:, -1]).argmax(-1, keepdim=True)
-                added.append(inputs)
-            parts.append(torch.cat(added, dim=1))
-    return torch.cat(parts).cpu().numpy()
+    return continue_rows(loaded, prefixes, tokens, batch_rows).cpu().numpy()
 
 
 def score(split: str, truth: TokenIds, added: TokenIds, prefix: int, seed: int) -> Recited:

@@ -6,10 +6,10 @@ import shutil
 
 import pytest
 import torch
+from probes.generation.greedy import describe, generate, run_generation
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from probes.generation import greedy as generation
-from probes.generation.greedy import describe, generate, run_generation
 from probes.model.loading import load
 from wikilm.errors import RunError, UsageError
 
