@@ -96,14 +96,14 @@ def _given(loaded: LoadedModel, logits: Tensor, parts: Sequence[str], number: in
         hidden = list(filled.ids)
         hidden[filled.first : filled.last] = [loaded.tokenizer.mask_token_id] * len(ids)
         shares = loaded.ranked(_logits(loaded, hidden)[filled.first : filled.last]).softmax(-1)
-        probability = float(shares.gather(-1, torch.tensor(ids, device=shares.device)[:, None]).prod())
+        probability = float(shares.gather(-1, loaded.tensor(ids)[:, None]).prod())
     rank = int((single > probability).sum()) + 1
     token = loaded.show(ids[0]) if len(ids) == 1 else loaded.text_after(filled.ids[: filled.first], ids)
-    return Choice(rank, ids[0] if len(ids) == 1 else None, ids, token, word, probability, None)
+    return Choice(rank, ids[0], ids, token, word, probability, None)
 
 
 def _logits(loaded: LoadedModel, ids: Sequence[int]) -> Tensor:
     """Float [tokens, vocabulary]."""
     with torch.inference_mode():
-        inputs = torch.tensor([list(ids)], device=loaded.model.device)
+        inputs = loaded.tensor([list(ids)])
         return loaded.model(input_ids=inputs, attention_mask=torch.ones_like(inputs)).logits[0]

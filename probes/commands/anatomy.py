@@ -2,7 +2,7 @@
 
 import argparse
 
-from probes.commands.flags import Commands, add_model, as_text, command
+from probes.commands.flags import Commands, add_model, as_text, command, machine
 
 
 def add(commands: Commands) -> None:
@@ -20,5 +20,5 @@ def run(args: argparse.Namespace) -> None:
     from probes.model import anatomy, load
     from probes.output import emit
 
-    result = anatomy.anatomy(load(args.model), args.text)
+    result = anatomy.anatomy(load(args.model, machine(args)), args.text)
     emit(result, anatomy.describe(result), as_json=args.json, file=args.output)

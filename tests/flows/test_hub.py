@@ -9,11 +9,9 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 
 import pytest
 import torch
-from huggingface_hub.constants import ENDPOINT
 from safetensors.torch import load_file
 
 from probes.cloze.cloze import fill
@@ -115,16 +113,6 @@ def test_models_are_loaded_by_name_without_pickles_or_code_and_answer_when_the_h
     assert again == filled
     fails(unreachable, "someone/never-seen", "the model hub cannot be reached")
     assert "HF_ENDPOINT" in unreachable[2]
-
-
-@pytest.fixture(scope="session")
-def hub():
-    """The real hub, or a skip that says why."""
-    request = urllib.request.Request(f"{ENDPOINT}/gpt2/resolve/main/config.json", method="HEAD")
-    try:
-        urllib.request.urlopen(request, timeout=5).close()
-    except (OSError, ValueError) as error:
-        pytest.skip(f"the model hub is out of reach: {error}")
 
 
 @pytest.mark.hub
