@@ -19,7 +19,7 @@ class Choice:
     """One way to fill a blank."""
 
     rank: int
-    id: int | None  # None where the word has several tokens
+    id: int  # of its token, or of the first of several
     ids: tuple[int, ...]
     token: str  # shown so that no two look alike; several tokens as their text
     word: str  # what stands in the text, without the spaces around it

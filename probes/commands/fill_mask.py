@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--top-k", type=int, metavar="N", help="candidates to show for each blank")
     parser.add_argument("--candidates", type=int, metavar="N", help="words that a causal model scores by the text")
     parser.add_argument(
-        "--word", "--words", type=as_text, action="append", dest="words", help="a word to score too; repeatable"
+        "--word", "--words", type=as_text, action=Append, dest="words", help="a word to score too; repeatable"
     )
     parser.add_argument(
         "--shards", type=Path, metavar="DIR", help="also hide random tokens of its rows and count the right guesses"

@@ -80,7 +80,7 @@ def _texts(
     for text in args.texts or ():
         yield "text", from_text(tokenizer, text)
     if args.generate:
-        from probes.generation.greedy import generate
+        from probes.generation import continue_prompts
         from probes.model import load
 
         loaded = load(args.model, machine(args))

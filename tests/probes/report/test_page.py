@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from probes.cloze.fill_mask import run_fill_mask
-from probes.generation.greedy import run_generation
+from probes.generation.generate import run_generation
 from probes.measuring.rows import sample_rows
 from probes.model.loading import load
 from probes.output import json_text
