@@ -1,4 +1,4 @@
-"""Define the settings of the probes: sections fill_mask, generation, recitation and report of params.yaml."""
+"""Define the settings of the probes: sections fill_mask, generation, recitation, curves and report of params.yaml."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,6 +88,29 @@ class RecitationSettings(Section):
         if list(self.prefix_lengths) != sorted(set(self.prefix_lengths)):
             raise ValueError(f"prefix_lengths must rise, got {list(self.prefix_lengths)}")
         return self
+
+
+class CurvesSettings(Section):
+    """What every checkpoint is asked (section `curves`)."""
+
+    rows: int | None = Field(default=128, ge=1, description="rows tried in each split, a seeded sample; null: all")
+    masked_fraction: float = Field(default=0.15, gt=0, le=1, description="share of a row's tokens that is hidden")
+    prefix: int = Field(default=16, ge=1, description="tokens of a row that a causal model is given")
+    continuation: int = Field(default=16, ge=1, description="tokens that it has to add")
+    cloze: str = Field(default=f"Life is like a {MASK} of chocolates.", description=f"text with {MASK} in it")
+    top_k: int = Field(default=5, ge=1, le=1000, description="candidates shown for its blank")
+    candidates: int = Field(default=200, ge=1, le=10000, description="next tokens that a causal model rescores")
+    prompt: str = Field(default="The lighthouse", min_length=1, description="text that a causal model continues")
+    max_new_tokens: int = Field(default=16, ge=1, le=100000, description="tokens to add to it at most")
+    batch_rows: int = Field(default=64, ge=1, description="rows decoded at a time")
+    seed: int = Field(default=0, ge=0, description="decides the rows, the hidden tokens and the bootstrap")
+
+    @field_validator("cloze")
+    @classmethod
+    def _has_a_blank(cls, text: str) -> str:
+        if MASK not in text:
+            raise ValueError(f"{text!r} has no {MASK}: write {MASK} where the blank is")
+        return text
 
 
 class ReportSettings(Section):

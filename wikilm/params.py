@@ -29,6 +29,7 @@ SECTIONS = {
     "fill_mask": "probes.settings:FillMaskSettings",
     "generation": "probes.settings:GenerationSettings",
     "recitation": "probes.settings:RecitationSettings",
+    "curves": "probes.settings:CurvesSettings",
     "report": "probes.settings:ReportSettings",
 }
 

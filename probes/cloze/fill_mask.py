@@ -7,7 +7,15 @@ from pathlib import Path
 from probes.cloze.cloze import Cloze, fill
 from probes.cloze.cloze import describe as describe_cloze
 from probes.cloze.hidden_tokens import Accuracy, accuracy
-from probes.measuring import sample_rows
+from probes.measuring import (
+    HOW_BASELINES,
+    BlindLoss,
+    RowSample,
+    TrainingCounts,
+    blind_loss,
+    count_training,
+    sample_rows,
+)
 from probes.model import LoadedModel, load
 from probes.output import table
 from probes.settings import ANY_MACHINE, FillMaskSettings, Machine
@@ -25,12 +33,22 @@ class ModelClozes:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """What the baselines were made from, and what a blind guesser loses."""
+
+    rows: int  # of the training split
+    tokens: int  # in these rows
+    blind_loss: BlindLoss
+
+
+@dataclass(frozen=True)
 class FillMaskResult:
     """What the command `fill-mask` answers."""
 
     metrics: dict[str, float]
     masked_fraction: float
     models: tuple[ModelClozes, ...]
+    counted: Counted | None = None  # None without shards
 
 
 def run_fill_mask(
@@ -39,21 +57,27 @@ def run_fill_mask(
     """Ask every model in turn; only one is in memory at a time."""
     answers: list[ModelClozes] = []
     labels: list[str] = []
+    counts, counted = None, None
     for name in names:
         loaded = load(name, machine)
         labels.append(_label(loaded, labels))
-        answers.append(_ask(loaded, shards, settings))
-    return FillMaskResult(metrics(zip(labels, answers, strict=True)), settings.masked_fraction, tuple(answers))
+        sample = sample_rows(shards, loaded, settings.rows, settings.seed) if shards else None
+        if sample and counts is None:  # once for all models, which read the same shards
+            counts = count_training(sample.shards, settings.seed)
+            counted = Counted(counts.rows, int(counts.tokens.sum()), blind_loss(counts, sample.validation))
+        answers.append(_ask(loaded, sample, counts, settings))
+    figures = metrics(zip(labels, answers, strict=True))
+    return FillMaskResult(figures, settings.masked_fraction, tuple(answers), counted)
 
 
-def _ask(loaded: LoadedModel, shards: Path | None, settings: FillMaskSettings) -> ModelClozes:
+def _ask(
+    loaded: LoadedModel, sample: RowSample | None, counts: TrainingCounts | None, settings: FillMaskSettings
+) -> ModelClozes:
     clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates) for text in settings.texts)
-    if shards is None:
+    if sample is None:
         return ModelClozes(loaded.name, loaded.kind, clozes, ())
-    rows = sample_rows(shards, loaded, settings.rows, settings.seed)
-    return ModelClozes(
-        loaded.name, loaded.kind, clozes, accuracy(loaded, rows, settings.masked_fraction, settings.seed)
-    )
+    found = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts)
+    return ModelClozes(loaded.name, loaded.kind, clozes, found)
 
 
 def _label(loaded: LoadedModel, taken: Sequence[str]) -> str:
@@ -63,11 +87,12 @@ def _label(loaded: LoadedModel, taken: Sequence[str]) -> str:
 
 
 def metrics(answers: Iterable[tuple[str, ModelClozes]]) -> dict[str, float]:
-    """Flat figures: `masked_train_top5` and the like, from 0 to 1."""
+    """Flat figures: `masked_train_top5`, `masked_train_bigram_top5` of a baseline, and the like, from 0 to 1."""
     return {
-        f"{label}_{accuracy.split}_{what}": getattr(accuracy, what).value
+        f"{label}_{accuracy.split}_{prefix}{what}": getattr(shares, what).value
         for label, answer in answers
         for accuracy in answer.accuracies
+        for prefix, shares in (("", accuracy), *((f"{one.name}_", one) for one in accuracy.baselines))
         for what in ("top1", "top5")
     }
 
@@ -79,9 +104,18 @@ def describe(result: FillMaskResult) -> str:
         parts += [f"{visible(answer.name)}, a {answer.kind} language model", ""]
         parts += [describe_cloze(answer.kind, cloze) for cloze in answer.clozes]
         if answer.accuracies:
-            share = f"{100 * result.masked_fraction:g} % of the tokens of each row"
-            parts.append(f"  hidden tokens, {share}, guessed from {answer.accuracies[0].context}:")
-            rows = [["split", "rows", "hidden", "first guess right", "among the first five"]]
-            rows += [[a.split, str(a.rows), f"{a.places:,}", str(a.top1), str(a.top5)] for a in answer.accuracies]
-            parts += [table(rows), ""]
+            parts += [_describe_accuracies(answer, result.masked_fraction), ""]
     return "\n".join(parts)
+
+
+def _describe_accuracies(answer: ModelClozes, fraction: float) -> str:
+    """Lay out the shares of right guesses, those of the baselines under the model's."""
+    share = f"{100 * fraction:g} % of the tokens of each row"
+    lines = [f"  hidden tokens, {share}, guessed from {answer.accuracies[0].context}:"]
+    rows = [["split", "rows", "hidden", "guesser", "first guess right", "among the first five"]]
+    for a in answer.accuracies:
+        rows.append([a.split, str(a.rows), f"{a.places:,}", "the model", str(a.top1), str(a.top5)])
+        rows += [["", "", "", one.name.replace("_", " "), str(one.top1), str(one.top5)] for one in a.baselines]
+    lines.append(table(rows))
+    lines += [f"  {one.name.replace('_', ' ')}: {HOW_BASELINES[one.name]}" for one in answer.accuracies[0].baselines]
+    return "\n".join(lines)

@@ -19,9 +19,14 @@ TokenIds = NDArray[np.int64]  # [rows, chunk_tokens], token ids
 class RowSample:
     """Rows of both splits that a probe looks at."""
 
-    manifest: Manifest
+    shards: ShardFolder
     train: TokenIds
     validation: TokenIds
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the shards."""
+        return self.shards.manifest
 
     def split(self, name: str) -> TokenIds:
         """Return the rows of `train` or `validation`."""
@@ -40,7 +45,7 @@ def sample_rows(folder: Path, loaded: LoadedModel, limit: int | None, seed: int)
     for rows in parts:
         if int(rows.max()) >= loaded.vocab_size:
             raise RunError(f"{folder}: holds token id {int(rows.max())}, but {loaded.name} knows {loaded.vocab_size}")
-    return RowSample(shards.manifest, *parts)
+    return RowSample(shards, *parts)
 
 
 def same_vocabulary(shards: ShardFolder, loaded: LoadedModel) -> None:

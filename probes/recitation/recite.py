@@ -60,6 +60,18 @@ class RecitationResult:
     examples: tuple[Example, ...]
 
 
+def check_lengths(loaded: LoadedModel, chunk_tokens: int, prefix: int, continuation: int) -> None:
+    """Refuse a prefix and a continuation that do not fit together.
+
+    Raises:
+        UsageError: they are more than a row of `chunk_tokens`, or than the model has positions.
+    """
+    what = f"--prefix {prefix} and --continue {continuation}"
+    if prefix + continuation > chunk_tokens:
+        raise UsageError(f"{what}: more than the {chunk_tokens} tokens of a row; make one of them smaller")
+    loaded.check_length(prefix + continuation, what)
+
+
 def continue_greedily(loaded: LoadedModel, prefixes: TokenIds, tokens: int, batch_rows: int) -> TokenIds:
     """Add `tokens` ids to every row of `prefixes` (int64 [rows, prefix]), each the likeliest next one.
 
@@ -87,15 +99,10 @@ def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings)
     Raises:
         UsageError: a model that is not causal, or a prefix and continuation that do not fit into a row or the model.
     """
-    chunk_tokens, wanted = sample.manifest.chunk_tokens, settings.prefix + settings.continuation
+    chunk_tokens = sample.manifest.chunk_tokens
     if loaded.kind != "causal":
         raise UsageError(f"{loaded.name}: a masked model does not recite; give a causal one")
-    if wanted > chunk_tokens:
-        raise UsageError(
-            f"--prefix {settings.prefix} and --continue {settings.continuation}: more than the {chunk_tokens} tokens "
-            "of a row; make one of them smaller"
-        )
-    loaded.check_length(wanted, f"--prefix {settings.prefix} and --continue {settings.continuation}")
+    check_lengths(loaded, chunk_tokens, settings.prefix, settings.continuation)
     room = min(chunk_tokens, loaded.positions or chunk_tokens) - settings.continuation
     lengths = sorted({settings.prefix, *(n for n in settings.prefix_lengths if n <= room)})
     curve: list[Recited] = []

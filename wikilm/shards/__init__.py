@@ -45,6 +45,7 @@ from wikilm.shards.manifest import (
     manifest_bytes,
     parse_manifest,
 )
+from wikilm.shards.origins import Origin, locate
 from wikilm.shards.reading import (
     ShardFolder,
     SplitRows,
@@ -79,6 +80,7 @@ __all__ = [
     "LimitsEntry",
     "Manifest",
     "NearEntry",
+    "Origin",
     "ShardEntry",
     "ShardFolder",
     "SiteEntry",
@@ -93,6 +95,7 @@ __all__ = [
     "articles_schema",
     "id_type",
     "imbalances",
+    "locate",
     "manifest_bytes",
     "open_checked",
     "open_shard",
