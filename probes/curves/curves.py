@@ -7,13 +7,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from probes.cloze.cloze import Choice, fill
+from probes.cloze.answer import Choice
+from probes.cloze.cloze import fill
 from probes.cloze.hidden_tokens import accuracy, hidden_places
 from probes.curves.checkpoints import Checkpoint, find_checkpoints
 from probes.generation import continue_prompts
 from probes.measuring import RowSample, Share, hidden_token_losses, next_token_losses, sample_rows
 from probes.model import LoadedModel, load
-from probes.recitation.recite import check_lengths, continue_greedily, score
+from probes.recitation.attempts import check_lengths, continue_greedily, score
 from probes.settings import ANY_MACHINE, CurvesSettings, Machine
 from wikilm.shards import SPLITS
 

@@ -12,6 +12,7 @@ from probes.measuring.baselines import (
     continue_by_most_common,
     guess_hidden,
 )
+from probes.measuring.comparison import Auc, Counted, Difference, auc, permutation_test
 from probes.measuring.interval import Share, bootstrap, wilson
 from probes.measuring.losses import hidden_token_losses, next_token_losses
 from probes.measuring.rows import RowSample, TokenIds, same_vocabulary, sample_rows
@@ -19,12 +20,16 @@ from probes.measuring.training_counts import TrainingCounts, count_training
 
 __all__ = [
     "HOW_BASELINES",
+    "Auc",
     "Baseline",
     "BlindLoss",
+    "Counted",
+    "Difference",
     "RowSample",
     "Share",
     "TokenIds",
     "TrainingCounts",
+    "auc",
     "blind_loss",
     "bootstrap",
     "continue_by_bigram",
@@ -33,6 +38,7 @@ __all__ = [
     "guess_hidden",
     "hidden_token_losses",
     "next_token_losses",
+    "permutation_test",
     "same_vocabulary",
     "sample_rows",
     "wilson",

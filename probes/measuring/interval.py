@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_Z = 1.959963984540054  # the 97.5 % point of the normal distribution
+Z = 1.959963984540054  # the 97.5 % point of the normal distribution
 RESAMPLES = 2000
 
 
@@ -33,9 +33,9 @@ def wilson(hits: int, trials: int) -> Share:
     """
     if not 0 <= hits <= trials or trials == 0:
         raise ValueError(f"{hits} hits of {trials} trials are no share")
-    p, z2 = hits / trials, _Z * _Z
+    p, z2 = hits / trials, Z * Z
     middle = (p + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = _Z * math.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials)) / (1 + z2 / trials)
+    half = Z * math.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials)) / (1 + z2 / trials)
     # At the ends the bound is the share itself; rounding must not put the share outside its interval.
     return Share(p, min(p, max(0.0, middle - half)), max(p, min(1.0, middle + half)), trials)
 

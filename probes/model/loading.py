@@ -163,6 +163,11 @@ class LoadedModel:
         with guarded(self.name):
             return pieces.decode(self.tokenizer, ids, special=special)
 
+    def decode_all(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """Decode each of `rows` as `decode` does."""
+        with guarded(self.name):
+            return pieces.decode_all(self.tokenizer, rows)
+
     def text_after(self, prefix: Sequence[int], ids: Sequence[int], *, special: bool = True) -> str:
         """Return what `ids` add to the text of `prefix`; see `pieces.text_after`."""
         with guarded(self.name):

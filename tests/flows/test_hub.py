@@ -99,7 +99,7 @@ def test_models_are_loaded_by_name_without_pickles_or_code_and_answer_when_the_h
     (expected,) = continue_prompts(load(str(models["tiny-causal"])), ["The river"], 16)
     assert generation["ids"] == list(expected.ids)
     assert filled[0] == 0, filled[2]
-    best = json.loads(filled[1])["models"][0]["clozes"][0]["blanks"][0]["choices"][0]
+    best = json.loads(filled[1])["models"][0]["clozes"][0]["blanks"][0]["readings"][0]["choices"][0]
     masked = load(str(models["someone/tiny-masked"]))
     assert best["id"] == fill(masked, "The [MASK].", 5, 1).blanks[0].choices[0].id
 
