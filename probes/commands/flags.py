@@ -31,11 +31,16 @@ def add_model(parser: Parser, kind: str, **options: object) -> None:
     """Add --model, and what a question to a model has besides: --device, --dtype and --output."""
     help_text = f"{kind}: a folder with config.json and model.safetensors, or a hub name"
     parser.add_argument("--model", required=True, help=help_text, **options)  # type: ignore[arg-type]
+    add_machine(parser)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON to this file too")
+
+
+def add_machine(parser: Parser) -> None:
+    """Add --device and --dtype."""
     where = "where the model computes; auto: on a CUDA device where there is one"
     parser.add_argument("--device", choices=DEVICES, default="auto", help=where)
     numbers = "the numbers in which it computes; auto: those in which its weights are stored"
     parser.add_argument("--dtype", choices=DTYPES, default="auto", help=numbers)
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON to this file too")
 
 
 def machine(args: argparse.Namespace) -> Machine:

@@ -26,6 +26,9 @@ class Decoding:
         return self.temperature == 0
 
 
+GREEDY = Decoding()
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One entry of the vocabulary, as a next token."""

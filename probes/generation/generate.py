@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from probes.generation.choosing import Candidate, Decoding, NextTokens, candidate, top
+from probes.generation.choosing import GREEDY, Candidate, Decoding, NextTokens, candidate, top
 from probes.generation.decoding import Batch, Choose, decode, in_batches
 from probes.generation.layers import Layer, by_layer, layer_logits
 from probes.generation.reference import Parting, by_generate, parting
@@ -72,7 +72,7 @@ def run_generation(
         RunError: its layers cannot be asked one by one.
     """
     decoding = Decoding(settings.temperature, settings.top_k, settings.top_p, settings.seed)
-    generations = generate(
+    generations = continue_prompts(
         loaded, settings.prompts, settings.max_new_tokens, decoding, shown=settings.shown if steps else 0, flag=flag
     )
     if layers:
@@ -84,11 +84,11 @@ def run_generation(
     return GenerationResult(metrics, loaded.name, decoding, generations)
 
 
-def generate(
+def continue_prompts(
     loaded: LoadedModel,
     prompts: Sequence[str],
     max_new_tokens: int,
-    decoding: Decoding,
+    decoding: Decoding = GREEDY,
     *,
     shown: int = 0,
     flag: str = "--prompt",

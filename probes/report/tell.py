@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from probes.cloze.answer import Cloze
-from probes.generation.generate import Generation
+from probes.generation import Generation
 from probes.measuring import Share
 from probes.model import Anatomy
 from probes.report import story as told
