@@ -14,6 +14,7 @@ from torch import Tensor
 from probes.generation import top
 from probes.model import LoadedModel
 from probes.output import quoted, table
+from probes.records import Count, Finite, Fraction
 from probes.settings import MASK
 from wikilm.errors import RunError, UsageError
 from wikilm.terminal import visible
@@ -31,10 +32,10 @@ HOW = {
 class Choice:
     """One way to fill a blank."""
 
-    id: int
+    id: Count
     token: str
-    probability: float
-    text_log_probability: float | None  # of the whole text, in nats; causal models only
+    probability: Fraction
+    text_log_probability: Finite | None  # of the whole text, in nats; causal models only
 
 
 @dataclass(frozen=True)

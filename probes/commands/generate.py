@@ -31,8 +31,10 @@ def run(args: argparse.Namespace) -> None:
     from probes.generation import greedy as generation
     from probes.model import load
     from probes.output import emit
+    from probes.records import made_from
 
     result = generation.run_generation(
         load(args.model), settings.prompts, settings.max_new_tokens, settings.top_k, steps=args.steps
     )
-    emit(result, generation.describe(result), as_json=args.json, file=args.output)
+    made = made_from([args.model], None, settings.model_dump(mode="json") | {"steps": args.steps})
+    emit(result, generation.describe(result), as_json=args.json, file=args.output, made=made)

@@ -36,10 +36,12 @@ def run(args: argparse.Namespace) -> None:
     from probes.model import load
     from probes.output import emit
     from probes.recitation import recite as recitation
+    from probes.records import made_from
     from wikilm.files import write_atomically
 
     loaded = load(args.model)
     result = recitation.recite(loaded, sample_rows(args.shards, loaded, settings.rows, settings.seed), settings)
     if args.curve is not None:
         write_atomically(args.curve, recitation.curve_csv(result))
-    emit(result, recitation.describe(result), as_json=args.json, file=args.output)
+    made = made_from([args.model], args.shards, settings.model_dump(mode="json"))
+    emit(result, recitation.describe(result), as_json=args.json, file=args.output, made=made)

@@ -8,6 +8,7 @@ from transformers import GenerationConfig
 
 from probes.model import LoadedModel
 from probes.output import quoted, table
+from probes.records import Count, Finite, Fraction
 from wikilm.errors import RunError, UsageError
 from wikilm.terminal import visible
 
@@ -16,9 +17,9 @@ from wikilm.terminal import visible
 class Candidate:
     """One entry of the vocabulary, as a next token."""
 
-    id: int
+    id: Count
     token: str
-    probability: float
+    probability: Fraction
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Generation:
 class GenerationResult:
     """What the command `generate` answers."""
 
-    metrics: dict[str, float]
+    metrics: dict[str, Finite]
     model: str
     generations: tuple[Generation, ...]
 

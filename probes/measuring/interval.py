@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.records import Count, Fraction
+
 _Z = 1.959963984540054  # the 97.5 % point of the normal distribution
 RESAMPLES = 2000
 
@@ -14,10 +16,19 @@ RESAMPLES = 2000
 class Share:
     """A share of `trials`, from 0 to 1, with the ends of its 95 % confidence interval."""
 
-    value: float
-    low: float
-    high: float
-    trials: int
+    value: Fraction
+    low: Fraction
+    high: Fraction
+    trials: Count
+
+    def __post_init__(self) -> None:
+        """Refuse an interval that does not hold its share.
+
+        Raises:
+            ValueError: it does not.
+        """
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"the share {self.value} is not within its interval from {self.low} to {self.high}")
 
     def __str__(self) -> str:
         return f"{100 * self.value:.1f} % ({100 * self.low:.1f}–{100 * self.high:.1f})"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from probes.measuring import RowSample, Share, TokenIds, bootstrap, wilson
 from probes.model import LoadedModel
 from probes.output import quoted, table
+from probes.records import Count, Fraction
 from probes.settings import RecitationSettings
 from wikilm.errors import UsageError
 from wikilm.shards import SPLITS
@@ -21,9 +22,9 @@ class Recited:
     """How much of one split is reproduced after prefixes of one length."""
 
     split: str
-    prefix: int  # tokens given
-    continuation: int  # tokens to add
-    rows: int
+    prefix: Count  # tokens given
+    continuation: Count  # tokens to add
+    rows: Count
     tokens: Share  # of all tokens to add, those equal to the text's; interval by bootstrap over rows
     whole: Share  # of all rows, those with every token equal; Wilson's interval
 
@@ -44,14 +45,14 @@ class Example:
     prefix: str
     truth: tuple[Span, ...]
     model: tuple[Span, ...]
-    equal_tokens: int
+    equal_tokens: Count
 
 
 @dataclass(frozen=True)
 class RecitationResult:
     """What the command `recite` answers."""
 
-    metrics: dict[str, float]
+    metrics: dict[str, Fraction]
     model: str
     prefix: int
     continuation: int
