@@ -44,8 +44,8 @@ def one_graph(setting: Setting, masked_fraction: float | None) -> str:
     with torch.no_grad():
         for _ in range(2):
             for part in ours.training.feed.validation_parts():
-                ours.training.loss.eval()(*part.inputs)
-    ours.training.loss.train()
+                ours.training.learner.loss.eval()(*part.inputs)
+    ours.training.learner.loss.train()
     ours(1)
     ours.close()
     after, breaks = counters["stats"]["unique_graphs"], dict(counters["graph_break"])
@@ -120,11 +120,11 @@ def saved_beside(setting: Setting) -> str:
         ours = Ours(setting, run, compile=False)
         ours(3)
         training = ours.training
-        model = dict(training.model.named_parameters())
+        model = dict(training.learner.model.named_parameters())
         then = {name: tensor.detach().clone() for name, tensor in model.items()}
         state = {"step": 3, "losses": [], "sum_of_losses": 0.0, "seconds": 0.0, "history": []}
         training.progress.losses = []
-        training.saver.save(Checkpoint(3, model, training.optimizers.state(), state))
+        training.saver.save(Checkpoint(3, model, training.learner.optimizers.state(), state))
         ours(3)
         undisturbed = training.progress.losses
         training.saver.join()

@@ -144,7 +144,7 @@ def prepared(work: Path, vocabulary: int | str) -> Path:
 
 def asked(plan: Plan, training: Training) -> tuple[float, float]:
     """The probe's figure, on training rows and on validation rows."""
-    model = training.model.eval().requires_grad_(False)
+    model = training.learner.model.eval().requires_grad_(False)
     loaded = LoadedModel("tried", plan.objective, plan.output, model, plan.tokenizer)
     if plan.objective == "masked":
         settings = section(PARAMS, "fill_mask", FillMaskSettings)

@@ -118,7 +118,7 @@ def compare(figures: Figures, turns: int) -> None:
             first[name] = round(time.perf_counter() - start, 1)
         if name == "wikilm" and name in ways:
             training = ways[name].training
-            figures.flops = training_flops(training.plan, training.model)
+            figures.flops = training_flops(training.plan, training.learner.model)
     print(f"seconds to make each and take its first steps: {first}", flush=True)
     for _ in range(turns):
         for name, way in list(ways.items()):
@@ -169,7 +169,7 @@ def sweep(figures: Figures) -> None:
             ours(3)
             seconds = [ours(max(2, setting.shape.steps // 2)) for _ in range(3)]
             ours.close()
-            flops = training_flops(ours.training.plan, ours.training.model)
+            flops = training_flops(ours.training.plan, ours.training.learner.model)
             figures.add("sweep", name, seconds, rows, flops, targets_at_once=size)
         longest = max(longest, time.perf_counter() - start)
 

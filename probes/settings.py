@@ -1,13 +1,30 @@
 """Define the settings of the probes: sections fill_mask, generation, recitation, curves and report of params.yaml."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
 from wikilm.params import DEFAULT_PARAMS, Section, built_in, checked, read_params, section
 
 MASK = "[MASK]"  # how a text names its blank, whatever the tokenizer calls its own mask token
+
+DEVICES = ("auto", "cpu", "cuda")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a model computes, and in which numbers: said on the command line, since it is no parameter of a stage."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a CUDA device where there is one
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: as the weights are stored
+
+
+ANY_MACHINE = Machine()
+
 
 # Lists come from YAML as lists: taken as tuples, so that settings stay frozen.
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)]
@@ -94,15 +111,22 @@ class ReportSettings(Section):
 S = TypeVar("S", bound=Section)
 
 
-def load_settings(path: Path | None, key: str, settings: type[S], overrides: dict[str, Any]) -> S:
+def load_settings(
+    path: Path | None,
+    key: str,
+    settings: type[S],
+    overrides: dict[str, Any],
+    flags: Mapping[str, str] | None = None,
+) -> S:
     """Settings of one probe: flags first, then the params file, then what is built in.
 
     A probe asks any model anywhere, so that the params.yaml of the current folder may be another project's: without
-    `path`, it is read where it has the section.
+    `path`, it is read where it has the section. `flags` says, without hyphens, which flag a key is from where the two
+    differ.
 
     Raises:
         UsageError: a wrong value or key, named with its flag or its place in the file.
     """
     if path is not None or not DEFAULT_PARAMS.is_file() or key in read_params(DEFAULT_PARAMS):
-        return section(path, key, settings, overrides)
-    return checked(built_in()[key], key, settings, overrides, "built-in params")
+        return section(path, key, settings, overrides, flags)
+    return checked(built_in()[key], key, settings, overrides, "built-in params", flags)

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration
 
 from train.export import copies_to_export, export, measured_figures, run_figures
-from train.hosts.agreement import refuse_difference, refuse_sharding
+from train.hosts.agreement import highest, refuse_difference, refuse_sharding
 from train.hosts.heartbeat import INTERFACE, choose_interface, other_machines_watched
 from train.hosts.processes import ProcessDied, lost_another
 from train.loop import Training
@@ -22,7 +22,7 @@ from train.progress import FORMULA, TENSORBOARD, Console, StopSignal, chosen, en
 from train.rows import exposures_of
 from train.runs import EndedBy, Record, read_record, saved_steps, shorter, unfinished_others, write_record
 from train.saved import clear_unfinished, full_device_told, held, remove_run, take_over
-from train.updates import learning_rate
+from train.updates import learning_rate, named_weights
 from wikilm.errors import RunError, UsageError
 from wikilm.files import remove_folder
 from wikilm.shards import SPLITS
@@ -77,7 +77,7 @@ def alone(accelerator: Accelerator, plan: Plan) -> Iterator[None]:
                 places.enter_context(held(folders))
             except RunError as error:
                 refused = error
-        if any_process(accelerator, refused is not None):
+        if highest(accelerator, refused is not None):
             raise refused or UsageError("refused by the main process")
         yield
 
@@ -98,15 +98,8 @@ def check_shards(accelerator: Accelerator, plan: Plan, splits: Sequence[str] = S
             shards.check_bytes(process, processes, ("validation",))
     except (RunError, OSError) as error:
         damaged = error if isinstance(error, RunError) else RunError(str(error))
-    if any_process(accelerator, damaged is not None):
+    if highest(accelerator, damaged is not None):
         raise damaged or RunError("another process has found a damaged shard")
-
-
-def any_process(accelerator: Accelerator, value: bool) -> bool:
-    """Return whether a value is true in one of the processes: they have to agree before they part."""
-    if accelerator.num_processes == 1:
-        return value
-    return bool(accelerator.gather(torch.tensor([int(value)], device=accelerator.device)).max())
 
 
 def train_with(accelerator: Accelerator, plan: Plan) -> None:
@@ -128,10 +121,10 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
         end_trackers(accelerator)
     if first:
         figures = run_figures(training)
-        with training.outcome() as weights:
+        with training.learner.outcome() as model:
             export(
-                *(plan.output, training.model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures),
-                copies=copies_to_export(plan, figures, weights),
+                *(plan.output, model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures),
+                copies=copies_to_export(plan, figures, named_weights(model)),
                 exposures=exposures_of(plan.order, training.progress.step) if plan.settings.exposures else None,
             )
         if training.ended_by != "max_steps":
@@ -183,7 +176,7 @@ def end_run(plan: Plan, ended_by: EndedBy) -> None:
 def introduction(training: Training) -> str:
     """Return a few lines for people that say what is about to be trained."""
     plan, accelerator, settings = training.plan, training.accelerator, training.settings
-    counts = parameter_counts(training.model)
+    counts = parameter_counts(training.learner.model)
     processes = accelerator.num_processes
     layers, _, width = settings.shape
     first = f"from the weights of {plan.start.name}" if plan.start else "from scratch"
@@ -194,7 +187,7 @@ def introduction(training: Training) -> str:
         f"{plan.order.rows:,} rows of {plan.manifest.chunk_tokens} tokens, {settings.epochs} epochs; {start} to step "
         f"{plan.last_step:,} of {plan.planned_steps:,}, {settings.batch_size} rows each, by {settings.optimizer}",
         f"{accelerator.device.type}, {accelerator.mixed_precision} mixed precision, "
-        f"{'compiled' if training.is_compiled else 'not compiled'}, {processes} process"
+        f"{'compiled' if training.learner.is_compiled else 'not compiled'}, {processes} process"
         + (f"es, about {settings.batch_size // processes} rows each" if processes > 1 else ""),
     ]
     if training.validation.no_bytes:

@@ -84,7 +84,7 @@ def _fill_masked(loaded: LoadedModel, text: str, top_k: int) -> Cloze:
     ids: Tensor = encoded["input_ids"][0]
     loaded.check_length(len(ids), "--text")
     with torch.inference_mode():
-        logits = loaded.model(**encoded).logits
+        logits = loaded.model(**encoded.to(loaded.device)).logits
     filled, blanks = ids.clone(), []
     for position in (ids == tokenizer.mask_token_id).nonzero().flatten().tolist():
         choices = tuple(Choice(c.id, c.token, c.probability, None) for c in top(loaded, logits[0, position], top_k))
@@ -137,7 +137,8 @@ def _ids(loaded: LoadedModel, text: str) -> list[int]:
 def _word_starts(loaded: LoadedModel) -> Tensor:
     """Bool [vocabulary]: which tokens start with a space (written as Ġ by byte-level BPE, as ▁ by SentencePiece)."""
     names = loaded.tokenizer.convert_ids_to_tokens(list(range(loaded.vocab_size)))
-    return torch.tensor([name is not None and name.startswith(("Ġ", "▁", " ")) for name in names])
+    starts = [name is not None and name.startswith(("Ġ", "▁", " ")) for name in names]
+    return loaded.tensor(starts, torch.bool)
 
 
 def _rescore(
@@ -148,13 +149,11 @@ def _rescore(
     Returns:
         The choices, best first, and the shape of the scored batch's logits: candidates, tokens, vocabulary.
     """
-    special = torch.tensor(
-        [i for i in set(loaded.tokenizer.all_special_ids) if i < loaded.vocab_size], dtype=torch.long
-    )
+    special = loaded.tensor([i for i in set(loaded.tokenizer.all_special_ids) if i < loaded.vocab_size])
     with torch.inference_mode():
-        logits = loaded.ranked(loaded.model(input_ids=torch.tensor([left])).logits)
+        logits = loaded.ranked(loaded.model(input_ids=loaded.tensor([left])).logits)
         after = logits[0, -1].log_softmax(-1)
-        known = logits[0, :-1].log_softmax(-1).gather(-1, torch.tensor(left[1:], dtype=torch.long)[:, None]).sum()
+        known = logits[0, :-1].log_softmax(-1).gather(-1, loaded.tensor(left[1:])[:, None]).sum()
         first = after[: loaded.vocab_size].masked_fill(~allowed, float("-inf"))
         first[special] = float("-inf")
         found = first.sort(descending=True, stable=True).indices[: min(count, int(first.isfinite().sum()))]
@@ -172,14 +171,14 @@ def _rescore(
 def _continuations(loaded: LoadedModel, left: list[int], found: Tensor, right: list[int]) -> Tensor:
     """float32 [candidates]: log-probability of `right` after `left` and each candidate."""
     if not right:
-        return torch.zeros(len(found))
+        return torch.zeros(len(found), device=loaded.device)
     tokens = len(left) + 1 + len(right)
-    rows = max(1, _LOGITS_AT_A_TIME // (tokens * int(loaded.model.config.vocab_size)))
-    target = torch.tensor(right)
+    rows = max(1, _LOGITS_AT_A_TIME // (tokens * loaded.output_size))
+    target = loaded.tensor(right)
     scores = []
     for batch in found.split(rows):
         n = len(batch)
-        ends = [torch.tensor(part).expand(n, -1) for part in (left, right)]
+        ends = [loaded.tensor(part).expand(n, -1) for part in (left, right)]
         logits = loaded.model(input_ids=torch.cat([ends[0], batch[:, None], ends[1]], dim=1)).logits
         wanted = loaded.ranked(logits[:, len(left) : -1]).log_softmax(-1)
         scores.append(wanted.gather(-1, target.expand(n, -1)[..., None]).sum((1, 2)))

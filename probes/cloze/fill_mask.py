@@ -19,7 +19,7 @@ from probes.measuring import (
 from probes.model import LoadedModel, load
 from probes.output import table
 from probes.records import Count, Fraction
-from probes.settings import FillMaskSettings
+from probes.settings import ANY_MACHINE, FillMaskSettings, Machine
 from wikilm.terminal import visible
 
 
@@ -52,13 +52,15 @@ class FillMaskResult:
     counted: Counted | None = None  # None without shards
 
 
-def run_fill_mask(names: Sequence[str], shards: Path | None, settings: FillMaskSettings) -> FillMaskResult:
+def run_fill_mask(
+    names: Sequence[str], shards: Path | None, settings: FillMaskSettings, machine: Machine = ANY_MACHINE
+) -> FillMaskResult:
     """Ask every model in turn; only one is in memory at a time."""
     answers: list[ModelClozes] = []
     labels: list[str] = []
     counts, counted = None, None
     for name in names:
-        loaded = load(name)
+        loaded = load(name, machine)
         labels.append(_label(loaded, labels))
         sample = sample_rows(shards, loaded, settings.rows, settings.seed) if shards else None
         if sample and counts is None:  # once for all models, which read the same shards

@@ -78,7 +78,7 @@ def _split_accuracy(
     if len(rows) == 0:
         raise RunError(f"the {split} split has no row with text in it")
     hidden = hidden_places(rows, fraction, end, seed)
-    ranks = _ranks(loaded, torch.from_numpy(rows), torch.from_numpy(hidden))
+    ranks = _ranks(loaded, loaded.tensor(rows), loaded.tensor(hidden, torch.bool))
     both_sides = loaded.kind == "masked"
     guesses = guess_hidden(counts, rows, hidden, both_sides=both_sides) if counts else {}
     true, places = rows[hidden, None], hidden.sum(axis=1, dtype=np.int64)
@@ -103,7 +103,7 @@ def _split_accuracy(
 
 def _ranks(loaded: LoadedModel, rows: torch.Tensor, hidden: torch.Tensor) -> NDArray[np.int64]:
     """int64 [hidden places]: how many entries of the vocabulary the model puts before, or level with, the true one."""
-    tokens, vocabulary = rows.shape[1], int(loaded.model.config.vocab_size)
+    tokens, vocabulary = rows.shape[1], loaded.output_size
     batch = max(1, _LOGITS_AT_A_TIME // (tokens * vocabulary))
     ranks = []
     with torch.inference_mode():
@@ -118,4 +118,4 @@ def _ranks(loaded: LoadedModel, rows: torch.Tensor, hidden: torch.Tensor) -> NDA
             true = logits.gather(-1, ids[places][:, None])
             # Level entries count against the model: one that gives every token the same score knows nothing.
             ranks.append((logits >= true).sum(-1) - 1)
-    return torch.cat(ranks).numpy()
+    return torch.cat(ranks).cpu().numpy()

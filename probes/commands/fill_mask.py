@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from probes.commands.flags import PROGRAM, Commands, add_model, as_text, command
+from probes.commands.flags import PROGRAM, Append, Commands, add_model, as_text, command, machine, written
 from probes.settings import MASK, FillMaskSettings, load_settings
 from wikilm.cli import program
 from wikilm.params import from_flags
@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
     )
     add_model(parser, "a masked or causal model; give the flag again for another", action="append")
     parser.add_argument(
-        "--text", "--texts", type=as_text, action="append", dest="texts", help=f"a text with {MASK} in it; repeatable"
+        "--text", "--texts", type=as_text, action=Append, dest="texts", help=f"a text with {MASK} in it; repeatable"
     )
     parser.add_argument("--top-k", type=int, metavar="N", help="candidates to show for each blank")
     parser.add_argument("--candidates", type=int, metavar="N", help="next tokens that a causal model rescores")
@@ -38,11 +38,11 @@ def add(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> None:
     """Answer the question for checked flags."""
     flags = from_flags(args, "texts", "top_k", "candidates", "masked_fraction", "rows", "seed")
-    settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags)
+    settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags, written(args))
     from probes.cloze import fill_mask as fill_mask_run
     from probes.output import emit
     from probes.records import made_from
 
-    result = fill_mask_run.run_fill_mask(args.model, args.shards, settings)
+    result = fill_mask_run.run_fill_mask(args.model, args.shards, settings, machine(args))
     made = made_from(args.model, args.shards, settings.model_dump(mode="json"))
     emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output, made=made)

@@ -4,9 +4,11 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from probes.settings import DEVICES, DTYPES, Machine
 from wikilm.cli import Parser, program
 
 PROGRAM = "python -m probes"
+_WRITTEN = "written"
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
@@ -26,10 +28,36 @@ def command(commands: Commands, name: str, purpose: str, example: str, section: 
 
 
 def add_model(parser: Parser, kind: str, **options: object) -> None:
-    """Add --model and --output."""
+    """Add --model, and what a question to a model has besides: --device, --dtype and --output."""
     help_text = f"{kind}: a folder with config.json and model.safetensors, or a hub name"
     parser.add_argument("--model", required=True, help=help_text, **options)  # type: ignore[arg-type]
+    where = "where the model computes; auto: on a CUDA device where there is one"
+    parser.add_argument("--device", choices=DEVICES, default="auto", help=where)
+    numbers = "the numbers in which it computes; auto: those in which its weights are stored"
+    parser.add_argument("--dtype", choices=DTYPES, default="auto", help=numbers)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON to this file too")
+
+
+def machine(args: argparse.Namespace) -> Machine:
+    """Return where the model is to compute."""
+    return Machine(args.device, args.dtype)
+
+
+class Append(argparse.Action):
+    """Collect the values of a flag that may be given again, and remember how it was written: see `written`."""
+
+    def __call__(
+        self, parser: object, namespace: argparse.Namespace, values: object, option_string: str | None = None
+    ) -> None:
+        """Add a value; `argparse` calls this."""
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or ()), values])
+        names = getattr(namespace, _WRITTEN, {})
+        setattr(namespace, _WRITTEN, names | {self.dest: option_string})
+
+
+def written(args: argparse.Namespace) -> dict[str, str]:
+    """Return which flag the user wrote for each setting that has more than one, without its hyphens."""
+    return {key: flag.removeprefix("--") for key, flag in getattr(args, _WRITTEN, {}).items()}
 
 
 def as_text(text: str) -> str:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from probes.commands.flags import Commands, add_model, command, lengths
+from probes.commands.flags import Commands, add_model, command, lengths, machine
 from probes.settings import RecitationSettings, load_settings
 from wikilm.params import from_flags
 
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     from probes.records import made_from
     from wikilm.files import write_atomically
 
-    loaded = load(args.model)
+    loaded = load(args.model, machine(args))
     result = recitation.recite(loaded, sample_rows(args.shards, loaded, settings.rows, settings.seed), settings)
     if args.curve is not None:
         write_atomically(args.curve, recitation.curve_csv(result))

@@ -70,7 +70,7 @@ def generate(loaded: LoadedModel, prompt: str, max_new_tokens: int, top_k: int, 
     flags = f"--prompt of {len(prompt_ids)} tokens and --max-new-tokens {max_new_tokens}"
     loaded.check_length(len(prompt_ids) + max_new_tokens, flags)
     ends = end_ids(loaded)
-    context = torch.tensor([prompt_ids])
+    context = loaded.tensor([prompt_ids])
     walked = tuple(walk(loaded, context, max_new_tokens, top_k, ends)) if steps else ()
     ids = _generate(loaded, context, max_new_tokens, ends)
     by_steps = [step.chosen.id for step in walked]
@@ -122,7 +122,7 @@ def walk(loaded: LoadedModel, context: Tensor, limit: int, top_k: int, ends: lis
             steps.append(GenerationStep(len(steps) + 1, candidates, candidates[0]))
             if candidates[0].id in ends:
                 break
-            inputs = torch.tensor([[candidates[0].id]])
+            inputs = loaded.tensor([[candidates[0].id]])
     return steps
 
 
@@ -136,7 +136,7 @@ def _generate(loaded: LoadedModel, context: Tensor, limit: int, ends: list[int])
         num_beams=1,
         eos_token_id=ends or None,
         pad_token_id=ends[0] if ends else 0,
-        suppress_tokens=list(range(loaded.vocab_size, int(loaded.model.config.vocab_size))) or None,
+        suppress_tokens=list(range(loaded.vocab_size, loaded.output_size)) or None,
     )
     usual, loaded.model.generation_config = loaded.model.generation_config, settings  # unset values come from there
     try:

@@ -5,6 +5,7 @@ and writes nothing.
 """
 
 from probes.model.anatomy import Anatomy
+from probes.model.device import by_memory, rows_at_a_time
 from probes.model.guard import OutOfMemory, guarded
 from probes.model.loading import LoadedModel, load, load_tokenizer
 from probes.model.pieces import Encoded
@@ -14,7 +15,9 @@ __all__ = [
     "Encoded",
     "LoadedModel",
     "OutOfMemory",
+    "by_memory",
     "guarded",
     "load",
     "load_tokenizer",
+    "rows_at_a_time",
 ]

@@ -87,7 +87,7 @@ def anatomy(loaded: LoadedModel, text: str) -> Anatomy:
     """
     model, config = loaded.model, loaded.model.config
     encoded = loaded.tokenizer(text, return_tensors="pt")
-    ids: Tensor = encoded["input_ids"]
+    ids: Tensor = encoded["input_ids"].to(loaded.device)
     if ids.shape[-1] == 0:
         raise UsageError("--text: gives no tokens; write a word or two")
     loaded.check_length(ids.shape[-1], "--text")
@@ -103,7 +103,7 @@ def anatomy(loaded: LoadedModel, text: str) -> Anatomy:
         heads=getattr(config, "num_attention_heads", None),
         width=getattr(config, "hidden_size", None),
         positions=loaded.positions,
-        vocabulary=int(config.vocab_size),
+        vocabulary=loaded.output_size,
         parameters=sum(p.numel() for p in model.parameters()),
         tied=len(shared) == 1,
         parts=count_parts(model),

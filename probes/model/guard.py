@@ -33,12 +33,19 @@ def guarded(name: str) -> Iterator[None]:
         yield
     except RunError:
         raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory(f"{name}: out of memory: make texts or batches smaller") from error
     except Exception as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory(f"{name}: out of memory: make texts or batches smaller") from error
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         said = f"{type(error).__name__}: {first[:_FIRST]}" if first else type(error).__name__
         raise RunError(f"{name}: cannot be asked ({said}); its files do not fit together, or are damaged") from error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that the memory of the host or of a device is used up."""
+    # The CPU's allocator has no exception of its own (c10/core/CPUAllocator.cpp).
+    known = OutOfMemory | torch.OutOfMemoryError | MemoryError
+    return isinstance(error, known) or "DefaultCPUAllocator" in str(error)
 
 
 def guard_passes(name: str, model: Any) -> None:

@@ -83,18 +83,19 @@ def continue_greedily(loaded: LoadedModel, prefixes: TokenIds, tokens: int, batc
     """
     parts = []
     with torch.inference_mode():
-        for inputs in torch.from_numpy(np.ascontiguousarray(prefixes)).split(batch_rows):
+        for inputs in loaded.tensor(prefixes).split(batch_rows):
             cache, added = None, []
             rows, given = inputs.shape
             for step in range(tokens):
-                seen = torch.ones(rows, given + step, dtype=torch.long)  # said aloud: end of text is no padding here
+                # Said aloud: end of text is no padding here.
+                seen = torch.ones(rows, given + step, dtype=torch.long, device=loaded.device)
                 out = loaded.model(
                     input_ids=inputs, attention_mask=seen, past_key_values=cache, use_cache=True, logits_to_keep=1
                 )
                 cache, inputs = out.past_key_values, loaded.ranked(out.logits[:, -1]).argmax(-1, keepdim=True)
                 added.append(inputs)
             parts.append(torch.cat(added, dim=1))
-    return torch.cat(parts).numpy()
+    return torch.cat(parts).cpu().numpy()
 
 
 def score(split: str, truth: TokenIds, added: TokenIds, prefix: int, seed: int) -> Recited:

@@ -169,7 +169,7 @@ def test_a_scaled_loss_is_the_same_steps_but_for_those_that_overflow(inputs: Tra
     assert 0 < wild.progress.skipped_steps < 12
     resumed = scaled(inputs, tmp_path / "wild", 1.0)
     assert resumed.progress.skipped_steps == wild.progress.skipped_steps
-    assert resumed.scale.state() == wild.scale.state()
+    assert resumed.learner.scale.state() == wild.learner.scale.state()
 
 
 def test_scaled_and_interrupted_it_goes_on_as_undisturbed(inputs: TrainingInputs, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_scaled_and_interrupted_it_goes_on_as_undisturbed(inputs: TrainingInputs
     assert resumed.progress.skipped_steps == straight.progress.skipped_steps > 0
     assert all(
         torch.equal(one, other)
-        for one, other in zip(straight.model.parameters(), resumed.model.parameters(), strict=True)
+        for one, other in zip(straight.learner.model.parameters(), resumed.learner.model.parameters(), strict=True)
     )
 
 

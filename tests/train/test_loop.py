@@ -79,14 +79,14 @@ def test_a_step_on_a_gpu_moves_nothing_between_host_and_device(
 
         def backward(loss: torch.Tensor) -> None:
             assert loss.device == device
-            for parameter in training.model.parameters():
+            for parameter in training.learner.model.parameters():
                 parameter.grad = torch.zeros_like(parameter)
 
         monkeypatch.setattr(torch.Tensor, "backward", backward)
         ids = torch.zeros(2, 32, dtype=torch.int64)
         places = torch.zeros(40, dtype=torch.int64)
         training.prefetch.parts = lambda step: [Part((ids, places, places), 40)] * 2  # type: ignore[method-assign]
-        assert {parameter.device for parameter in training.model.parameters()} == {device}
+        assert {parameter.device for parameter in training.learner.model.parameters()} == {device}
         with NoWaiting():
             training._step(1)
             training._step(2)

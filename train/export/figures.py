@@ -27,7 +27,7 @@ def run_figures(training: Training) -> dict[str, Any]:
         "rows": {split: plan.manifest.row_count(split) for split in ("train", "validation")},
         "chunk_tokens": plan.manifest.chunk_tokens,
         "vocab_size": plan.manifest.tokenizer.vocab_size,
-        **parameter_counts(training.model),
+        **parameter_counts(training.learner.model),
         "loss": [point["loss"] for point in history if "loss" in point][-1],
         "mean_loss": progress.sum_of_losses / progress.step,
         "validation_loss": validated["validation_loss"],

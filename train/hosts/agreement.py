@@ -1,9 +1,10 @@
-"""See that the processes of a training are about to do the same, before the first step."""
+"""Have the processes of a training ask each other, and see that they are about to do the same."""
 
 import os
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from wikilm.errors import UsageError
 
@@ -61,3 +62,17 @@ def refuse_difference(accelerator: "Accelerator", plan: "Plan", step: int) -> No
             f"{plan.run.parent}: process 0 goes on from step {steps[0]}, process {other} from step {steps[other]}: "
             f"name a folder for --runs that all machines share"
         )
+
+
+def sum_over_processes(accelerator: "Accelerator", value: Tensor | int) -> Tensor:
+    """Return the sum of a number over all processes."""
+    # Filled in on the device: a number that is copied there is waited for
+    tensor = value if isinstance(value, Tensor) else torch.full((), value, device=accelerator.device)
+    return accelerator.reduce(tensor, "sum") if accelerator.num_processes > 1 else tensor
+
+
+def highest(accelerator: "Accelerator", number: int) -> int:
+    """Return the highest of the processes' numbers: they have to agree before they part."""
+    if accelerator.num_processes == 1:
+        return number
+    return int(accelerator.gather(torch.tensor([number], device=accelerator.device)).max())

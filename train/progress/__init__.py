@@ -4,10 +4,11 @@ What the loop has just done goes in, points and lines come out. This wing writes
 """
 
 from train.progress.console import Console, Stopped, StopSignal
-from train.progress.curves import Point, log_point, lowest_validation, reproducible, validations_since_lowest
+from train.progress.curves import Point, log_point, lowest_validation, reproducible
+from train.progress.reached import Progress
 from train.progress.throughput import FORMULA, WARM_UP_STEPS, Pace, Stopwatch, device_peak, peak_memory, training_flops
 from train.progress.trackers import TENSORBOARD, chosen, end_trackers, start_trackers
-from train.progress.validation import Validation, sum_over_processes
+from train.progress.validation import Validation
 
 __all__ = [
     "FORMULA",
@@ -16,6 +17,7 @@ __all__ = [
     "Console",
     "Pace",
     "Point",
+    "Progress",
     "StopSignal",
     "Stopped",
     "Stopwatch",
@@ -28,7 +30,5 @@ __all__ = [
     "peak_memory",
     "reproducible",
     "start_trackers",
-    "sum_over_processes",
     "training_flops",
-    "validations_since_lowest",
 ]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
 
+from train.hosts.agreement import sum_over_processes
 from train.model import SummedLoss
 from train.plan import IGNORED
 from train.progress.curves import Point
@@ -89,10 +89,3 @@ def as_point(own: Mapping[str, float], others: Mapping[str, Mapping[str, float]]
     """Return the figures of a run's own validation rows, and of other sets by their names, as a point of the curves."""
     point: Point = {"validation_loss" if name == "loss" else name: value for name, value in own.items()}
     return point | {"validation": dict(others)} if others else point
-
-
-def sum_over_processes(accelerator: Accelerator, value: Tensor | int) -> Tensor:
-    """Return the sum of a number over all processes."""
-    # Filled in on the device: a number that is copied there is waited for
-    tensor = value if isinstance(value, Tensor) else torch.full((), value, device=accelerator.device)
-    return accelerator.reduce(tensor, "sum") if accelerator.num_processes > 1 else tensor

@@ -1,15 +1,13 @@
 """Turn gradients into new weights: Muon, AdamW, their average, and the scale of a loss in fp16.
 
-Parameters and gradients go in, changed parameters come out. This wing touches no file.
+A batch goes in, changed parameters come out. This wing touches no file.
 """
 
-from train.updates.average import Average
-from train.updates.loss_scale import LossScale
-from train.updates.optimizer import Optimizers, learning_rate
+from train.updates.learner import Learner, named_weights
+from train.updates.optimizer import learning_rate
 
 __all__ = [
-    "Average",
-    "LossScale",
-    "Optimizers",
+    "Learner",
     "learning_rate",
+    "named_weights",
 ]
