@@ -12,7 +12,7 @@ from probes.measuring.baselines import (
     continue_by_most_common,
     guess_hidden,
 )
-from probes.measuring.interval import Share, bootstrap, wilson
+from probes.measuring.interval import Mean, Share, bootstrap, bootstrap_mean, wilson
 from probes.measuring.losses import hidden_token_losses, next_token_losses
 from probes.measuring.rows import RowSample, TokenIds, same_vocabulary, sample_rows
 from probes.measuring.training_counts import TrainingCounts, count_training
@@ -21,12 +21,14 @@ __all__ = [
     "HOW_BASELINES",
     "Baseline",
     "BlindLoss",
+    "Mean",
     "RowSample",
     "Share",
     "TokenIds",
     "TrainingCounts",
     "blind_loss",
     "bootstrap",
+    "bootstrap_mean",
     "continue_by_bigram",
     "continue_by_most_common",
     "count_training",
