@@ -1,4 +1,4 @@
-"""Define the settings of the probes: sections fill_mask, generation, recitation, curves and report of params.yaml."""
+"""Define the settings of the probes: sections index and fill_mask to report of params.yaml."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,6 +74,24 @@ class RecitationSettings(Section):
         if list(self.prefix_lengths) != sorted(set(self.prefix_lengths)):
             raise ValueError(f"prefix_lengths must rise, got {list(self.prefix_lengths)}")
         return self
+
+
+class IndexSettings(Section):
+    """How the index of the shards is cut (section `index`)."""
+
+    part_tokens: int = Field(
+        default=1 << 26, ge=1, le=1 << 31, description="tokens sorted together; each takes some 15 bytes of memory"
+    )
+
+
+class TraceSettings(Section):
+    """Which runs of a text are traced to the rows (section `trace`)."""
+
+    min_tokens: int = Field(default=8, ge=1, description="tokens of the shortest run that is told")
+    places: int = Field(default=3, ge=1, le=1000, description="places told of each run in each split")
+    ngrams: int = Field(default=8, ge=1, le=1000, description="tokens of the longest n-gram that is counted as new")
+    max_new_tokens: int = Field(default=32, ge=1, le=100000, description="tokens that a prompt is continued by at most")
+    validation_rows: int = Field(default=64, ge=0, description="validation rows whose novelty is the yardstick")
 
 
 class CurvesSettings(Section):

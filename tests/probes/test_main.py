@@ -18,7 +18,7 @@ from tests.helpers.tokenizers import make_tokenizer
 from wikilm.cli import run
 from wikilm.params import read_params
 
-COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "perplexity", "report")
+COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "perplexity", "index", "trace", "report")
 
 
 @pytest.fixture
