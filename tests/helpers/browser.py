@@ -1,8 +1,11 @@
 """Open a local page in a browser; skip the test where there is no Chromium."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,24 +29,30 @@ class Page:
     width: int
 
 
-def open_page(path: Path, picture: Path | None = None, width: int = 1200) -> Page:
-    """Open a file in headless Chromium, with a picture of the whole page if wanted."""
+@contextmanager
+def browser() -> Iterator[Any]:
+    """Start headless Chromium; skips the test where there is none."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("needs Chromium, which make cannot install without root")
     from playwright.sync_api import sync_playwright
 
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        yield started
+        started.close()
+
+
+def open_page(path: Path, picture: Path | None = None, width: int = 1200) -> Page:
+    """Open a file in headless Chromium, with a picture of the whole page if wanted."""
     requests: list[str] = []
     errors: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        page = browser.new_page(viewport={"width": width, "height": 900})
+    with browser() as started:
+        page = started.new_page(viewport={"width": width, "height": 900})
         page.on("request", lambda request: requests.append(request.url))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(path.resolve().as_uri())
         if picture is not None:
             page.screenshot(path=str(picture), full_page=True)
-        found = Page(requests, errors, page.inner_text("body"), page.evaluate("document.documentElement.scrollWidth"))
-        browser.close()
-    return found
+        return Page(requests, errors, page.inner_text("body"), page.evaluate("document.documentElement.scrollWidth"))
