@@ -1,4 +1,4 @@
-"""Define the settings of the probes: sections fill_mask, generation, recitation, curves and report of params.yaml."""
+"""Define the settings of the probes: sections index and fill_mask to report of params.yaml."""
 
 import re
 from collections.abc import Mapping
@@ -15,6 +15,9 @@ BLANKS = (MASK, "<mask>")  # ... and as RoBERTa and its kin write it; a tokenize
 
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+COLDEST = 0.01  # a temperature below makes infinities of logits
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,18 @@ class GenerationSettings(Section):
 
     prompts: Texts = Field(default=("Swimming at the beach is",), description="texts to continue")
     max_new_tokens: int = Field(default=16, ge=1, le=100000, description="tokens to add at most")
-    top_k: int = Field(default=5, ge=1, le=1000, description="candidates shown at each step")
+    shown: int = Field(default=5, ge=1, le=1000, description="candidates shown at each step")
+    temperature: float = Field(default=0.0, ge=0, le=100, description="0: the likeliest token; more: drawn")
+    top_k: int | None = Field(default=None, ge=1, description="draw from so many likeliest tokens; null: from all")
+    top_p: float | None = Field(default=None, gt=0, le=1, description="draw from the fewest that hold this probability")
+    seed: int = Field(default=0, ge=0, description="decides what is drawn, for each prompt by itself")
+
+    @field_validator("temperature")
+    @classmethod
+    def _is_greedy_or_finite(cls, temperature: float) -> float:
+        if 0 < temperature < COLDEST:
+            raise ValueError(f"must be 0, for the likeliest token, or at least {COLDEST}")
+        return temperature
 
 
 class RecitationSettings(Section):
@@ -71,17 +85,43 @@ class RecitationSettings(Section):
 
     prefix: int = Field(default=16, ge=1, description="tokens of a row that the model is given")
     continuation: int = Field(default=16, ge=1, description="tokens that it has to add")
-    prefix_lengths: Lengths = Field(default=(1, 2, 4, 8, 16, 32), description="prefix lengths of the curve, in tokens")
+    prefix_lengths: Lengths = Field(
+        default=(1, 2, 4, 8, 16, 32, 64, 96), description="prefix lengths of the curve, in tokens"
+    )
+    continuation_lengths: Lengths = Field(
+        default=(8, 16, 32, 64), description="continuation lengths of the other curve, in tokens"
+    )
     rows: int | None = Field(default=None, ge=1, description="rows tried in each split, a seeded sample; null: all")
+    curve_rows: int | None = Field(default=128, ge=1, description="of them, rows tried for each length; null: all")
     examples: int = Field(default=4, ge=0, le=1000, description="rows of each split shown side by side")
-    batch_rows: int = Field(default=64, ge=1, description="rows decoded at a time")
-    seed: int = Field(default=0, ge=0, description="decides the sample of rows and the bootstrap")
+    batch_rows: int = Field(default=128, ge=1, description="rows decoded at a time")
+    seed: int = Field(default=0, ge=0, description="decides the sample of rows, the places in them, and the bootstrap")
 
     @model_validator(mode="after")
     def _lengths_rise(self) -> Self:
-        if list(self.prefix_lengths) != sorted(set(self.prefix_lengths)):
-            raise ValueError(f"prefix_lengths must rise, got {list(self.prefix_lengths)}")
+        for name in ("prefix_lengths", "continuation_lengths"):
+            lengths = getattr(self, name)
+            if list(lengths) != sorted(set(lengths)):
+                raise ValueError(f"{name} must rise, got {list(lengths)}")
         return self
+
+
+class IndexSettings(Section):
+    """How the index of the shards is cut (section `index`)."""
+
+    part_tokens: int = Field(
+        default=1 << 26, ge=1, le=1 << 31, description="tokens sorted together; each takes some 15 bytes of memory"
+    )
+
+
+class TraceSettings(Section):
+    """Which runs of a text are traced to the rows (section `trace`)."""
+
+    min_tokens: int = Field(default=8, ge=1, description="tokens of the shortest run that is told")
+    places: int = Field(default=3, ge=1, le=1000, description="places told of each run in each split")
+    ngrams: int = Field(default=8, ge=1, le=1000, description="tokens of the longest n-gram that is counted as new")
+    max_new_tokens: int = Field(default=32, ge=1, le=100000, description="tokens that a prompt is continued by at most")
+    validation_rows: int = Field(default=64, ge=0, description="validation rows whose novelty is the yardstick")
 
 
 class CurvesSettings(Section):

@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
     settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags, written(args))
     from probes.cloze import fill_mask as fill_mask_run
     from probes.output import emit
+    from probes.records import made_from
 
     result = fill_mask_run.run_fill_mask(args.model, args.shards, settings, machine(args))
-    emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output)
+    made = made_from(args.model, args.shards, settings.model_dump(mode="json"))
+    emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output, made=made)
