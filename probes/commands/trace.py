@@ -80,13 +80,12 @@ def _texts(
     for text in args.texts or ():
         yield "text", from_text(tokenizer, text)
     if args.generate:
-        from probes.generation.greedy import generate
+        from probes.generation import continue_prompts
         from probes.model import load
 
         loaded = load(args.model, machine(args))
-        for prompt in args.generate:
-            made = generate(loaded, prompt, settings.max_new_tokens, top_k=1, steps=False)
-            yield "generation", from_ids(tokenizer, prompt, made.ids)
+        for made in continue_prompts(loaded, args.generate, settings.max_new_tokens, flag="--generate"):
+            yield "generation", from_ids(tokenizer, made.prompt, made.ids)
     if args.generation:
         yield from (("generation", text) for text in generated_texts(args.generation, tokenizer))
     if args.recitation:
