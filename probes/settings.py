@@ -110,7 +110,7 @@ class IndexSettings(Section):
     """How the index of the shards is cut (section `index`)."""
 
     part_tokens: int = Field(
-        default=1 << 26, ge=1, le=1 << 31, description="tokens sorted together; each takes some 15 bytes of memory"
+        default=1 << 28, ge=1, le=1 << 31, description="tokens sorted together; each takes some 12 bytes of memory"
     )
 
 
