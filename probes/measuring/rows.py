@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,27 @@ def sample_rows(folder: Path, loaded: LoadedModel, limit: int | None, seed: int)
     return RowSample(shards, train, validation, numbers)
 
 
-def same_vocabulary(shards: ShardFolder, loaded: LoadedModel) -> None:
+class HasVocabulary(Protocol):
+    """What is compared of a model: its tokenizer, and where that lies."""
+
+    @property
+    def name(self) -> str:
+        """As the caller gave it."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """A transformers tokenizer."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids that stand for something."""
+
+
+def same_vocabulary(shards: ShardFolder, loaded: HasVocabulary) -> None:
     """Refuse a model whose ids mean something else, as far as that can be seen."""
     folder, manifest = shards.path, shards.manifest
     ours, theirs = manifest.tokenizer, loaded.tokenizer

@@ -23,6 +23,7 @@ from probes.recitation.canaries import ByTimes, CanaryAnswer, ask_canaries, by_t
 from probes.recitation.examples import Example, examples
 from probes.recitation.membership import Membership, membership, row_articles
 from probes.recitation.reasons import Group, Predictable, groups, guessed, predictable, times_in_training
+from probes.records import Fraction
 from probes.settings import RecitationSettings
 from wikilm.errors import UsageError
 from wikilm.shards import SPLITS
@@ -52,7 +53,7 @@ class RecitationResult:
         canaries: the made-up sentences that were planted, where there are any; `by_times`: by how often they were.
     """
 
-    metrics: dict[str, float]
+    metrics: dict[str, Fraction]
     model: str
     prefix: int
     continuation: int

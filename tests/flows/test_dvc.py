@@ -34,9 +34,11 @@ STAGES = (
     "shards",
     "pretrain@causal",
     "pretrain@masked",
+    "index",
     "fill_mask",
     "generation",
     "recitation",
+    "trace",
     "curves",
     "report",
 )
