@@ -133,7 +133,9 @@ class CurvesSettings(Section):
     continuation: int = Field(default=16, ge=1, description="tokens that it has to add")
     cloze: str = Field(default=f"Life is like a {MASK} of chocolates.", description=f"text with {MASK} in it")
     top_k: int = Field(default=5, ge=1, le=1000, description="candidates shown for its blank")
-    candidates: int = Field(default=200, ge=1, le=10000, description="next tokens that a causal model rescores")
+    candidates: int | None = Field(
+        default=None, ge=1, description="words that a causal model scores by the whole text; null: as for fill_mask"
+    )
     prompt: str = Field(default="The lighthouse", min_length=1, description="text that a causal model continues")
     max_new_tokens: int = Field(default=16, ge=1, le=100000, description="tokens to add to it at most")
     batch_rows: int = Field(default=64, ge=1, description="rows decoded at a time")

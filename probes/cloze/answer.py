@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from probes.output import quoted, table
+from probes.records import Count, Finite, Fraction
 from wikilm.terminal import visible
 
 HOW = {
@@ -18,13 +19,13 @@ HOW = {
 class Choice:
     """One way to fill a blank."""
 
-    rank: int
-    id: int | None  # None where the word has several tokens
+    rank: Count
+    id: Count  # of its token, or of the first of several
     ids: tuple[int, ...]
     token: str  # shown so that no two look alike; several tokens as their text
     word: str  # what stands in the text, without the spaces around it
-    probability: float
-    text_log_probability: float | None  # of the whole text, in nats; causal models only
+    probability: Fraction
+    text_log_probability: Finite | None  # of the whole text, in nats; causal models only
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Reading:
     choices: tuple[Choice, ...]
     compared: int  # words
     fitting: int  # words that fit the blank
-    mass: float  # of the probability of those that fit, what the compared ones hold by the left side; from 0 to 1
+    mass: Fraction  # of the probability of those that fit, what the compared ones hold by the left side; from 0 to 1
     decided: bool  # False: one of those that were not compared might be better than the first
 
 

@@ -70,7 +70,7 @@ def fill_causal(
         ids=tuple(ids),
         tokens=tuple(shown),
         attention_mask=(1,) * len(ids),
-        logits_shape=(compared, len(ids), int(loaded.model.config.vocab_size)),
+        logits_shape=(compared, len(ids), loaded.output_size),
         blanks=tuple(blanks),
         filled=done,
     )
@@ -162,7 +162,7 @@ def _choice(loaded: LoadedModel, rank: int, filled: Filled, probability: float, 
     token = loaded.show(ids[0]) if len(ids) == 1 else loaded.text_after(filled.ids[: filled.first], ids)
     return Choice(
         rank=rank,
-        id=ids[0] if len(ids) == 1 else None,
+        id=ids[0],
         ids=ids,
         token=token,
         word=filled.word,

@@ -99,7 +99,7 @@ def _given(loaded: LoadedModel, logits: Tensor, parts: Sequence[str], number: in
         probability = float(shares.gather(-1, loaded.tensor(ids)[:, None]).prod())
     rank = int((single > probability).sum()) + 1
     token = loaded.show(ids[0]) if len(ids) == 1 else loaded.text_after(filled.ids[: filled.first], ids)
-    return Choice(rank, ids[0] if len(ids) == 1 else None, ids, token, word, probability, None)
+    return Choice(rank, ids[0], ids, token, word, probability, None)
 
 
 def _logits(loaded: LoadedModel, ids: Sequence[int]) -> Tensor:

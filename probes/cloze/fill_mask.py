@@ -19,6 +19,7 @@ from probes.measuring import (
 )
 from probes.model import LoadedModel, load
 from probes.output import table
+from probes.records import Count, Fraction
 from probes.settings import ANY_MACHINE, FillMaskSettings, Machine
 from wikilm.terminal import visible
 
@@ -37,8 +38,8 @@ class ModelClozes:
 class Counted:
     """What the baselines were made from, and what a blind guesser loses."""
 
-    rows: int  # of the training split
-    tokens: int  # in these rows
+    rows: Count  # of the training split
+    tokens: Count  # in these rows
     blind_loss: BlindLoss
 
 
@@ -46,8 +47,8 @@ class Counted:
 class FillMaskResult:
     """What the command `fill-mask` answers."""
 
-    metrics: dict[str, float]
-    masked_fraction: float
+    metrics: dict[str, Fraction]
+    masked_fraction: Fraction
     models: tuple[ModelClozes, ...]
     counted: Counted | None = None  # None without shards
 

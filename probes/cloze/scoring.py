@@ -29,9 +29,9 @@ class Beginning:
 def read_beginning(loaded: LoadedModel, ids: Sequence[int]) -> Beginning:
     """Read the tokens that all texts begin with, int [tokens], at least one."""
     with torch.inference_mode():
-        out = loaded.model(input_ids=_tensor(loaded, [ids]), use_cache=True)
+        out = loaded.model(input_ids=loaded.tensor([list(ids)]), use_cache=True)
         logs = loaded.ranked(out.logits[0]).log_softmax(-1)
-        known = logs[:-1].gather(-1, _tensor(loaded, [ids[1:]]).T).sum()
+        known = logs[:-1].gather(-1, loaded.tensor(ids[1:])[:, None]).sum()
     cache: Any = getattr(out, "past_key_values", None)
     # Only plain keys and values are sure to mean the same when they are repeated; states of Mamba and its kin are not.
     if type(cache) is not DynamicCache or not all(type(layer) is DynamicLayer for layer in cache.layers):
@@ -76,10 +76,10 @@ def _rows_at_a_time(beginning: Beginning, length: int) -> int:
 
 def _score(loaded: LoadedModel, beginning: Beginning, endings: Sequence[Sequence[int]]) -> Tensor:
     """float32 [texts, tokens - 1]: log-probabilities of the tokens of endings of equal length, but the first."""
-    ids = _tensor(loaded, endings)
+    ids = loaded.tensor([list(ending) for ending in endings])
     with torch.inference_mode():
         if beginning.cache is None:
-            ahead = _tensor(loaded, [beginning.ids]).expand(len(ids), -1)
+            ahead = loaded.tensor([list(beginning.ids)]).expand(len(ids), -1)
             logits = loaded.model(input_ids=torch.cat([ahead, ids[:, :-1]], dim=1)).logits[:, ahead.shape[1] :]
         else:
             cache = copy.deepcopy(beginning.cache)
@@ -87,7 +87,3 @@ def _score(loaded: LoadedModel, beginning: Beginning, endings: Sequence[Sequence
             logits = loaded.model(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True).logits
         logs = loaded.ranked(logits).log_softmax(-1)
         return logs.gather(-1, ids[:, 1:, None])[..., 0].cpu()
-
-
-def _tensor(loaded: LoadedModel, ids: Sequence[Sequence[int]]) -> Tensor:
-    return torch.tensor([list(row) for row in ids], dtype=torch.long, device=loaded.model.device)

@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> None:
     from probes.curves import curves, layout
     from probes.curves.checkpoints import has_kept
     from probes.output import emit
+    from probes.records import made_from
     from wikilm.files import write_atomically
 
     result = curves.ask_checkpoints(args.model, args.shards, settings, machine(args))
@@ -54,4 +55,5 @@ def run(args: argparse.Namespace) -> None:
     if args.curves is not None:
         for name, curve in curves.by_short_name(result.models):
             write_atomically(args.curves / f"{name}.csv", layout.as_csv(curve))
-    emit(result, layout.describe(result), as_json=args.json, file=args.output)
+    made = made_from([str(model) for model in args.model], args.shards, settings.model_dump(mode="json"))
+    emit(result, layout.describe(result), as_json=args.json, file=args.output, made=made)

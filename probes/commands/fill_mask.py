@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--top-k", type=int, metavar="N", help="candidates to show for each blank")
     parser.add_argument("--candidates", type=int, metavar="N", help="words that a causal model scores by the text")
     parser.add_argument(
-        "--word", "--words", type=as_text, action="append", dest="words", help="a word to score too; repeatable"
+        "--word", "--words", type=as_text, action=Append, dest="words", help="a word to score too; repeatable"
     )
     parser.add_argument(
         "--shards", type=Path, metavar="DIR", help="also hide random tokens of its rows and count the right guesses"
@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
     settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags, written(args))
     from probes.cloze import fill_mask as fill_mask_run
     from probes.output import emit
+    from probes.records import made_from
 
     result = fill_mask_run.run_fill_mask(args.model, args.shards, settings, machine(args))
-    emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output)
+    made = made_from(args.model, args.shards, settings.model_dump(mode="json"))
+    emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output, made=made)

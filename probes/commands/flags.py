@@ -12,7 +12,9 @@ _WRITTEN = "written"
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
-def command(commands: Commands, name: str, purpose: str, example: str, section: str | None) -> Parser:
+def command(
+    commands: Commands, name: str, purpose: str, example: str, section: str | None, *, prints_json: bool = True
+) -> Parser:
     """Return a sub-command whose help starts with its purpose and ends with an example."""
     parser = commands.add_parser(
         name,
@@ -20,7 +22,8 @@ def command(commands: Commands, name: str, purpose: str, example: str, section: 
         description=purpose[0].upper() + purpose[1:] + ".",
         epilog=f"example:\n  {program(PROGRAM)} {example}",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead of text for people")
+    if prints_json:
+        parser.add_argument("--json", action="store_true", help="print one JSON document instead of text for people")
     if section is not None:
         parser.add_params()
         parser.defaults_from(section)

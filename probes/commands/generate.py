@@ -41,8 +41,11 @@ def run(args: argparse.Namespace) -> None:
     from probes.generation.generate import run_generation
     from probes.model import load
     from probes.output import emit
+    from probes.records import made_from
 
     flag = source(args, "prompts", "generation.prompts")
     loaded = load(args.model, machine(args))
     result = run_generation(loaded, settings, steps=args.steps, layers=args.layers, flag=flag)
-    emit(result, describe(result), as_json=args.json, file=args.output)
+    asked = {"steps": args.steps, "layers": args.layers}
+    made = made_from([args.model], None, settings.model_dump(mode="json") | asked)
+    emit(result, describe(result), as_json=args.json, file=args.output, made=made)

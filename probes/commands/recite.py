@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> None:
     from probes.output import emit
     from probes.recitation import layout
     from probes.recitation import recite as recitation
+    from probes.records import made_from
     from wikilm.files import write_atomically
 
     loaded = load(args.model, machine(args))
@@ -60,4 +61,5 @@ def run(args: argparse.Namespace) -> None:
         write_atomically(args.curve, layout.curve_csv("prefix", result.by_prefix, result.anywhere))
     if args.continuation_curve is not None:
         write_atomically(args.continuation_curve, layout.curve_csv("continuation", result.by_continuation))
-    emit(result, layout.describe(result), as_json=args.json, file=args.output)
+    made = made_from([args.model], args.shards, settings.model_dump(mode="json"))
+    emit(result, layout.describe(result), as_json=args.json, file=args.output, made=made)

@@ -15,6 +15,7 @@ from probes.generation import continue_prompts
 from probes.measuring import RowSample, Share, hidden_token_losses, next_token_losses, sample_rows
 from probes.model import LoadedModel, load
 from probes.recitation.attempts import check_lengths, continue_greedily, score
+from probes.records import Finite
 from probes.settings import ANY_MACHINE, CurvesSettings, Machine
 from wikilm.shards import SPLITS
 
@@ -59,7 +60,7 @@ class ModelCurve:
 class CurvesResult:
     """What the command `curves` answers."""
 
-    metrics: dict[str, float]
+    metrics: dict[str, Finite]
     cloze: str
     prompt: str
     prefix: int

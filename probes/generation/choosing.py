@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from probes.model import LoadedModel
+from probes.records import Count, Fraction
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ GREEDY = Decoding()
 class Candidate:
     """One entry of the vocabulary, as a next token."""
 
-    id: int
+    id: Count
     token: str
-    probability: float  # the model's own, whatever temperature it is drawn by
+    probability: Fraction  # the model's own, whatever temperature it is drawn by
 
 
 class NextTokens:

@@ -11,6 +11,7 @@ from probes.generation.layers import Layer, by_layer, layer_logits
 from probes.generation.reference import Parting, by_generate, parting
 from probes.model import LoadedModel
 from probes.output import quoted
+from probes.records import Finite
 from probes.settings import GenerationSettings
 from wikilm.errors import UsageError
 
@@ -44,7 +45,7 @@ class Generation:
 class GenerationResult:
     """What the command `generate` answers."""
 
-    metrics: dict[str, float]
+    metrics: dict[str, Finite]
     model: str
     decoding: Decoding
     generations: tuple[Generation, ...]

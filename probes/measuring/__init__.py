@@ -13,7 +13,7 @@ from probes.measuring.baselines import (
     guess_hidden,
 )
 from probes.measuring.comparison import Auc, Counted, Difference, auc, permutation_test
-from probes.measuring.interval import Share, bootstrap, wilson
+from probes.measuring.interval import Mean, Share, bootstrap, bootstrap_mean, wilson
 from probes.measuring.losses import hidden_token_losses, next_token_losses
 from probes.measuring.rows import RowSample, TokenIds, same_vocabulary, sample_rows
 from probes.measuring.training_counts import TrainingCounts, count_training
@@ -25,6 +25,7 @@ __all__ = [
     "BlindLoss",
     "Counted",
     "Difference",
+    "Mean",
     "RowSample",
     "Share",
     "TokenIds",
@@ -32,6 +33,7 @@ __all__ = [
     "auc",
     "blind_loss",
     "bootstrap",
+    "bootstrap_mean",
     "continue_by_bigram",
     "continue_by_most_common",
     "count_training",

@@ -9,6 +9,7 @@ from probes.generation import continue_rows
 from probes.measuring import RowSample, Share, TokenIds, bootstrap, next_token_losses, wilson
 from probes.model import LoadedModel
 from probes.recitation.similarity import edit_distances, longest_runs
+from probes.records import Count, Nats
 from wikilm.errors import UsageError
 from wikilm.shards import SPLITS
 
@@ -55,15 +56,15 @@ class Recited:
     """How much of one split is reproduced after prefixes of one length."""
 
     split: str
-    prefix: int  # tokens given
-    continuation: int  # tokens to add
-    rows: int
+    prefix: Count  # tokens given
+    continuation: Count  # tokens to add
+    rows: Count
     tokens: Share  # of all tokens to add, those equal to the text's; interval by bootstrap over rows
     whole: Share  # of all rows, those with every token equal; Wilson's interval
     place: str = START
     longest_run: Share | None = None  # the longest run in common with the text, as a share of the continuation
     edits: Share | None = None  # of the tokens to add, those to insert, delete or replace to have the text
-    loss: float | None = None  # mean nats of the text's own tokens
+    loss: Nats | None = None  # mean nats of the text's own tokens
 
 
 def check_lengths(loaded: LoadedModel, chunk_tokens: int, prefix: int, continuation: int) -> None:

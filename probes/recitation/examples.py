@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from probes.model import LoadedModel
 from probes.recitation.attempts import START, Attempt
+from probes.records import Count, Nats
 from wikilm.shards import SPLITS, ShardFolder
 from wikilm.shards.origins import locate
 
@@ -38,11 +39,11 @@ class Example:
     prefix: str
     truth: tuple[Span, ...]
     model: tuple[Span, ...]
-    equal_tokens: int
+    equal_tokens: Count
     place: str = START
     row: int | None = None  # its number in the split
     offset: int = 0  # where in the row the prefix begins
-    losses: tuple[float, ...] = ()  # nats of each token of the truth
+    losses: tuple[Nats, ...] = ()  # nats of each token of the truth
     articles: tuple[Article, ...] = ()  # of prefix and truth, in the order of the text
 
 

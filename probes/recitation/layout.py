@@ -25,15 +25,15 @@ def _lines(result: RecitationResult) -> Iterator[str]:
     given = f"{result.prefix} tokens given, {result.continuation} added greedily; 95 % confidence intervals"
     yield f"{visible(result.model)}: {given}"
     yield table([["split", "rows", *_HEAD], *([p.split, str(p.rows), *_shares(p)] for p in result.splits)])
-    if result.baselines:
-        yield "\nthe same rows, continued by counts of the training rows:"
-        rows = [[b.split, HOW_BASELINES[b.name], str(b.tokens), str(b.whole)] for b in result.baselines]
-        yield table([["split", "each token", *_HEAD[:2]], *rows])
     yield "  longest run: tokens in a row that stand in both, of those to add; edits: tokens to change to have the text"
     if result.difference is not None:
         test, points = result.difference, 100 * result.difference.value
         dealt = f"dealing the {test.articles} articles to the splits anew, {test.permutations:,} times"
         yield f"  train above validation by {points:.1f} points, p = {test.p:.4f} by {dealt}"
+    if result.baselines:
+        yield "\nthe same rows, continued by counts of the training rows:"
+        rows = [[b.split, HOW_BASELINES[b.name], str(b.tokens), str(b.whole)] for b in result.baselines]
+        yield table([["split", "each token", *_HEAD[:2]], *rows])
     curves = (
         ("by prefix length, from the start of rows:", "prefix", result.by_prefix),
         ("by prefix length, from drawn places in rows:", "prefix", result.anywhere),

@@ -14,6 +14,7 @@ from probes.measuring import Share, TokenIds, TrainingCounts, bootstrap, wilson
 from probes.model import LoadedModel
 from probes.recitation.attempts import Attempt
 from probes.recitation.examples import decode
+from probes.recitation.occurrences import count_occurrences
 from wikilm.errors import RunError
 from wikilm.exposures import EXPOSURES, read_exposures
 from wikilm.model_folder import TRAINING
@@ -177,7 +178,5 @@ def _ranges_of(edges: NDArray[np.float64]) -> list[str]:
 
 def times_in_training(shards: ShardFolder, attempts: Sequence[Attempt]) -> list[NDArray[np.int64]]:
     """Count how often the continuations of several attempts stand in the training rows, in one pass."""
-    from probes.recitation.occurrences import count_occurrences
-
     found = count_occurrences(shards, np.concatenate([made.truth for made in attempts]))
     return np.split(found, np.cumsum([len(made.truth) for made in attempts])[:-1])

@@ -22,6 +22,7 @@ from probes.recitation.attempts import ANYWHERE, START, Attempt, Recited, attemp
 from probes.recitation.examples import Example, examples
 from probes.recitation.membership import Membership, membership, row_articles
 from probes.recitation.reasons import Group, Predictable, groups, guessed, predictable, times_in_training
+from probes.records import Fraction
 from probes.settings import RecitationSettings
 from wikilm.errors import UsageError
 from wikilm.shards import SPLITS
@@ -50,7 +51,7 @@ class RecitationResult:
         difference: train above validation, of the tokens in `splits`.
     """
 
-    metrics: dict[str, float]
+    metrics: dict[str, Fraction]
     model: str
     prefix: int
     continuation: int
