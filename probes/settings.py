@@ -37,6 +37,9 @@ class FillMaskSettings(Section):
     texts: Texts = Field(default=(f"Life is like a {MASK} of chocolates.",), description=f"texts with {MASK} in them")
     top_k: int = Field(default=5, ge=1, le=1000, description="candidates shown for each blank")
     candidates: int = Field(default=200, ge=1, le=10000, description="next tokens that a causal model rescores")
+    files: tuple[str, ...] = Field(
+        default=("known", "unknown"), strict=False, description="statements with answers: own ones, or paths of files"
+    )
     masked_fraction: float = Field(default=0.15, gt=0, le=1, description="share of a row's tokens that is masked")
     rows: int | None = Field(default=256, ge=1, description="rows tried in each split; null: all")
     seed: int = Field(default=0, ge=0, description="decides which rows and which places")

@@ -55,7 +55,7 @@ def made(tiny, tmp_path_factory):
     fill_mask = FillMaskSettings(texts=(f"A [MASK] {HOSTILE}"[:40],), rows=4)
     recitation = RecitationSettings(prefix=8, continuation=8, prefix_lengths=(1, 4, 8), examples=2)
     results = {
-        "fill_mask": run_fill_mask(names, root / "shards", fill_mask),
+        "fill_mask": run_fill_mask(names, root / "shards", fill_mask)[0],
         "generation": run_generation(causal, (HOSTILE[:24],), 4, 3, steps=True),
         "recitation": recite(causal, sample_rows(root / "shards", causal, None, 0), recitation),
     }
