@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from probes.cloze.cloze import Cloze, fill
-from probes.cloze.cloze import describe as describe_cloze
+from probes.cloze.answer import Cloze
+from probes.cloze.answer import describe as describe_cloze
+from probes.cloze.cloze import fill
 from probes.cloze.file_scores import DEPTHS, Answered, FileScores, score_file
 from probes.cloze.file_scores import describe as describe_file
 from probes.cloze.hidden_tokens import Accuracy, accuracy
@@ -112,7 +113,7 @@ def _ask(
     settings: FillMaskSettings,
     files: tuple[FileScores, ...],
 ) -> ModelClozes:
-    clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates) for text in settings.texts)
+    clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates, settings.words) for text in settings.texts)
     found = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts) if sample else ()
     return ModelClozes(loaded.name, loaded.kind, clozes, found, files)
 
@@ -146,7 +147,7 @@ def describe(result: FillMaskResult) -> str:
     parts = []
     for answer in result.models:
         parts += [f"{visible(answer.name)}, a {answer.kind} language model", ""]
-        parts += [describe_cloze(answer.kind, cloze) for cloze in answer.clozes]
+        parts += [describe_cloze(cloze) for cloze in answer.clozes]
         if answer.accuracies:
             parts += [_describe_accuracies(answer, result.masked_fraction), ""]
         for sums in answer.files:

@@ -13,6 +13,7 @@ from probes.measuring.baselines import (
     guess_between,
     guess_hidden,
 )
+from probes.measuring.comparison import Auc, Counted, Difference, auc, permutation_test
 from probes.measuring.interval import Mean, Share, bootstrap, bootstrap_mean, wilson
 from probes.measuring.losses import hidden_token_losses, next_token_losses
 from probes.measuring.rows import RowSample, TokenIds, same_vocabulary, sample_rows
@@ -20,13 +21,17 @@ from probes.measuring.training_counts import TrainingCounts, count_training
 
 __all__ = [
     "HOW_BASELINES",
+    "Auc",
     "Baseline",
     "BlindLoss",
+    "Counted",
+    "Difference",
     "Mean",
     "RowSample",
     "Share",
     "TokenIds",
     "TrainingCounts",
+    "auc",
     "blind_loss",
     "bootstrap",
     "bootstrap_mean",
@@ -37,6 +42,7 @@ __all__ = [
     "guess_hidden",
     "hidden_token_losses",
     "next_token_losses",
+    "permutation_test",
     "same_vocabulary",
     "sample_rows",
     "wilson",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from probes.records import Count, Finite, Fraction
 
-_Z = 1.959963984540054  # the 97.5 % point of the normal distribution
+Z = 1.959963984540054  # the 97.5 % point of the normal distribution
 _NORMAL = NormalDist()
 RESAMPLES = 2000
 _DRAWS_AT_A_TIME = 2**22  # 32 MiB of int64
@@ -61,9 +61,9 @@ def wilson(hits: int, trials: int) -> Share:
     """
     if not 0 <= hits <= trials or trials == 0:
         raise ValueError(f"{hits} hits of {trials} trials are no share")
-    p, z2 = hits / trials, _Z * _Z
+    p, z2 = hits / trials, Z * Z
     middle = (p + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = _Z * math.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials)) / (1 + z2 / trials)
+    half = Z * math.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials)) / (1 + z2 / trials)
     # At the ends the bound is the share itself; rounding must not put the share outside its interval.
     return Share(p, min(p, max(0.0, middle - half)), max(p, min(1.0, middle + half)), trials)
 
@@ -144,6 +144,6 @@ def bca(parts: NDArray[Any], weights: NDArray[Any], seed: int) -> tuple[float, f
 
 def _t_quantile(freedom: int) -> float:
     """Return the 97.5 % point of Student's t (Abramowitz and Stegun 26.7.5; within 1 % from 4 degrees of freedom)."""
-    z, n = _Z, freedom
+    z, n = Z, freedom
     terms = (z, (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
     return sum(term / n**power for power, term in enumerate(terms))

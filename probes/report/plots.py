@@ -16,7 +16,8 @@ _VARIABLES = {
     _INK: "var(--ink)", _FAINT: "var(--line)", _TRAIN: "var(--train)", _VALIDATION: "var(--validation)",
     _SOFT: "var(--soft)",
 }  # fmt: skip
-_SETTINGS = {"svg.hashsalt": "wikilm", "svg.fonttype": "none", "font.size": 12, "path.simplify": False}
+_SETTINGS = {"svg.hashsalt": "wikilm", "svg.fonttype": "none", "path.simplify": False}
+_SIZE, _SMALL = 12, 11  # points of 353 across the picture, which is as wide on a phone
 _SPLITS: tuple[tuple[Split, str, str, str], ...] = (
     ("train", _TRAIN, "training text", "o"),
     ("validation", _VALIDATION, "text never seen", "s"),
@@ -36,20 +37,21 @@ def loss_curves(learning: Learning) -> Markup:
                 marker=shown, markersize=4, label=label, linestyle="-" if split == "train" else (0, (5, 1.5)),
             )  # fmt: skip
     highest = max([learning.blind, *(point.value for point in (*learning.train, *learning.validation))])
-    lines = [(learning.blind, "guessing blindly")]
+    lines = [(learning.blind, "blind guess")]
     if learning.by_frequency is not None:
-        lines.append((learning.by_frequency, "knowing how common each is"))
+        lines.append((learning.by_frequency, "by frequency"))
     for value, words in lines:
         axes.axhline(value, color=_SOFT, linewidth=1, linestyle=(0, (1, 2)))
         axes.annotate(
-            words, (1, value), xycoords=("axes fraction", "data"), xytext=(-2, 2), textcoords="offset points",
-            ha="right", va="bottom", color=_SOFT, fontsize=10.5,
+            words, (1, value), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
+            ha="left", va="center", color=_SOFT, fontsize=_SMALL,
         )  # fmt: skip
     if learning.turns:
         axes.axvline(learning.lowest.step, color=_SOFT, linewidth=1, linestyle=(0, (4, 3)))
+        late = learning.lowest.step > learning.steps / 2  # then the words stand before the line, not after it
         axes.annotate(
-            "by heart from here", (learning.lowest.step, 0), xycoords=("data", "axes fraction"), xytext=(4, 4),
-            textcoords="offset points", ha="left", va="bottom", color=_INK, fontsize=10.5,
+            "by heart from here", (learning.lowest.step, 0), xycoords=("data", "axes fraction"),
+            xytext=(-4 if late else 4, 4), textcoords="offset points", ha="right" if late else "left", va="bottom", color=_INK, fontsize=_SMALL,
         )  # fmt: skip
     for moment in learning.moments:
         axes.axvline(moment.step, color=_INK, linewidth=2, alpha=0.5).set_gid(f"{learning.model}-at-{moment.step}")
@@ -94,9 +96,9 @@ def _axes(x: str, y: str) -> tuple[Figure, Any]:
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
     axes.patch.set_alpha(0)
-    axes.set_xlabel(x, color=_INK)
-    axes.set_ylabel(y, color=_INK)
-    axes.tick_params(colors=_INK, length=0)
+    axes.set_xlabel(x, color=_INK, fontsize=_SIZE)
+    axes.set_ylabel(y, color=_INK, fontsize=_SIZE)
+    axes.tick_params(colors=_INK, length=0, labelsize=_SIZE)
     axes.grid(True, axis="y", color=_FAINT, linewidth=0.8)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(_FAINT)
@@ -108,7 +110,7 @@ def _legend(axes: Any) -> None:
     if axes.get_legend_handles_labels()[1]:
         axes.legend(
             frameon=False, labelcolor=_INK, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2,
-            handlelength=1.6, columnspacing=1.2,
+            handlelength=1.6, columnspacing=1.2, fontsize=_SIZE,
         )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ LEVELS = (
     ("possible", 0.01, "a hundredth or more"),
 )
 SURPRISE = ("surprise", "less: a surprise")
-SPLITS = {"train": "text it was trained on", "validation": "text it never saw"}
+SPLITS = {"train": "training text", "validation": "unseen text"}
 READINGS = {
     "masked": "The masked model, from both sides",
     "left": "The causal model, from what stands before",
@@ -71,7 +70,7 @@ def render(story: Story) -> str:
     )
     environment.filters |= {
         "visible": visible, "prose": prose, "percent": percent, "chance": chance, "counted": counted, "level": level,
-        "count": lambda number: f"{number:,}", "part_class": lambda name: name if name in _PARTS else "rest",
+        "count": lambda number: f"{number:,}", "lines": lines, "part_class": lambda name: name if name in _PARTS else "rest",
     }  # fmt: skip
     style, script = _own("style.css"), _own("page.js")
     plots = {one.model: loss_curves(one) for one in story.learning} | {"recital": recitation_by_prefix(story.recital)}
@@ -150,14 +149,16 @@ def prose(text: str) -> str:
     return visible(text, keep="\n")
 
 
+def lines(text: str) -> str:
+    """Return a text of several lines in one, with a sign for each end of a line."""
+    return visible(text.replace("\n", "¶"))
+
+
 def percent(share: float) -> str:
     """Write a share from 0 to 1 for people: `98.7 %`."""
     return f"{100 * share:.1f} %"
 
 
 def chance(probability: float) -> str:
-    """Write a probability for people: `98.7 %`, and `0.002 %` where it is small."""
-    if not 0 < probability < 0.0005:
-        return percent(probability)
-    digits = 1 - math.floor(math.log10(100 * probability)) - 1
-    return f"{100 * probability:.{digits}f} %" if digits < 6 else "< 0.00001 %"
+    """Write a probability for people: `98.7 %`, and `< 0.1 %` where it is small, since it is never 0."""
+    return percent(probability) if probability >= 0.001 else "< 0.1 %"

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from probes.cloze import FillMaskResult
+from probes.curves import CurvesResult
 from probes.generation import GenerationResult
 from probes.model import Anatomy, LoadedModel, load, load_tokenizer
 from probes.model.anatomy import anatomy
 from probes.recitation import RecitationResult
 from probes.report.places import Places
-from probes.report.records import Training, read_record
+from probes.report.records import Training, read_optional, read_record
 from probes.report.story import Piece, Reading, Split
-from probes.report.surprise import loss_by_frequency, read_row
+from probes.report.surprise import read_row
 from probes.settings import ReportSettings
 from wikilm.errors import RunError
 from wikilm.model_folder import TRAINING
@@ -54,8 +55,8 @@ class Sources:
     fill_mask: FillMaskResult
     generation: GenerationResult
     recitation: RecitationResult
+    curves: CurvesResult | None
     places: Places
-    by_frequency: float | None  # nats per validation token
     readings: tuple[Reading, ...]
 
 
@@ -85,8 +86,8 @@ def gather(inputs: Inputs, settings: ReportSettings) -> Sources:
         fill_mask,
         generation,
         recitation,
+        read_optional(results / "curves.json", CurvesResult, "python -m probes curves --output"),
         places,
-        loss_by_frequency(shards) if places.searched else None,
         tuple(_readings(shards, causal, places, generation)),
     )
 

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from probes.generation import top
 from probes.model import LoadedModel
 from probes.report.story import Choice, Place, Read, Reading
-from wikilm.shards import ShardFolder
 
 SHOWN = 5  # tokens that the model expected instead
 
@@ -16,22 +15,11 @@ def read_row(loaded: LoadedModel, row: NDArray[np.int64], tokens: int, place: Pl
     """Read the first `tokens` ids of a row, int64 [chunk_tokens], as it stood there in training."""
     ids = row[: min(tokens, loaded.positions or tokens)]
     with torch.inference_mode():
-        logits = loaded.ranked(loaded.model(input_ids=torch.from_numpy(ids)[None]).logits[0])
+        logits = loaded.ranked(loaded.model(input_ids=loaded.tensor(ids)[None]).logits[0])
     logs = logits.log_softmax(-1)
     read = [Read(int(ids[0]), loaded.show(int(ids[0])), None, ())]
     for before, token in enumerate(ids[1:].tolist()):
         expected = tuple(Choice(one.id, one.token, one.probability) for one in top(loaded, logits[before], SHOWN))
         read.append(Read(token, loaded.show(token), float(logs[before, token].exp()), expected))
-    loss = -float(logs[:-1].gather(1, torch.from_numpy(ids[1:, None])).mean())
+    loss = -float(logs[:-1].gather(1, loaded.tensor(ids[1:, None])).mean())
     return Reading(place, loss, tuple(read))
-
-
-def loss_by_frequency(shards: ShardFolder) -> float:
-    """Return the nats per validation token of one who knows nothing but how common each token is in training text.
-
-    Each entry of the vocabulary is counted once more than it occurs, so that none is impossible.
-    """
-    rows = {split: shards.rows(split) for split in ("train", "validation")}
-    ids = {split: one.take(np.arange(len(one))).ravel() for split, one in rows.items()}
-    counts = np.bincount(ids["train"], minlength=shards.manifest.tokenizer.vocab_size) + 1.0
-    return float(-np.log(counts / counts.sum())[ids["validation"]].mean())

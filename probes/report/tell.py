@@ -1,10 +1,10 @@
 """Tell the story: from results, trainings and shards to what stands on the page; nothing is read or computed here."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from probes.cloze.cloze import Cloze
-from probes.generation.greedy import Generation
+from probes.cloze.answer import Cloze
+from probes.generation import Generation
 from probes.measuring import Share
 from probes.model import Anatomy
 from probes.report import story as told
@@ -84,12 +84,39 @@ def learning(sources: Sources, trained: Trained) -> told.Learning:
         train=tuple(told.At(*point) for point in training.curve("loss")),
         validation=tuple(told.At(*point) for point in training.curve("validation_loss")),
         blind=math.log(sources.manifest.tokenizer.vocab_size),
-        by_frequency=sources.by_frequency,
+        by_frequency=counted.blind_loss.unigram_validation if (counted := sources.fill_mask.counted) else None,
         last_train=training.loss,
         last_validation=training.validation_loss,
         lowest=told.At(training.lowest_validation_step, training.lowest_validation_loss),
-        moments=tuple(_samples(trained)),
+        moments=tuple(_checkpoints(sources, trained.kind)) or tuple(_samples(trained)),
     )
+
+
+def _checkpoints(sources: Sources, kind: str) -> Iterator[told.Moment]:
+    """Yield what the checkpoints of a model answered, where they were asked."""
+    curves = sources.curves
+    for point in [point for one in (curves.models if curves else ()) if one.kind == kind for point in one.points]:
+        splits = {answers.split: answers for answers in point.splits}
+        train, validation = splits.get("train"), splits.get("validation")
+        shares = [
+            measured(what, kind, split, share)
+            for what in (("recited",) if kind == "causal" else ("top5",))
+            for split, answers in splits.items()
+            if (share := getattr(answers, what)) is not None
+        ]
+        choices = tuple(told.Choice(c.id, c.token, c.probability) for c in point.choices)
+        causal = point.continuation is not None and curves is not None
+        yield told.Moment(
+            point.step,
+            point.is_best,
+            point.is_last,
+            train.loss if train else None,
+            validation.loss if validation else None,
+            tuple(shares),
+            curves.prompt if causal and curves else curves.cloze if curves else "",
+            point.continuation or "",
+            () if causal else choices,
+        )
 
 
 def _samples(trained: Trained) -> Iterator[told.Moment]:
@@ -120,23 +147,25 @@ def blanks(sources: Sources) -> Iterator[told.Blank]:
 
 
 def _guesses(kind: str, cloze: Cloze) -> Iterator[told.Guess]:
-    reading = "masked" if kind == "masked" else "rescored"
     for blank in cloze.blanks[:1]:
-        yield told.Guess(kind, reading, tuple(told.Choice(c.id, c.token, c.probability) for c in blank.choices))
+        for reading in blank.readings:
+            choices = tuple(told.Choice(c.id, c.token, c.probability) for c in reading.choices)
+            yield told.Guess(kind, reading.name, choices)
 
 
 def hidden(sources: Sources) -> Iterator[told.Measured]:
     """Yield the shares of hidden tokens that were guessed."""
     for model in sources.fill_mask.models:
         for accuracy in model.accuracies:
-            yield measured("top1", model.kind, accuracy.split, accuracy.top1)
-            yield measured("top5", model.kind, accuracy.split, accuracy.top5)
+            for what in ("top1", "top5"):
+                baselines = [told.Baseline(one.name, getattr(one, what).value) for one in accuracy.baselines]
+                yield measured(what, model.kind, accuracy.split, getattr(accuracy, what), baselines)
 
 
-def measured(what: str, model: str, split: str, share: Share) -> told.Measured:
+def measured(what: str, model: str, split: str, share: Share, baselines: Sequence[told.Baseline] = ()) -> told.Measured:
     """Return a share with what it is of."""
     of: told.Split = "train" if split == "train" else "validation"
-    return told.Measured(what, model, of, share.value, share.low, share.high, share.trials)
+    return told.Measured(what, model, of, share.value, share.low, share.high, share.trials, tuple(baselines))
 
 
 def written(generation: Generation, places: Places) -> told.Written:

@@ -18,7 +18,7 @@ from tests.helpers.tokenizers import make_tokenizer
 from wikilm.cli import run
 from wikilm.params import read_params
 
-COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "perplexity", "report")
+COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "perplexity", "index", "trace", "report")
 
 
 @pytest.fixture
@@ -130,8 +130,8 @@ def test_the_curve_is_written_for_plots(ask, tmp_path):
 
 def test_params_fill_in_for_flags_and_flags_win(ask, tmp_path):
     params = tmp_path / "params.yaml"
-    params.write_text("generation: {prompts: [The old bridge], max_new_tokens: 3, top_k: 2}\n")
-    status, out, _ = ask("generate", "--model", "{}/causal", "--params", params, "--json", "--steps", "--top-k", "4")
+    params.write_text("generation: {prompts: [The old bridge], max_new_tokens: 3, shown: 2}\n")
+    status, out, _ = ask("generate", "--model", "{}/causal", "--params", params, "--json", "--steps", "--shown", "4")
     (generation,) = json.loads(out)["generations"]
     assert (status, generation["prompt"], len(generation["ids"])) == (0, "The old bridge", 3)
     assert len(generation["steps"][0]["candidates"]) == 4

@@ -34,7 +34,8 @@ for (const reading of document.querySelectorAll(".read")) {
     });
   });
   const level = ["surprise", "possible", "likely"].find((name) => tokens.some((token) => token.classList.contains(name)));
-  show(Math.max(0, tokens.findIndex((token) => token.classList.contains(level))));
+  const first = tokens.findIndex((token) => token.classList.contains(level));
+  show(first < 0 ? Math.min(1, tokens.length - 1) : first);
 }
 
 // Checkpoints: one at a time, by a slider, with a line in the plot above.

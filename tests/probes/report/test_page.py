@@ -8,14 +8,14 @@ from html.parser import HTMLParser
 import pytest
 
 from probes.cloze.fill_mask import run_fill_mask
-from probes.generation.greedy import run_generation
+from probes.generation import run_generation
 from probes.measuring.rows import sample_rows
 from probes.model.loading import load
 from probes.output import json_text
 from probes.recitation.recite import recite
 from probes.report.page import Inputs, write_report
 from probes.report.plots import loss_curves, recitation_by_prefix
-from probes.settings import FillMaskSettings, RecitationSettings, ReportSettings
+from probes.settings import FillMaskSettings, GenerationSettings, RecitationSettings, ReportSettings
 from wikilm.errors import RunError
 from wikilm.shards.format import MANIFEST
 from wikilm.shards.manifest import manifest_bytes
@@ -54,9 +54,10 @@ def made(tiny, tmp_path_factory):
     names = [str(root / "masked"), str(root / "causal")]
     fill_mask = FillMaskSettings(texts=(f"A [MASK] {HOSTILE}"[:40],), rows=4)
     recitation = RecitationSettings(prefix=8, continuation=8, prefix_lengths=(1, 4, 8), examples=2)
+    generation = GenerationSettings(prompts=(HOSTILE[:24],), max_new_tokens=4, shown=3)
     results = {
         "fill_mask": run_fill_mask(names, root / "shards", fill_mask)[0],
-        "generation": run_generation(causal, (HOSTILE[:24],), 4, 3, steps=True),
+        "generation": run_generation(causal, generation, steps=True),
         "recitation": recite(causal, sample_rows(root / "shards", causal, None, 0), recitation),
     }
     (root / "results").mkdir()
