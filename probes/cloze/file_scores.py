@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from probes.cloze.answers import Answer, Guess, score_answer
+from probes.cloze.answer_score import Answer, Guess, score_answer
 from probes.cloze.statements import Statement, read_statements
 from probes.measuring import Mean, Share, TrainingCounts, bootstrap_mean, guess_between, wilson
 from probes.model import LoadedModel

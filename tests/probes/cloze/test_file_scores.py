@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from probes.cloze.answers import Answer
+from probes.cloze.answer_score import Answer
 from probes.cloze.file_scores import baseline_ranks, describe, score_file, scores
 from probes.measuring import HOW_BASELINES, count_training
 from wikilm.errors import UsageError

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 import torch
 
-from probes.cloze.answers import score_answer
+from probes.cloze.answer_score import score_answer
 from probes.model.loading import load
 from tests.helpers.models import make_causal
 from wikilm.errors import RunError, UsageError
