@@ -54,7 +54,12 @@ class FillMaskResult:
 
 
 def run_fill_mask(
-    names: Sequence[str], shards: Path | None, settings: FillMaskSettings, machine: Machine = ANY_MACHINE
+    names: Sequence[str],
+    shards: Path | None,
+    settings: FillMaskSettings,
+    machine: Machine = ANY_MACHINE,
+    *,
+    layers: bool = False,
 ) -> FillMaskResult:
     """Ask every model in turn; only one is in memory at a time."""
     answers: list[ModelClozes] = []
@@ -67,15 +72,21 @@ def run_fill_mask(
         if sample and counts is None:  # once for all models, which read the same shards
             counts = count_training(sample.shards, settings.seed)
             counted = Counted(counts.rows, int(counts.tokens.sum()), blind_loss(counts, sample.validation))
-        answers.append(_ask(loaded, sample, counts, settings))
+        answers.append(_ask(loaded, sample, counts, settings, layers=layers))
     figures = metrics(zip(labels, answers, strict=True))
     return FillMaskResult(figures, settings.masked_fraction, tuple(answers), counted)
 
 
 def _ask(
-    loaded: LoadedModel, sample: RowSample | None, counts: TrainingCounts | None, settings: FillMaskSettings
+    loaded: LoadedModel,
+    sample: RowSample | None,
+    counts: TrainingCounts | None,
+    settings: FillMaskSettings,
+    *,
+    layers: bool,
 ) -> ModelClozes:
-    clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates, settings.words) for text in settings.texts)
+    choosing = (settings.top_k, settings.candidates, settings.words)
+    clozes = tuple(fill(loaded, text, *choosing, layers=layers) for text in settings.texts)
     if sample is None:
         return ModelClozes(loaded.name, loaded.kind, clozes, ())
     found = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts)

@@ -35,6 +35,8 @@ def add(commands: Commands) -> None:
     parser.add_argument("--masked-fraction", type=float, metavar="X", help="share of a row's tokens that is hidden")
     parser.add_argument("--rows", type=int, metavar="N", help="rows of each split to try, drawn by the seed")
     parser.add_argument("--seed", type=int, metavar="N", help="decides rows and places")
+    told = "show what each layer of a masked model alone would say (the logit lens)"
+    parser.add_argument("--layers", action="store_true", help=told)
     parser.set_defaults(run=run)
 
 
@@ -46,6 +48,6 @@ def run(args: argparse.Namespace) -> None:
     from probes.output import emit
     from probes.records import made_from
 
-    result = fill_mask_run.run_fill_mask(args.model, args.shards, settings, machine(args))
+    result = fill_mask_run.run_fill_mask(args.model, args.shards, settings, machine(args), layers=args.layers)
     made = made_from(args.model, args.shards, settings.model_dump(mode="json"))
     emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output, made=made)
