@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from probes.cloze import HOW
-from probes.cloze.cloze import Cloze, fill
+from probes.cloze.answer import Cloze
+from probes.cloze.cloze import fill
 from probes.explorer.library import Library
 from probes.explorer.questions import MAX_CHARACTERS, MAX_SHOWN, MAX_TOKENS, Continue, Fill, Question, Row
 from probes.explorer.steering import steer
-from probes.generation.greedy import Generation
+from probes.generation import Generation
 from probes.measuring.rows import same_vocabulary
 from probes.settings import MASK
 from wikilm.errors import UsageError
