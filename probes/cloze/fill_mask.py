@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from probes.cloze.cloze import Cloze, fill
-from probes.cloze.cloze import describe as describe_cloze
+from probes.cloze.answer import Cloze
+from probes.cloze.answer import describe as describe_cloze
+from probes.cloze.cloze import fill
 from probes.cloze.hidden_tokens import Accuracy, accuracy
 from probes.measuring import (
     HOW_BASELINES,
@@ -18,6 +19,7 @@ from probes.measuring import (
 )
 from probes.model import LoadedModel, load
 from probes.output import table
+from probes.records import Count, Fraction
 from probes.settings import ANY_MACHINE, FillMaskSettings, Machine
 from wikilm.terminal import visible
 
@@ -36,8 +38,8 @@ class ModelClozes:
 class Counted:
     """What the baselines were made from, and what a blind guesser loses."""
 
-    rows: int  # of the training split
-    tokens: int  # in these rows
+    rows: Count  # of the training split
+    tokens: Count  # in these rows
     blind_loss: BlindLoss
 
 
@@ -45,8 +47,8 @@ class Counted:
 class FillMaskResult:
     """What the command `fill-mask` answers."""
 
-    metrics: dict[str, float]
-    masked_fraction: float
+    metrics: dict[str, Fraction]
+    masked_fraction: Fraction
     models: tuple[ModelClozes, ...]
     counted: Counted | None = None  # None without shards
 
@@ -73,7 +75,7 @@ def run_fill_mask(
 def _ask(
     loaded: LoadedModel, sample: RowSample | None, counts: TrainingCounts | None, settings: FillMaskSettings
 ) -> ModelClozes:
-    clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates) for text in settings.texts)
+    clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates, settings.words) for text in settings.texts)
     if sample is None:
         return ModelClozes(loaded.name, loaded.kind, clozes, ())
     found = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts)
@@ -102,7 +104,7 @@ def describe(result: FillMaskResult) -> str:
     parts = []
     for answer in result.models:
         parts += [f"{visible(answer.name)}, a {answer.kind} language model", ""]
-        parts += [describe_cloze(answer.kind, cloze) for cloze in answer.clozes]
+        parts += [describe_cloze(cloze) for cloze in answer.clozes]
         if answer.accuracies:
             parts += [_describe_accuracies(answer, result.masked_fraction), ""]
     return "\n".join(parts)

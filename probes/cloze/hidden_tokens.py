@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from probes.measuring import Baseline, RowSample, Share, TokenIds, TrainingCounts, bootstrap, guess_hidden
 from probes.model import LoadedModel
+from probes.records import Count
 from wikilm.errors import RunError
 from wikilm.shards import SPLITS
 
@@ -19,8 +20,8 @@ class Accuracy:
     """How often the hidden tokens of one split were guessed."""
 
     split: str
-    rows: int
-    places: int
+    rows: Count
+    places: Count
     context: str  # of the hidden token: "both sides", or "the left side" where the model is causal
     top1: Share
     top5: Share

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from probes.commands.flags import Commands, as_text, command
+from probes.commands.flags import Commands, add_machine, as_text, command, machine
 from probes.settings import MASK, CurvesSettings, load_settings
 from wikilm.params import from_flags
 from wikilm.terminal import visible
@@ -31,6 +31,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--cloze", type=as_text, metavar="TEXT", help=f"a text with {MASK} that each checkpoint fills")
     parser.add_argument("--prompt", type=as_text, metavar="TEXT", help="a text that each causal checkpoint continues")
+    add_machine(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON to this file too")
     parser.add_argument("--curves", type=Path, metavar="DIR", help="write the figures by step as CSV, a file a model")
     parser.set_defaults(run=run)
@@ -43,9 +44,10 @@ def run(args: argparse.Namespace) -> None:
     from probes.curves import curves, layout
     from probes.curves.checkpoints import has_kept
     from probes.output import emit
+    from probes.records import made_from
     from wikilm.files import write_atomically
 
-    result = curves.ask_checkpoints(args.model, args.shards, settings)
+    result = curves.ask_checkpoints(args.model, args.shards, settings, machine(args))
     for model in args.model:
         if not has_kept(model):
             note = "no weights of steps on the way: set keep_every_steps in its section of pretrain, and train again"
@@ -53,4 +55,5 @@ def run(args: argparse.Namespace) -> None:
     if args.curves is not None:
         for name, curve in curves.by_short_name(result.models):
             write_atomically(args.curves / f"{name}.csv", layout.as_csv(curve))
-    emit(result, layout.describe(result), as_json=args.json, file=args.output)
+    made = made_from([str(model) for model in args.model], args.shards, settings.model_dump(mode="json"))
+    emit(result, layout.describe(result), as_json=args.json, file=args.output, made=made)

@@ -25,7 +25,10 @@ def add(commands: Commands) -> None:
         "--text", "--texts", type=as_text, action=Append, dest="texts", help=f"a text with {MASK} in it; repeatable"
     )
     parser.add_argument("--top-k", type=int, metavar="N", help="candidates to show for each blank")
-    parser.add_argument("--candidates", type=int, metavar="N", help="next tokens that a causal model rescores")
+    parser.add_argument("--candidates", type=int, metavar="N", help="words that a causal model scores by the text")
+    parser.add_argument(
+        "--word", "--words", type=as_text, action=Append, dest="words", help="a word to score too; repeatable"
+    )
     parser.add_argument(
         "--shards", type=Path, metavar="DIR", help="also hide random tokens of its rows and count the right guesses"
     )
@@ -37,10 +40,12 @@ def add(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Answer the question for checked flags."""
-    flags = from_flags(args, "texts", "top_k", "candidates", "masked_fraction", "rows", "seed")
+    flags = from_flags(args, "texts", "top_k", "candidates", "words", "masked_fraction", "rows", "seed")
     settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags, written(args))
     from probes.cloze import fill_mask as fill_mask_run
     from probes.output import emit
+    from probes.records import made_from
 
     result = fill_mask_run.run_fill_mask(args.model, args.shards, settings, machine(args))
-    emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output)
+    made = made_from(args.model, args.shards, settings.model_dump(mode="json"))
+    emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output, made=made)

@@ -68,6 +68,12 @@ def written(args: argparse.Namespace) -> dict[str, str]:
     return {key: flag.removeprefix("--") for key, flag in getattr(args, _WRITTEN, {}).items()}
 
 
+def source(args: argparse.Namespace, dest: str, key: str) -> str:
+    """Return what errors call a setting: the flag that the user wrote, or its key in the params file."""
+    flag: str = getattr(args, _WRITTEN, {}).get(dest, "")
+    return flag or (f"{args.params}: {key}" if args.params else key)
+
+
 def as_text(text: str) -> str:
     """Return a text from the command line, refused where its bytes are no UTF-8."""
     try:

@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> None:
     from probes.likelihood import perplexity as perplexity
     from probes.model import load
     from probes.output import emit
+    from probes.records import made_from
     from wikilm.files import write_atomically
 
     loaded = load(args.model, machine(args))
@@ -40,4 +41,5 @@ def run(args: argparse.Namespace) -> None:
     if args.save is not None:
         write_atomically(args.save, perplexity.as_lines(texts))
     result = perplexity.perplexity(loaded, texts)
-    emit(result, perplexity.describe(result), as_json=args.json, file=args.output)
+    made = made_from([args.model], args.shards, {})
+    emit(result, perplexity.describe(result), as_json=args.json, file=args.output, made=made)

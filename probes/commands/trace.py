@@ -26,14 +26,14 @@ def add(commands: Commands) -> None:
         f'  {program(PROGRAM)} trace --model models/causal --text "Water boils at one hundred degrees."',
         "trace",
     )
-    add_model(parser, "whose tokenizer made the shards; its weights are read for --generate alone")
-    parser.add_argument("--text", type=as_text, action="append", dest="texts", help="a text to trace; repeatable")
+    add_model(parser, "whose tokenizer made the shards, or that tokenizer; weights are read for --generate alone")
+    parser.add_argument("--text", type=as_text, action="append", dest="texts", metavar="TEXT", help="a text to trace")
     parser.add_argument(
         "--generate",
         type=as_text,
         action="append",
         metavar="PROMPT",
-        help="continue a prompt and trace it; repeatable",
+        help="continue a prompt and trace it",
     )
     parser.add_argument("--generation", type=Path, metavar="FILE", help="trace what generate wrote: generation.json")
     parser.add_argument("--recitation", type=Path, metavar="FILE", help="trace what recite wrote: recitation.json")
@@ -80,13 +80,12 @@ def _texts(
     for text in args.texts or ():
         yield "text", from_text(tokenizer, text)
     if args.generate:
-        from probes.generation.greedy import generate
+        from probes.generation import continue_prompts
         from probes.model import load
 
         loaded = load(args.model, machine(args))
-        for prompt in args.generate:
-            made = generate(loaded, prompt, settings.max_new_tokens, top_k=1, steps=False)
-            yield "generation", from_ids(tokenizer, prompt, made.ids)
+        for made in continue_prompts(loaded, args.generate, settings.max_new_tokens, flag="--generate"):
+            yield "generation", from_ids(tokenizer, made.prompt, made.ids)
     if args.generation:
         yield from (("generation", text) for text in generated_texts(args.generation, tokenizer))
     if args.recitation:

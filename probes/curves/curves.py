@@ -7,14 +7,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from probes.cloze.cloze import Choice, fill
+from probes.cloze.answer import Choice
+from probes.cloze.cloze import fill
 from probes.cloze.hidden_tokens import accuracy, hidden_places
 from probes.curves.checkpoints import Checkpoint, find_checkpoints
-from probes.generation.greedy import generate
+from probes.generation import continue_prompts
 from probes.measuring import RowSample, Share, hidden_token_losses, next_token_losses, sample_rows
 from probes.model import LoadedModel, load
-from probes.recitation.recite import check_lengths, continue_greedily, score
-from probes.settings import CurvesSettings
+from probes.recitation.attempts import check_lengths, continue_greedily, score
+from probes.records import Finite
+from probes.settings import ANY_MACHINE, CurvesSettings, Machine
 from wikilm.shards import SPLITS
 
 
@@ -58,7 +60,7 @@ class ModelCurve:
 class CurvesResult:
     """What the command `curves` answers."""
 
-    metrics: dict[str, float]
+    metrics: dict[str, Finite]
     cloze: str
     prompt: str
     prefix: int
@@ -66,7 +68,9 @@ class CurvesResult:
     models: tuple[ModelCurve, ...]
 
 
-def ask_checkpoints(models: Sequence[Path], shards: Path, settings: CurvesSettings) -> CurvesResult:
+def ask_checkpoints(
+    models: Sequence[Path], shards: Path, settings: CurvesSettings, machine: Machine = ANY_MACHINE
+) -> CurvesResult:
     """Ask every checkpoint of every model; only one is in memory at a time.
 
     Raises:
@@ -78,7 +82,7 @@ def ask_checkpoints(models: Sequence[Path], shards: Path, settings: CurvesSettin
     kinds: dict[Path, str] = {}
     todo = [(model, checkpoint) for model, checkpoints in found.items() for checkpoint in checkpoints]
     for model, checkpoint in tqdm(todo, unit="checkpoint", disable=None, file=sys.stderr):
-        loaded = load(str(checkpoint.folder))
+        loaded = load(str(checkpoint.folder), machine)
         kinds[model] = loaded.kind
         points[model].append(ask(loaded, checkpoint, shards, settings))
     curves = tuple(ModelCurve(str(model), kinds[model], tuple(of_model)) for model, of_model in points.items())
@@ -95,7 +99,7 @@ def ask(loaded: LoadedModel, checkpoint: Checkpoint, shards: Path, settings: Cur
     cloze = fill(loaded, settings.cloze, settings.top_k, settings.candidates)
     continuation = None
     if loaded.kind == "causal":
-        continuation = generate(loaded, settings.prompt, settings.max_new_tokens, 1, steps=False).continuation
+        continuation = continue_prompts(loaded, [settings.prompt], settings.max_new_tokens)[0].continuation
     return Point(
         loaded.name,
         checkpoint.step,

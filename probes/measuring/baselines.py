@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from probes.measuring.interval import Share
 from probes.measuring.rows import TokenIds
 from probes.measuring.training_counts import GUESSES, Ids, TrainingCounts
+from probes.records import Nats
 
 MOST_COMMON, BIGRAM, NEIGHBOURS = "most_common", "bigram", "neighbours"
 HOW_BASELINES = {
@@ -32,9 +33,9 @@ class Baseline:
 class BlindLoss:
     """What a token costs, in nats, for a guesser that looks at no text around it."""
 
-    uniform: float  # all tokens of the vocabulary alike: the logarithm of their number
-    unigram_train: float  # each as frequent as in the training rows: their entropy
-    unigram_validation: float  # the same frequencies, one added to each count, on the validation rows
+    uniform: Nats  # all tokens of the vocabulary alike: the logarithm of their number
+    unigram_train: Nats  # each as frequent as in the training rows: their entropy
+    unigram_validation: Nats  # the same frequencies, one added to each count, on the validation rows
 
 
 def blind_loss(counts: TrainingCounts, validation: TokenIds) -> BlindLoss:

@@ -11,13 +11,20 @@ LOGITS_AT_A_TIME = 2**25  # 128 MiB of float32
 
 
 @torch.inference_mode()
-def next_token_losses(loaded: LoadedModel, rows: TokenIds) -> NDArray[np.float32]:
-    """Return the nats of each token after those before it: float32 [rows, tokens - 1], the first token aside."""
-    losses = []
-    for ids in torch.from_numpy(np.ascontiguousarray(rows)).split(_batch(loaded, rows.shape[1])):
-        ids = ids.to(loaded.model.device)
-        logits = loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, :-1]
-        losses.append(_nats(loaded, logits, ids[:, 1:]))
+def next_token_losses(loaded: LoadedModel, rows: TokenIds, last: int | None = None) -> NDArray[np.float32]:
+    """Return the nats of the `last` tokens of each row, each after all before it: float32 [rows, last].
+
+    Args:
+        loaded: a causal model.
+        rows: token ids.
+        last: how many; None for all but a row's first, which has nothing before it.
+    """
+    last, losses = rows.shape[1] - 1 if last is None else last, []
+    short = {"logits_to_keep": last + 1} if loaded.takes("logits_to_keep") else {}
+    for ids in loaded.tensor(np.ascontiguousarray(rows)).split(_batch(loaded, last + 1)):
+        seen = torch.ones_like(ids)  # rows are full: an end-of-text token is no padding
+        logits = loaded.model(input_ids=ids, attention_mask=seen, **short).logits[:, -last - 1 : -1]
+        losses.append(_nats(loaded, logits, ids[:, -last:]))
     return torch.cat(losses).numpy()
 
 
@@ -31,9 +38,8 @@ def hidden_token_losses(loaded: LoadedModel, rows: TokenIds, hidden: NDArray[np.
         hidden: bool, of the shape of `rows`.
     """
     batch, losses = _batch(loaded, rows.shape[1]), []
-    parts = zip(torch.from_numpy(rows).split(batch), torch.from_numpy(hidden).split(batch), strict=True)
+    parts = zip(loaded.tensor(rows).split(batch), loaded.tensor(hidden, torch.bool).split(batch), strict=True)
     for ids, places in parts:
-        ids, places = ids.to(loaded.model.device), places.to(loaded.model.device)
         shown = ids.masked_fill(places, loaded.tokenizer.mask_token_id)
         logits = loaded.model(input_ids=shown, attention_mask=torch.ones_like(ids)).logits[places]
         losses.append(_nats(loaded, logits, ids[places]))
@@ -42,8 +48,10 @@ def hidden_token_losses(loaded: LoadedModel, rows: TokenIds, hidden: NDArray[np.
 
 def _batch(loaded: LoadedModel, tokens: int) -> int:
     """Return how many rows of `tokens` a forward pass takes."""
-    return max(1, LOGITS_AT_A_TIME // (tokens * int(loaded.model.config.vocab_size)))
+    return max(1, LOGITS_AT_A_TIME // (tokens * loaded.output_size))
 
 
 def _nats(loaded: LoadedModel, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-    return -loaded.ranked(logits).log_softmax(-1).gather(-1, ids[..., None])[..., 0].cpu()
+    logits = loaded.ranked(logits)
+    # As log_softmax has it, without a second tensor of the size of the logits.
+    return (logits.logsumexp(-1) - logits.gather(-1, ids[..., None])[..., 0]).cpu()

@@ -58,9 +58,35 @@ class LoadedModel:
     @cached_property
     def positions(self) -> int | None:
         """The longest input in tokens, or None where the model sets no limit."""
-        limits = [_positions(self.model), self.tokenizer.model_max_length]
+        promised = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        own = None if promised is None else int(promised) - self.reserved_positions
+        limits = [own, self.tokenizer.model_max_length]
         known = [int(n) for n in limits if n is not None and 0 < n < 10**9]  # transformers writes 1e30 for "unknown"
         return min(known) if known else None
+
+    @cached_property
+    def reserved_positions(self) -> int:
+        """How many rows of its table of positions stand for no place.
+
+        RoBERTa and its kin count places from padding_idx + 1 on (`create_position_ids_from_input_ids` in transformers'
+        modeling_roberta.py), and their configs promise the whole table.
+        """
+        promised = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        found = [
+            module.padding_idx + 1
+            for name, module in self.model.named_modules()
+            if isinstance(module, nn.Embedding)
+            and "position" in name
+            and module.padding_idx is not None
+            and module.num_embeddings == promised
+        ]
+        return max(found, default=0)
+
+    @property
+    def cached_numbers(self) -> int:
+        """About how many numbers the model's cache holds for a token."""
+        config = self.model.config.get_text_config()
+        return 2 * (getattr(config, "num_hidden_layers", None) or 1) * (getattr(config, "hidden_size", None) or 1)
 
     @property
     def output_size(self) -> int:
@@ -87,7 +113,11 @@ class LoadedModel:
 
     def takes(self, name: str) -> bool:
         """Whether the model's `forward` has an argument of this name."""
-        return name in inspect.signature(self.model.forward).parameters
+        return name in self._arguments
+
+    @cached_property
+    def _arguments(self) -> frozenset[str]:
+        return frozenset(inspect.signature(self.model.forward).parameters)
 
     def ranked(self, logits: Tensor) -> Tensor:
         """`logits` [..., vocabulary] in float32 with padding ids at minus infinity: they are never ranked.
@@ -132,6 +162,11 @@ class LoadedModel:
         """Return the text of ids that make a whole; special tokens by name, or left out."""
         with guarded(self.name):
             return pieces.decode(self.tokenizer, ids, special=special)
+
+    def decode_all(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """Decode each of `rows` as `decode` does."""
+        with guarded(self.name):
+            return pieces.decode_all(self.tokenizer, rows)
 
     def text_after(self, prefix: Sequence[int], ids: Sequence[int], *, special: bool = True) -> str:
         """Return what `ids` add to the text of `prefix`; see `pieces.text_after`."""
@@ -190,23 +225,6 @@ def _put(name: str, model: Any, device: torch.device) -> Any:
         return model.to(device).eval().requires_grad_(False)
     except torch.OutOfMemoryError:
         raise RunError(f"{name}: does not fit into the device: give --dtype bfloat16 or --device cpu") from None
-
-
-def _positions(model: Any) -> int | None:
-    """Return how many positions a model's config promises, less those that its table keeps for padding."""
-    promised = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if promised is None:
-        return None
-    # RoBERTa and its kin count positions from padding_idx + 1 on, in a table that counts from 0.
-    reserved = [
-        module.padding_idx + 1
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Embedding)
-        and "position" in name
-        and module.padding_idx is not None
-        and module.num_embeddings == promised
-    ]
-    return int(promised) - max(reserved, default=0)
 
 
 def load_tokenizer(folder: Path) -> Any:

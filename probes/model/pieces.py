@@ -76,7 +76,7 @@ def show(tokenizer: Any, token_id: int) -> str:
     name = tokenizer.convert_ids_to_tokens(int(token_id)) if 0 <= token_id < len(tokenizer) else None
     if name is None:
         return f"<id {token_id}>"
-    if not spells_bytes(tokenizer) or int(token_id) in tokenizer.added_tokens_decoder:
+    if not spells_bytes(tokenizer):
         return str(name)
     text = decode(tokenizer, [token_id])
     return str(name) if "\ufffd" in text else text
@@ -94,6 +94,11 @@ def decode(tokenizer: Any, ids: Sequence[int], *, special: bool = True) -> str:
     Nothing is tidied up afterwards: a space before a full stop stays where the tokenizer has one.
     """
     return str(tokenizer.decode(list(ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False))
+
+
+def decode_all(tokenizer: Any, rows: Sequence[Sequence[int]]) -> list[str]:
+    """Decode each of `rows` as `decode` does, all in one call."""
+    return list(tokenizer.batch_decode([list(row) for row in rows], clean_up_tokenization_spaces=False))
 
 
 def text_after(tokenizer: Any, prefix: Sequence[int], ids: Sequence[int], *, special: bool = True) -> str:

@@ -68,7 +68,7 @@ class Tokens:
 class Choice:
     """A token that may stand at a place, and how likely a model finds it."""
 
-    id: int
+    id: int | None  # None where the word has several tokens
     token: str
     probability: float
 

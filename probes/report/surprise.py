@@ -15,11 +15,11 @@ def read_row(loaded: LoadedModel, row: NDArray[np.int64], tokens: int, place: Pl
     """Read the first `tokens` ids of a row, int64 [chunk_tokens], as it stood there in training."""
     ids = row[: min(tokens, loaded.positions or tokens)]
     with torch.inference_mode():
-        logits = loaded.ranked(loaded.model(input_ids=torch.from_numpy(ids)[None]).logits[0])
+        logits = loaded.ranked(loaded.model(input_ids=loaded.tensor(ids)[None]).logits[0])
     logs = logits.log_softmax(-1)
     read = [Read(int(ids[0]), loaded.show(int(ids[0])), None, ())]
     for before, token in enumerate(ids[1:].tolist()):
         expected = tuple(Choice(one.id, one.token, one.probability) for one in top(loaded, logits[before], SHOWN))
         read.append(Read(token, loaded.show(token), float(logs[before, token].exp()), expected))
-    loss = -float(logs[:-1].gather(1, torch.from_numpy(ids[1:, None])).mean())
+    loss = -float(logs[:-1].gather(1, loaded.tensor(ids[1:, None])).mean())
     return Reading(place, loss, tuple(read))

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from probes.cloze.cloze import Cloze
-from probes.generation.greedy import Generation
+from probes.cloze.answer import Cloze
+from probes.generation import Generation
 from probes.measuring import Share
 from probes.model import Anatomy
 from probes.report import story as told
@@ -147,9 +147,10 @@ def blanks(sources: Sources) -> Iterator[told.Blank]:
 
 
 def _guesses(kind: str, cloze: Cloze) -> Iterator[told.Guess]:
-    reading = "masked" if kind == "masked" else "rescored"
     for blank in cloze.blanks[:1]:
-        yield told.Guess(kind, reading, tuple(told.Choice(c.id, c.token, c.probability) for c in blank.choices))
+        for reading in blank.readings:
+            choices = tuple(told.Choice(c.id, c.token, c.probability) for c in reading.choices)
+            yield told.Guess(kind, reading.name, choices)
 
 
 def hidden(sources: Sources) -> Iterator[told.Measured]:
@@ -161,9 +162,7 @@ def hidden(sources: Sources) -> Iterator[told.Measured]:
                 yield measured(what, model.kind, accuracy.split, getattr(accuracy, what), baselines)
 
 
-def measured(
-    what: str, model: str, split: str, share: Share, baselines: Sequence[told.Baseline] = ()
-) -> told.Measured:
+def measured(what: str, model: str, split: str, share: Share, baselines: Sequence[told.Baseline] = ()) -> told.Measured:
     """Return a share with what it is of."""
     of: told.Split = "train" if split == "train" else "validation"
     return told.Measured(what, model, of, share.value, share.low, share.high, share.trials, tuple(baselines))

@@ -20,7 +20,7 @@ from pipeline.output.publish import FINAL
 from probes.curves.curves import SplitAnswers
 from probes.curves.layout import as_csv
 from probes.measuring import Share
-from probes.recitation.recite import curve_csv
+from probes.recitation.layout import curve_csv
 from tests.helpers import ROOT
 from tests.helpers.dvc_files import stages, yaml
 from tests.helpers.pipeline_runs import tree, units_done
@@ -110,8 +110,10 @@ def test_curves_are_drawn_by_the_steps_and_lengths_in_their_files(tmp_path):
         "results/pretrain/causal/plots": curve,
         "results/pretrain/masked/plots": curve,
         "results/recitation_by_prefix.csv": {"x": "prefix", "y": "train_tokens"},
+        "results/recitation_by_continuation.csv": {"x": "continuation", "y": "train_tokens"},
     }
-    assert {"prefix", "train_tokens"} <= set(curve_csv(SimpleNamespace(by_prefix=[])).strip().split(","))
+    for by in ("prefix", "continuation"):
+        assert {by, "train_tokens"} <= set(curve_csv(by, []).strip().split(","))
 
 
 @pytest.mark.parametrize("kind", ["causal", "masked"])

@@ -12,8 +12,8 @@ from probes.curves.curves import CurvesResult, ask_checkpoints
 from probes.curves.layout import describe
 from probes.measuring import next_token_losses, sample_rows
 from probes.output import json_text
-from probes.recitation.recite import continue_greedily, score
-from probes.report.page import read_record
+from probes.recitation.attempts import continue_greedily, score
+from probes.report.records import read_record
 from probes.settings import CurvesSettings
 from wikilm.errors import UsageError
 

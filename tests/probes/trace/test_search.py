@@ -13,7 +13,7 @@ IDS = st.integers(0, 3)  # so few that most runs recur
 def part_of(rows: np.ndarray, vocab_size: int, first_row: int = 0) -> Part:
     size = id_bytes(vocab_size)
     places = np.concatenate([*sorted_places(rows, vocab_size)])
-    return Part("part", first_row, rows.astype(f">u{size}").tobytes(), places, size, rows.shape[1] * size)
+    return Part("part", first_row, rows.astype(f">u{size}").tobytes(), memoryview(places), size, rows.shape[1] * size)
 
 
 def naive_places(rows: np.ndarray, ids: list[int]) -> list[tuple[int, int]]:
