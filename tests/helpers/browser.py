@@ -1,4 +1,4 @@
-"""Open a local page in a browser; skip the test where there is no Chromium."""
+"""Open a page in a browser; skip the test where there is no Chromium."""
 
 import shutil
 from collections.abc import Iterator
@@ -31,16 +31,36 @@ class Page:
 
 @contextmanager
 def browser() -> Iterator[Any]:
-    """Start headless Chromium; skips the test where there is none."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
+    """Start headless Chromium, until the context ends; skips the test where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
         pytest.skip("needs Chromium, which make cannot install without root")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        started = playwright.chromium.launch(executable_path=found, args=QUIET)
         yield started
         started.close()
+
+
+@contextmanager
+def chromium_page(width: int = 1200) -> Iterator[Any]:
+    """Give an empty page of headless Chromium, to go anywhere and to click on, until the context ends.
+
+    What its scripts throw, and what a policy keeps them from, fails the test at the end.
+    """
+    faults: list[str] = []
+
+    def note(message: Any) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:  # a status such as 422
+            faults.append(message.text)
+
+    with browser() as started:
+        page = started.new_page(viewport={"width": width, "height": 900})
+        page.on("console", note)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        yield page
+    assert faults == []
 
 
 def open_page(path: Path, picture: Path | None = None, width: int = 1200) -> Page:
