@@ -7,7 +7,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
-EXTRAS := pipeline s3 gs train probes versions versions-s3
+EXTRAS := pipeline s3 gs train probes explore versions versions-s3
 # uv from the PATH where there is one, else one of our own, from the package registry and pinned by hash.
 UV := $(shell command -v uv || echo $(VENV)-uv/bin/uv)
 # The virtual environment first, so that the stages of dvc.yaml find its python, dvc and accelerate.
@@ -18,7 +18,7 @@ STARTED := pipeline.run.job train.run probes.report.page dvc.repo
 # Each stage would compile torch, transformers and Beam anew where the environment forbids bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup eval warm repro check-repro test test-slow chaos flink flink-two-hosts lint format lock corpus clean
+.PHONY: help setup eval notebook explore warm repro check-repro test test-slow chaos flink flink-two-hosts lint format lock corpus clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,7 +45,7 @@ repro: $(READY) ## the main job on the bundled corpus: from dump to report/index
 	@wikilm repro
 
 check-repro: $(READY) ## whether what `make repro` made is what it must be
-	@python -m pytest -m repro tests/flows/test_repro.py
+	@python -m pytest -m repro tests/flows/test_repro.py tests/flows/test_tutorial.py
 
 test: $(READY) ## the tests, side by side
 	@UV="$(UV)" python -m pytest --numprocesses auto --dist worksteal
@@ -67,6 +67,13 @@ flink-two-hosts: $(READY) ## the same on two hosts made of network namespaces, o
 eval: $(READY) requirements-eval.lock ## add EleutherAI's lm-eval to .venv (docs/training.md)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes -r requirements-eval.lock
 
+notebook: $(READY) requirements-notebook.lock ## open docs/tutorial.ipynb in JupyterLab, which it adds to .venv; after `make repro`
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes -r requirements-notebook.lock
+	jupyter lab docs/tutorial.ipynb
+
+explore: $(READY) ## a local page to ask the models of `make repro` on, http://127.0.0.1:8765; PORT=N for another
+	@python -m probes explore --model models/causal --model models/masked --shards data/shards --index data/index $(if $(PORT),--port $(PORT))
+
 lint: $(READY) ## style, types, and who may import what
 	@ruff check .
 	ruff format --check .
@@ -83,9 +90,9 @@ corpus: $(READY) ## pack the bundled corpus again from its pages
 lock: $(VENV)-uv/bin/uv ## choose the newest versions that go together, and write their hashes down
 	@compile=($(VENV)-uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header pyproject.toml)
 	"$${compile[@]}" --upgrade --group dev $(addprefix --extra ,$(EXTRAS)) --output-file requirements.lock
-	# What lm-eval and the trackers need beside those; MLflow wants an older importlib-metadata.
+	# What lm-eval, the trackers and the notebook need beside those; MLflow wants an older importlib-metadata.
 	locked=$$(mktemp); trap 'rm -f $$locked' EXIT
-	for extra in eval trackers; do
+	for extra in eval trackers notebook; do
 		sed -nE 's/^([A-Za-z0-9._-]+==.*) \\$$/\1/p' requirements.lock | { [ $$extra = eval ] && cat || grep -v ^importlib-metadata; } > $$locked
 		"$${compile[@]}" --extra $$extra --constraints $$locked --output-file requirements-$$extra.lock \
 			$$(sed -E 's/==.*//; s/^/--no-emit-package /' $$locked)

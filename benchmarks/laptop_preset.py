@@ -30,7 +30,7 @@ from transformers.utils import logging
 from probes.cloze.hidden_tokens import accuracy
 from probes.measuring.rows import sample_rows
 from probes.model.loading import LoadedModel
-from probes.recitation.recite import continue_greedily, score
+from probes.recitation.attempts import continue_greedily, score
 from probes.settings import FillMaskSettings, RecitationSettings
 from train.loop import Training
 from train.plan.plan import Plan, make_plan

@@ -26,9 +26,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", choices=["train", "validation"], default="train", help="split of the row")
     parser.add_argument("--row", type=int, metavar="N", required=True, help="number of the row in its split, from 0")
     args = parser.parse_args(argv)
-    from pipeline.inspection.origins import as_json, lines, locate
+    from pipeline.inspection.origins import as_json, lines
     from pipeline.storage import parse_place
-    from wikilm.shards.reading import read_manifest
+    from wikilm.shards import locate, read_manifest
 
     place = parse_place(args.shards, "--shards")
     if not place.is_local:

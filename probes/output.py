@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from probes.records import MADE_FROM, MadeFrom
 from wikilm.columns import display_width, ljust, rjust
 from wikilm.files import write_atomically
 from wikilm.terminal import is_unsafe, visible
@@ -62,9 +63,17 @@ def _plain(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def emit(result: Any, human: str, *, as_json: bool, file: Path | None) -> None:
-    """Print `human`, or the JSON where asked for, and write the JSON to `file` where one is named."""
-    document = json_text(result)
+def with_origin(result: Any, made: MadeFrom) -> dict[str, Any]:
+    """Return a result as a mapping, with what it was made from."""
+    return {**_plain(result), MADE_FROM: made}
+
+
+def emit(result: Any, human: str, *, as_json: bool, file: Path | None, made: MadeFrom | None = None) -> None:
+    """Print `human`, or the JSON where asked for, and write the JSON to `file` where one is named.
+
+    The JSON has what the result was made from, where `made` says it.
+    """
+    document = json_text(with_origin(result, made) if made else result)
     if file is not None:
         write_atomically(file, document)
     sys.stdout.write(document if as_json else human.rstrip("\n") + "\n")

@@ -1,10 +1,11 @@
-"""Tell a source's language, the date of its dump and the license of its text from its name and addresses."""
+"""Tell a source's language, the date of its dump, the license of its text and the addresses of its articles."""
 
 import datetime
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from wikilm.markdown import plain
 
@@ -104,3 +105,21 @@ def date_of(source: str) -> str | None:
         except ValueError:
             continue
     return None
+
+
+def page_url(base: str, title: str) -> str | None:
+    """Return the address of an article, quoted as MediaWiki does (`wfUrlencode`); None where none can be made.
+
+    Args:
+        base: the address of another page of the same wiki, see `SiteEntry.base`.
+        title: whatever it holds, the address stays below the folder of the wiki's pages.
+    """
+    page, words = PAGE_ADDRESS.fullmatch(base), title.strip(" _")
+    if not page or words in ("", ".", ".."):
+        return None
+    # Pages lie in /wiki/ on every wiki of Wikimedia; elsewhere, in the folder of the page that is known.
+    before, wiki, _ = page["path"].partition("/wiki/")
+    folder = before + wiki if wiki else before[: before.rindex("/") + 1]
+    # Readers resolve segments of dots, quoted or not: where a title has any, its slashes part no segments.
+    safe = ";@$!*(),:~" if {".", ".."} & set(words.split("/")) else ";@$!*(),:~/"
+    return base[: page.start("path")] + folder + quote(words.replace(" ", "_").encode("utf-8", "replace"), safe=safe)

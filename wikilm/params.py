@@ -29,6 +29,9 @@ SECTIONS = {
     "fill_mask": "probes.settings:FillMaskSettings",
     "generation": "probes.settings:GenerationSettings",
     "recitation": "probes.settings:RecitationSettings",
+    "index": "probes.settings:IndexSettings",
+    "trace": "probes.settings:TraceSettings",
+    "curves": "probes.settings:CurvesSettings",
     "report": "probes.settings:ReportSettings",
 }
 

@@ -15,7 +15,7 @@ from pipeline.articles.columns import (
     in_columns,
     utf8_of,
 )
-from pipeline.articles.site import CATEGORY, FILE, TEMPLATE, Site, page_base, page_url
+from pipeline.articles.site import CATEGORY, FILE, TEMPLATE, Site, page_base
 from pipeline.articles.split import NO_SHARE, NO_SPLIT, TRAIN, Selection, Smallest, merge, selection, smallest
 from pipeline.articles.wiki import ONLY, Wiki
 
@@ -47,7 +47,6 @@ __all__ = [
     "in_columns",
     "merge",
     "page_base",
-    "page_url",
     "selection",
     "smallest",
     "utf8_of",

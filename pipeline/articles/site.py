@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import quote
 
 from wikilm.origin import PAGE_ADDRESS
 
@@ -84,24 +83,6 @@ def database_of(base: str) -> str:
         return host
     language = _OTHER_DATABASES.get(match[1], match[1].replace("-", "_"))
     return language + ("wiki" if match[2] == "wikipedia" else match[2])
-
-
-def page_url(base: str, title: str) -> str | None:
-    """Return the address of an article, quoted as MediaWiki does (`wfUrlencode`); None where none can be made.
-
-    Args:
-        base: the address of another page of the same wiki, see `Site.base`.
-        title: whatever it holds, the address stays below the folder of the wiki's pages.
-    """
-    page, words = PAGE_ADDRESS.fullmatch(base), title.strip(" _")
-    if not page or words in ("", ".", ".."):
-        return None
-    # Pages lie in /wiki/ on every wiki of Wikimedia; elsewhere, in the folder of the page that is known.
-    before, wiki, _ = page["path"].partition("/wiki/")
-    folder = before + wiki if wiki else before[: before.rindex("/") + 1]
-    # Readers resolve segments of dots, quoted or not: where a title has any, its slashes part no segments.
-    safe = ";@$!*(),:~" if {".", ".."} & set(words.split("/")) else ";@$!*(),:~/"
-    return base[: page.start("path")] + folder + quote(words.replace(" ", "_").encode("utf-8", "replace"), safe=safe)
 
 
 def _key(prefix: str) -> str:

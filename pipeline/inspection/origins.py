@@ -1,145 +1,14 @@
-"""Find the articles that the tokens of a row come from."""
+"""Show the articles that a row comes from: as a table for people, and as JSON."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
-from pipeline.articles import page_url
 from wikilm.columns import display_width, ljust, rjust
-from wikilm.errors import RunError, UsageError
-from wikilm.shards.format import MANIFEST, articles_name, articles_schema
-from wikilm.shards.manifest import Manifest, ShardEntry
-from wikilm.shards.reading import open_shard
+from wikilm.shards.origins import Origin
 from wikilm.terminal import visible
 
 NO_TITLE = "no title"  # what people are shown of an article of a source that has none
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A run of a row's tokens that come from one article; both ranges are (first, before which it ends)."""
-
-    article: int  # its number in the articles table
-    row_tokens: tuple[int, int]
-    article_tokens: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A piece of a row, and whose it is."""
-
-    page_id: int
-    revision_id: int | None
-    title: str
-    url: str | None
-    row_tokens: tuple[int, int]
-    article_tokens: tuple[int, int]
-    wiki: str | None = None  # where there are several
-
-
-def pieces(tokens: NDArray[np.int64], row: int, chunk_tokens: int, chunking: str) -> Iterator[Piece]:
-    """Yield the pieces of which a row of one shard is made: the inverse of `tokens.rows.cut_rows`.
-
-    Args:
-        tokens: int64 [articles]: ids that each article put into the stream, in order.
-        row: within the shard.
-        chunk_tokens: ids per row.
-        chunking: "pack" or "document".
-
-    Returns:
-        pieces in the order of the row, which together are all of it; none if there is no such row.
-    """
-    if chunking == "document":
-        ends = np.cumsum(tokens // chunk_tokens)
-        number = int(np.searchsorted(ends, row, side="right"))
-        if number < len(tokens):
-            start = (row - int(ends[number - 1]) if number else row) * chunk_tokens
-            yield Piece(number, (0, chunk_tokens), (start, start + chunk_tokens))
-        return
-    ends = np.cumsum(tokens)
-    first, last = row * chunk_tokens, (row + 1) * chunk_tokens
-    if len(ends) == 0 or last > ends[-1]:
-        return
-    for number in range(int(np.searchsorted(ends, first, side="right")), len(ends)):
-        begin, end = int(ends[number] - tokens[number]), int(ends[number])
-        if begin >= last:
-            return
-        start, stop = max(begin, first), min(end, last)
-        if start < stop:
-            yield Piece(number, (start - first, stop - first), (start - begin, stop - begin))
-
-
-def locate(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[ShardEntry, int, list[Origin]]:
-    """Find the shard that holds a row of a split, the row's number there, and the articles that it is made of.
-
-    Raises:
-        UsageError: the split has no such row.
-        RunError: a file is missing, is not the one that the manifest names, or the two do not fit.
-    """
-    shard, inside = _shard_of(folder, manifest, split, row)
-    table = _articles(folder, manifest, shard)
-    found = list(pieces(table["tokens"].to_numpy(), inside, manifest.chunk_tokens, manifest.chunking))
-    [row_of] = open_shard(folder, manifest, shard).drop_columns("input_ids").slice(inside, 1).to_pylist()
-    articles = [table.slice(piece.article, 1).to_pylist()[0] for piece in found]
-    if not articles or {name: articles[0][name] for name in row_of} != row_of:
-        raise RunError(
-            f"{folder / shard.path}: row {inside} starts in page {row_of['page_id']}, which is not what the table of"
-            f" articles says; run python -m pipeline.verify {folder}"
-        )
-    bases = {entry.wiki if manifest.names_wikis else None: entry.site.base for entry in manifest.wikis}
-    origins = (_origin(article, piece, bases) for article, piece in zip(articles, found, strict=True))
-    return shard, inside, list(origins)
-
-
-def _shard_of(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[ShardEntry, int]:
-    rows, before = manifest.row_count(split), 0
-    for shard in manifest.shards_of(split):
-        if 0 <= row - before < shard.rows:
-            return shard, row - before
-        before += shard.rows
-    there = f"rows 0 to {rows - 1}" if rows else "no rows"
-    raise UsageError(f"--row {row}: split '{split}' of {folder} has {there}; name one of them, or another --split")
-
-
-def _articles(folder: Path, manifest: Manifest, shard: ShardEntry) -> pa.Table:
-    """Read the articles table of a shard, and refuse any other than the one that the manifest names."""
-    name = articles_name(shard.split, shard.unit, manifest.source.units)
-    again = f"run python -m pipeline.verify {folder}"
-    entry = next((entry for entry in manifest.articles if entry.path == name), None)
-    if entry is None:
-        raise RunError(f"{folder / MANIFEST}: names no {name}; {again}")
-    try:
-        data = (folder / name).read_bytes()
-        if hashlib.sha256(data).hexdigest() != entry.sha256:
-            raise RunError(f"{folder / name}: not the file that {MANIFEST} names; {again}")
-        table = pa.ipc.open_stream(data).read_all()
-        table.validate(full=True)
-    except (OSError, pa.ArrowException) as error:
-        raise RunError(f"{folder / name}: cannot read this table of articles: {error}; {again}") from None
-    expected = articles_schema(manifest.names_wikis)
-    known = table.schema.names == expected.names and table.schema.types == expected.types
-    if not known or any(column.null_count for column in table.columns):
-        raise RunError(f"{folder / name}: holds other columns than a table of articles; {again}")
-    return table
-
-
-def _origin(article: dict[str, Any], piece: Piece, bases: Mapping[str | None, str]) -> Origin:
-    wiki = article.get("wiki")
-    return Origin(
-        page_id=article["page_id"],
-        revision_id=article["revision_id"] or None,
-        title=article["title"],
-        url=page_url(bases.get(wiki, ""), article["title"]),
-        row_tokens=piece.row_tokens,
-        article_tokens=piece.article_tokens,
-        wiki=wiki,
-    )
 
 
 def as_json(origin: Origin) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 A model and texts go in, ranked tokens come out. This wing touches no file.
 """
 
-from probes.cloze.cloze import HOW
+from probes.cloze.answer import HOW
 from probes.cloze.fill_mask import FillMaskResult
 
 __all__ = [

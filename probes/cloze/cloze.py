@@ -1,205 +1,131 @@
-"""Fill the blanks of a text with the likeliest tokens: one cloze scorer for masked and causal models.
+"""Fill the blanks of a text with the likeliest words, by a masked or by a causal model."""
 
-A masked model reads the text on both sides and gives each blank a distribution over the vocabulary. A causal model
-reads from the left only: the likeliest next tokens after the left side are candidates, and each is scored by the
-log-probability of the whole text with it.
-"""
-
-from dataclasses import dataclass
-from itertools import pairwise
+import re
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from probes.generation import top
+from probes.cloze.answer import Blank, Choice, Cloze, Reading
+from probes.cloze.candidates import fill_in
+from probes.cloze.causal import fill_causal
+from probes.generation import by_layer, layer_logits, top
 from probes.model import LoadedModel
-from probes.output import quoted, table
-from probes.settings import MASK
+from probes.settings import BLANKS, MASK
 from wikilm.errors import RunError, UsageError
-from wikilm.terminal import visible
-
-_LOGITS_AT_A_TIME = 2**25  # 128 MiB of float32: how many logits a batch of candidates may take
-
-HOW = {
-    "masked": "both sides of the blank are read; probabilities are over the whole vocabulary",
-    "causal": "the likeliest next tokens after the left side, each scored by the log-probability of the whole text; "
-    "probabilities are among these candidates",
-}
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One way to fill a blank."""
+def fill(
+    loaded: LoadedModel,
+    text: str,
+    top_k: int,
+    candidates: int | None = None,
+    words: Sequence[str] = (),
+    *,
+    layers: bool = False,
+) -> Cloze:
+    """Fill every blank of `text`.
 
-    id: int
-    token: str
-    probability: float
-    text_log_probability: float | None  # of the whole text, in nats; causal models only
-
-
-@dataclass(frozen=True)
-class Blank:
-    """One blank: where it stands among the tokens, and what may stand there, likeliest first."""
-
-    position: int
-    choices: tuple[Choice, ...]
-
-
-@dataclass(frozen=True)
-class Cloze:
-    """A text with blanks, as the model reads it, and filled."""
-
-    text: str
-    ids: tuple[int, ...]
-    tokens: tuple[str, ...]
-    attention_mask: tuple[int, ...]
-    logits_shape: tuple[int, ...]  # texts, tokens, vocabulary
-    blanks: tuple[Blank, ...]
-    filled: str  # the text with the likeliest choice in every blank
-
-
-def fill(loaded: LoadedModel, text: str, top_k: int, candidates: int) -> Cloze:
-    """Fill every blank of `text`, where `[MASK]`, or the tokenizer's own mask token, stands for a blank.
+    Args:
+        loaded: a masked or causal model. A masked one fills all blanks at once. A causal one fills them from left to
+            right, each with the likeliest word before it goes on.
+        text: `[MASK]`, `<mask>` or the tokenizer's own mask token stands for a blank.
+        top_k: how many choices to give for each blank.
+        candidates: how many words a causal model scores in the whole text, the likeliest by their first token; None
+            for all that fit the blank, or as many as a large model scores in some seconds.
+        words: further words, of any number of tokens, which are always scored and given.
+        layers: ask what each layer of a masked model alone would say, too.
 
     Raises:
-        UsageError: there is no blank, or the text has more tokens than the model has positions.
-        RunError: a masked model whose tokenizer has no mask token.
+        UsageError: there is no blank, the text has more tokens than the model has positions, or the layers of a
+            causal model are asked for.
+        RunError: a masked model whose tokenizer has no mask token, or no word fits the blank.
     """
     own = loaded.tokenizer.mask_token
     if loaded.kind == "masked" and own is None:
         raise RunError(f"{loaded.name}: its tokenizer has no mask token, so it cannot fill blanks")
-    if MASK not in text and not (own and own in text):
+    spellings = dict.fromkeys([*BLANKS, *([own] if own else [])])
+    parts = re.split("|".join(map(re.escape, spellings)), text)
+    if len(parts) == 1:
         named = MASK if own in (None, MASK) else f"{MASK} (or {own})"
         raise UsageError(f"--text: {text!r} has no blank; write {named} where it is")
+    if layers and loaded.kind == "causal":
+        raise UsageError(f"--layers: {loaded.name} is a causal model: ask for its layers by generate --layers")
     if loaded.kind == "masked":
-        return _fill_masked(loaded, text, top_k)
-    return _fill_causal(loaded, text.replace(own, MASK) if own else text, top_k, candidates)
+        return _fill_masked(loaded, text, parts, top_k, words, layers=layers)
+    return fill_causal(loaded, text, parts, top_k, candidates, words)
 
 
-def _fill_masked(loaded: LoadedModel, text: str, top_k: int) -> Cloze:
+def _fill_masked(
+    loaded: LoadedModel, text: str, parts: Sequence[str], top_k: int, words: Sequence[str], *, layers: bool
+) -> Cloze:
     """Fill all blanks at once, each from one pass over the whole text: what `transformers`' fill-mask pipeline does."""
-    tokenizer = loaded.tokenizer
-    encoded = tokenizer(text.replace(MASK, tokenizer.mask_token), return_tensors="pt")
-    ids: Tensor = encoded["input_ids"][0]
+    mask = loaded.tokenizer.mask_token_id
+    ids = loaded.encode(str(loaded.tokenizer.mask_token).join(parts)).ids
     loaded.check_length(len(ids), "--text")
-    with torch.inference_mode():
-        logits = loaded.model(**encoded).logits
-    filled, blanks = ids.clone(), []
-    for position in (ids == tokenizer.mask_token_id).nonzero().flatten().tolist():
-        choices = tuple(Choice(c.id, c.token, c.probability, None) for c in top(loaded, logits[0, position], top_k))
-        blanks.append(Blank(position, choices))
-        filled[position] = choices[0].id
-    return Cloze(
-        text=text,
-        ids=tuple(ids.tolist()),
-        tokens=tuple(loaded.show(i) for i in ids.tolist()),
-        attention_mask=tuple(encoded["attention_mask"][0].tolist()),
-        logits_shape=tuple(logits.shape),
-        blanks=tuple(blanks),
-        filled=str(tokenizer.decode(filled, skip_special_tokens=True)),
-    )
-
-
-def _fill_causal(loaded: LoadedModel, text: str, top_k: int, candidates: int) -> Cloze:
-    """Blanks from left to right: each is filled before the next, with the text up to the next blank as its right side.
-
-    A blank takes the space before it with it, since the tokens of such models carry theirs: after a space only tokens
-    that start with one are candidates, elsewhere only others.
-    """
-    parts = text.split(MASK)
-    ids, blanks = _ids(loaded, parts[0].rstrip(" ")) or [loaded.start_id], []
-    shape: tuple[int, ...] = ()
-    shown = list(ids)
-    for number, (before, after) in enumerate(pairwise(parts), start=2):
-        right = _ids(loaded, after if number == len(parts) else after.rstrip(" "))
-        loaded.check_length(len(ids) + 1 + len(right), "--text")
-        allowed = _word_starts(loaded) if before.endswith(" ") else ~_word_starts(loaded)
-        choices, shape = _rescore(loaded, ids, right, allowed, candidates)
-        blanks.append(Blank(len(ids), choices[:top_k]))
-        ids += [choices[0].id, *right]
-        shown += [-1, *right]
+    logits = _logits(loaded, ids)
+    filled, blanks = list(ids), []
+    places = [n for n, i in enumerate(ids) if i == mask]
+    lens = layer_logits(loaded, _inputs(loaded, ids), places) if layers else None
+    for number, position in enumerate(places):
+        best = top(loaded, logits[position], top_k)
+        choices = [
+            Choice(rank, c.id, (c.id,), c.token, _word(loaded, ids[:position], c.id), c.probability, None)
+            for rank, c in enumerate(best, start=1)
+        ]
+        known = {choice.ids for choice in choices}
+        given = [_given(loaded, logits[position], parts, number, word) for word in dict.fromkeys(words)]
+        choices += sorted(
+            (choice for choice in given if choice.ids not in known), key=lambda choice: -choice.probability
+        )
+        size = loaded.vocab_size
+        reading = Reading("masked", tuple(choices), size, size, mass=1.0, decided=True)
+        each = by_layer(loaded, lens[:, number], top_k) if lens is not None else ()
+        blanks.append(Blank(position, (reading,), each))
+        filled[position] = best[0].id
     return Cloze(
         text=text,
         ids=tuple(ids),
-        tokens=tuple(MASK if i < 0 else loaded.show(i) for i in shown),
+        tokens=tuple(loaded.show(i) for i in ids),
         attention_mask=(1,) * len(ids),
-        logits_shape=shape,
+        logits_shape=(1, *logits.shape),
         blanks=tuple(blanks),
-        filled=str(loaded.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)),
+        filled=loaded.decode(filled, special=False),
     )
 
 
-def _ids(loaded: LoadedModel, text: str) -> list[int]:
-    return [int(i) for i in loaded.tokenizer(text, add_special_tokens=False)["input_ids"]]
+def _word(loaded: LoadedModel, before: Sequence[int], token_id: int) -> str:
+    return loaded.text_after(before, [token_id]).strip()
 
 
-def _word_starts(loaded: LoadedModel) -> Tensor:
-    """Bool [vocabulary]: which tokens start with a space (written as Ġ by byte-level BPE, as ▁ by SentencePiece)."""
-    names = loaded.tokenizer.convert_ids_to_tokens(list(range(loaded.vocab_size)))
-    return torch.tensor([name is not None and name.startswith(("Ġ", "▁", " ")) for name in names])
+def _given(loaded: LoadedModel, logits: Tensor, parts: Sequence[str], number: int, word: str) -> Choice:
+    """Score a word that was asked for in blank `number`, where `logits` [vocabulary] are those of one mask token.
 
-
-def _rescore(
-    loaded: LoadedModel, left: list[int], right: list[int], allowed: Tensor, count: int
-) -> tuple[tuple[Choice, ...], tuple[int, ...]]:
-    """Return the `count` likeliest allowed tokens after `left`, ordered by the log-probability of left + token + right.
-
-    Returns:
-        The choices, best first, and the shape of the scored batch's logits: candidates, tokens, vocabulary.
+    A word of several tokens takes as many mask tokens, and its probability is the product of theirs.
     """
-    special = torch.tensor(
-        [i for i in set(loaded.tokenizer.all_special_ids) if i < loaded.vocab_size], dtype=torch.long
-    )
+    mask = str(loaded.tokenizer.mask_token)
+    before, after = mask.join(parts[: number + 1]), mask.join(parts[number + 1 :])
+    (filled,) = fill_in(loaded, before, after, [word])
+    ids = filled.ids[filled.first : filled.last]
+    single = loaded.ranked(logits).softmax(-1)
+    probability = float(single[ids[0]]) if len(ids) == 1 else 1.0
+    if len(ids) > 1:
+        loaded.check_length(len(filled.ids), f"--word {word}")
+        hidden = list(filled.ids)
+        hidden[filled.first : filled.last] = [loaded.tokenizer.mask_token_id] * len(ids)
+        shares = loaded.ranked(_logits(loaded, hidden)[filled.first : filled.last]).softmax(-1)
+        probability = float(shares.gather(-1, loaded.tensor(ids)[:, None]).prod())
+    rank = int((single > probability).sum()) + 1
+    token = loaded.show(ids[0]) if len(ids) == 1 else loaded.text_after(filled.ids[: filled.first], ids)
+    return Choice(rank, ids[0], ids, token, word, probability, None)
+
+
+def _logits(loaded: LoadedModel, ids: Sequence[int]) -> Tensor:
+    """Float [tokens, vocabulary]."""
     with torch.inference_mode():
-        logits = loaded.ranked(loaded.model(input_ids=torch.tensor([left])).logits)
-        after = logits[0, -1].log_softmax(-1)
-        known = logits[0, :-1].log_softmax(-1).gather(-1, torch.tensor(left[1:], dtype=torch.long)[:, None]).sum()
-        first = after[: loaded.vocab_size].masked_fill(~allowed, float("-inf"))
-        first[special] = float("-inf")
-        found = first.sort(descending=True, stable=True).indices[: min(count, int(first.isfinite().sum()))]
-        if len(found) == 0:
-            raise RunError(f"{loaded.name}: no token of its vocabulary fits the blank")
-        scores = known + after[found] + _continuations(loaded, left, found, right)
-    order = scores.sort(descending=True, stable=True).indices
-    shares = scores.softmax(-1)
-    choices = tuple(
-        Choice(int(found[i]), loaded.show(int(found[i])), float(shares[i]), float(scores[i])) for i in order.tolist()
-    )
-    return choices, (len(found), len(left) + 1 + len(right), int(logits.shape[-1]))
+        return loaded.model(**_inputs(loaded, ids)).logits[0]
 
 
-def _continuations(loaded: LoadedModel, left: list[int], found: Tensor, right: list[int]) -> Tensor:
-    """float32 [candidates]: log-probability of `right` after `left` and each candidate."""
-    if not right:
-        return torch.zeros(len(found))
-    tokens = len(left) + 1 + len(right)
-    rows = max(1, _LOGITS_AT_A_TIME // (tokens * int(loaded.model.config.vocab_size)))
-    target = torch.tensor(right)
-    scores = []
-    for batch in found.split(rows):
-        n = len(batch)
-        ends = [torch.tensor(part).expand(n, -1) for part in (left, right)]
-        logits = loaded.model(input_ids=torch.cat([ends[0], batch[:, None], ends[1]], dim=1)).logits
-        wanted = loaded.ranked(logits[:, len(left) : -1]).log_softmax(-1)
-        scores.append(wanted.gather(-1, target.expand(n, -1)[..., None]).sum((1, 2)))
-    return torch.cat(scores)
-
-
-def describe(kind: str, cloze: Cloze) -> str:
-    """One cloze as text for people."""
-    lines = [
-        f"  text            {quoted(cloze.text)}",
-        f"  ids             {' '.join(map(str, cloze.ids))}",
-        f"  tokens          {' '.join(map(quoted, cloze.tokens))}",
-        f"  attention mask  {' '.join(map(str, cloze.attention_mask))}",
-        f"  logits          {list(cloze.logits_shape)}",
-        f"  how             {HOW[kind]}",
-    ]
-    for blank in cloze.blanks:
-        header = ["rank", "id", "token", "probability"]
-        rows = [[str(n), str(c.id), quoted(c.token), f"{c.probability:.4f}"] for n, c in enumerate(blank.choices, 1)]
-        if kind == "causal":
-            header.append("log p(text)")
-            rows = [[*row, f"{c.text_log_probability:.2f}"] for row, c in zip(rows, blank.choices, strict=True)]
-        lines += ["", f"  blank at position {blank.position}:", table([header, *rows], indent="    ")]
-    return "\n".join([*lines, "", f"  {visible(cloze.filled)}", ""])
+def _inputs(loaded: LoadedModel, ids: Sequence[int]) -> dict[str, Tensor]:
+    inputs = loaded.tensor([list(ids)])
+    return {"input_ids": inputs, "attention_mask": torch.ones_like(inputs)}

@@ -2,7 +2,7 @@
 
 import argparse
 
-from probes.commands.flags import Commands, add_model, as_text, command
+from probes.commands.flags import Commands, add_model, as_text, command, machine
 
 
 def add(commands: Commands) -> None:
@@ -19,6 +19,8 @@ def run(args: argparse.Namespace) -> None:
     """Answer the question for checked flags."""
     from probes.model import anatomy, load
     from probes.output import emit
+    from probes.records import made_from
 
-    result = anatomy.anatomy(load(args.model), args.text)
-    emit(result, anatomy.describe(result), as_json=args.json, file=args.output)
+    result = anatomy.anatomy(load(args.model, machine(args)), args.text)
+    made = made_from([args.model], None, {"text": args.text})
+    emit(result, anatomy.describe(result), as_json=args.json, file=args.output, made=made)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from probes.commands.flags import PROGRAM, Commands, add_model, command
+from probes.commands.flags import PROGRAM, Commands, add_model, command, machine
 from wikilm.cli import program
 from wikilm.errors import UsageError
 
@@ -33,11 +33,13 @@ def run(args: argparse.Namespace) -> None:
     from probes.likelihood import perplexity as perplexity
     from probes.model import load
     from probes.output import emit
+    from probes.records import made_from
     from wikilm.files import write_atomically
 
-    loaded = load(args.model)
+    loaded = load(args.model, machine(args))
     texts = perplexity.read_texts(args.texts) if args.texts else perplexity.validation_texts(args.shards, loaded)
     if args.save is not None:
         write_atomically(args.save, perplexity.as_lines(texts))
     result = perplexity.perplexity(loaded, texts)
-    emit(result, perplexity.describe(result), as_json=args.json, file=args.output)
+    made = made_from([args.model], args.shards, {})
+    emit(result, perplexity.describe(result), as_json=args.json, file=args.output, made=made)

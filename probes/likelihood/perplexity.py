@@ -96,10 +96,10 @@ def negative_log_likelihood(loaded: LoadedModel, texts: Iterable[Sequence[int]])
     for group in by_length.values():
         for first in range(0, len(group), BATCH):
             batch = group[first : first + BATCH]
-            logits = loaded.ranked(loaded.model(torch.tensor([given for given, _ in batch])).logits)
+            logits = loaded.ranked(loaded.model(input_ids=loaded.tensor([given for given, _ in batch])).logits)
             for row, (_, targets) in zip(logits, batch, strict=True):
                 logs = row[-len(targets) :].log_softmax(-1)
-                total -= float(logs.gather(1, torch.tensor(targets)[:, None]).double().sum())
+                total -= float(logs.gather(1, loaded.tensor(targets)[:, None]).double().sum())
     return total
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,34 @@ TokenIds = NDArray[np.int64]  # [rows, chunk_tokens], token ids
 class RowSample:
     """Rows of both splits that a probe looks at."""
 
-    manifest: Manifest
+    shards: ShardFolder
     train: TokenIds
     validation: TokenIds
+    numbers: tuple[NDArray[np.int64], NDArray[np.int64]]  # of train and validation: each row's place in its split
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the shards."""
+        return self.shards.manifest
 
     def split(self, name: str) -> TokenIds:
         """Return the rows of `train` or `validation`."""
         return self.train if name == "train" else self.validation
+
+    def numbers_of(self, name: str) -> NDArray[np.int64]:
+        """Return each row's number in `train` or `validation`, as `python -m pipeline.locate` takes it."""
+        return self.numbers[SPLITS.index(name)]
+
+    def thinned(self, limit: int | None) -> "RowSample":
+        """Return at most `limit` rows of each split, evenly spread over these; None for all."""
+
+        def chosen(rows: TokenIds) -> NDArray[np.int64]:
+            few = len(rows) if limit is None else min(limit, len(rows))
+            return np.arange(few) * len(rows) // max(1, few)
+
+        train, validation = chosen(self.train), chosen(self.validation)
+        numbers = (self.numbers[0][train], self.numbers[1][validation])
+        return RowSample(self.shards, self.train[train], self.validation[validation], numbers)
 
 
 def sample_rows(folder: Path, loaded: LoadedModel, limit: int | None, seed: int) -> RowSample:
@@ -36,14 +58,35 @@ def sample_rows(folder: Path, loaded: LoadedModel, limit: int | None, seed: int)
     """
     shards = open_checked(folder)
     same_vocabulary(shards, loaded)
-    parts = [_sample(shards, split, limit, seed) for split in SPLITS]
-    for rows in parts:
+    numbers = (_drawn(shards, SPLITS[0], limit, seed), _drawn(shards, SPLITS[1], limit, seed))
+    train, validation = (shards.rows(split).take(drawn) for split, drawn in zip(SPLITS, numbers, strict=True))
+    for rows in (train, validation):
         if int(rows.max()) >= loaded.vocab_size:
             raise RunError(f"{folder}: holds token id {int(rows.max())}, but {loaded.name} knows {loaded.vocab_size}")
-    return RowSample(shards.manifest, *parts)
+    return RowSample(shards, train, validation, numbers)
 
 
-def same_vocabulary(shards: ShardFolder, loaded: LoadedModel) -> None:
+class HasVocabulary(Protocol):
+    """What is compared of a model: its tokenizer, and where that lies."""
+
+    @property
+    def name(self) -> str:
+        """As the caller gave it."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """A transformers tokenizer."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids that stand for something."""
+
+
+def same_vocabulary(shards: ShardFolder, loaded: HasVocabulary) -> None:
     """Refuse a model whose ids mean something else, as far as that can be seen."""
     folder, manifest = shards.path, shards.manifest
     ours, theirs = manifest.tokenizer, loaded.tokenizer
@@ -61,14 +104,13 @@ def same_vocabulary(shards: ShardFolder, loaded: LoadedModel) -> None:
         )
 
 
-def _sample(shards: ShardFolder, split: str, limit: int | None, seed: int) -> TokenIds:
-    """At most `limit` rows of a split, drawn without replacement."""
-    rows = shards.rows(split)
-    if len(rows) == 0:
+def _drawn(shards: ShardFolder, split: str, limit: int | None, seed: int) -> NDArray[np.int64]:
+    """Return the numbers of at most `limit` rows of a split, drawn without replacement, rising; no rows of canaries."""
+    rows = shards.manifest.article_rows(split)
+    if rows == 0:
         raise RunError(
             f"{shards.path}: the {split} split has no rows: make shards from more articles, or change split.*"
         )
-    if limit is None or limit >= len(rows):
-        return rows.take(np.arange(len(rows)))
-    chosen = np.random.default_rng([seed, SPLITS.index(split)]).choice(len(rows), limit, replace=False)
-    return rows.take(np.sort(chosen))
+    if limit is None or limit >= rows:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng([seed, SPLITS.index(split)]).choice(rows, limit, replace=False))

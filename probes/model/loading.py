@@ -1,13 +1,16 @@
 """Load a model and its tokenizer from a folder or from the hub, out of safetensors and JSON alone."""
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -15,6 +18,11 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging
 
+from probes.model import pieces
+from probes.model.device import device_of, dtype_of
+from probes.model.guard import guard_passes, guarded
+from probes.model.pieces import Encoded, check_offsets
+from probes.settings import ANY_MACHINE, Machine
 from wikilm.errors import RunError, UsageError
 from wikilm.model_folder import TOKENIZER, read_config, refuse_unbacked
 from wikilm.pretrained import model_folder, weights_of
@@ -43,11 +51,47 @@ class LoadedModel:
         return len(self.tokenizer)
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights are, and so where its inputs belong."""
+        return torch.device(self.model.device)
+
+    @cached_property
     def positions(self) -> int | None:
         """The longest input in tokens, or None where the model sets no limit."""
-        limits = [getattr(self.model.config, "max_position_embeddings", None), self.tokenizer.model_max_length]
+        promised = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        own = None if promised is None else int(promised) - self.reserved_positions
+        limits = [own, self.tokenizer.model_max_length]
         known = [int(n) for n in limits if n is not None and 0 < n < 10**9]  # transformers writes 1e30 for "unknown"
         return min(known) if known else None
+
+    @cached_property
+    def reserved_positions(self) -> int:
+        """How many rows of its table of positions stand for no place.
+
+        RoBERTa and its kin count places from padding_idx + 1 on (`create_position_ids_from_input_ids` in transformers'
+        modeling_roberta.py), and their configs promise the whole table.
+        """
+        promised = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        found = [
+            module.padding_idx + 1
+            for name, module in self.model.named_modules()
+            if isinstance(module, nn.Embedding)
+            and "position" in name
+            and module.padding_idx is not None
+            and module.num_embeddings == promised
+        ]
+        return max(found, default=0)
+
+    @property
+    def cached_numbers(self) -> int:
+        """About how many numbers the model's cache holds for a token."""
+        config = self.model.config.get_text_config()
+        return 2 * (getattr(config, "num_hidden_layers", None) or 1) * (getattr(config, "hidden_size", None) or 1)
+
+    @property
+    def output_size(self) -> int:
+        """How many logits the model gives for a place: its vocabulary, padding included."""
+        return int(self.model.config.get_text_config().vocab_size)
 
     @property
     def start_id(self) -> int:
@@ -62,6 +106,18 @@ class LoadedModel:
         raise UsageError(
             f"{self.name}: its tokenizer has no token for the start of a text; give a text that is not empty"
         )
+
+    def tensor(self, values: Any, dtype: torch.dtype = torch.long) -> Tensor:
+        """Return numbers, such as ids, a NumPy array or a tensor, as a tensor on the model's device."""
+        return torch.as_tensor(values, dtype=dtype, device=self.device)
+
+    def takes(self, name: str) -> bool:
+        """Whether the model's `forward` has an argument of this name."""
+        return name in self._arguments
+
+    @cached_property
+    def _arguments(self) -> frozenset[str]:
+        return frozenset(inspect.signature(self.model.forward).parameters)
 
     def ranked(self, logits: Tensor) -> Tensor:
         """`logits` [..., vocabulary] in float32 with padding ids at minus infinity: they are never ranked.
@@ -88,18 +144,51 @@ class LoadedModel:
                 f"{what}: {tokens} tokens, but {self.name} has {self.positions} positions: make it shorter"
             )
 
+    def encode(self, text: str) -> Encoded:
+        """Encode a whole text as the model reads it; see `pieces.encode`."""
+        return self.encode_all([text])[0]
+
+    def encode_all(self, texts: Sequence[str]) -> list[Encoded]:
+        """Encode each text as `encode` does."""
+        with guarded(self.name):
+            return pieces.encode_all(self.tokenizer, texts)
+
     def show(self, token_id: int) -> str:
-        """Return the text of one token, as it stands in a text (special tokens by their name)."""
-        return str(self.tokenizer.decode([token_id], clean_up_tokenization_spaces=False))
+        """Return one piece by its text or its name, as `pieces.show` does."""
+        with guarded(self.name):
+            return pieces.show(self.tokenizer, token_id)
+
+    def decode(self, ids: Sequence[int], *, special: bool = True) -> str:
+        """Return the text of ids that make a whole; special tokens by name, or left out."""
+        with guarded(self.name):
+            return pieces.decode(self.tokenizer, ids, special=special)
+
+    def decode_all(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """Decode each of `rows` as `decode` does."""
+        with guarded(self.name):
+            return pieces.decode_all(self.tokenizer, rows)
+
+    def text_after(self, prefix: Sequence[int], ids: Sequence[int], *, special: bool = True) -> str:
+        """Return what `ids` add to the text of `prefix`; see `pieces.text_after`."""
+        with guarded(self.name):
+            return pieces.text_after(self.tokenizer, prefix, ids, special=special)
+
+    def texts_after(self, prefix: Sequence[int], ids: Sequence[int], *, special: bool = True) -> tuple[str, ...]:
+        """Return what each of `ids` adds to the text before it; joined, they are `text_after`."""
+        with guarded(self.name):
+            return pieces.texts_after(self.tokenizer, prefix, ids, special=special)
 
 
-def load(name: str) -> LoadedModel:
+def load(name: str, machine: Machine = ANY_MACHINE) -> LoadedModel:
     """Load a masked or causal language model by the architecture that its config names.
 
     Raises:
+        UsageError: this machine lacks the device or the numbers asked for.
         RunError: no such folder or hub name, the hub out of reach, no weights, pickled weights only, damaged or
             incomplete weights, or an architecture that is neither.
     """
+    device = device_of(machine)
+    dtype = dtype_of(machine, device)
     folder = model_folder(name)
     with _quietly(), _one_line(name):
         weights = weights_of(name, folder)
@@ -112,6 +201,7 @@ def load(name: str) -> LoadedModel:
         model, info = auto.from_pretrained(
             folder,
             config=config,
+            dtype=dtype,
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
@@ -119,12 +209,22 @@ def load(name: str) -> LoadedModel:
     missing = sorted(info["missing_keys"])
     if missing:  # transformers would go on with random numbers in their place
         raise RunError(f"{weights.path}: {len(missing)} weights are missing, first {missing[0]}: not a whole model")
-    if len(tokenizer) > config.vocab_size:
+    if len(tokenizer) > config.get_text_config().vocab_size:
         raise RunError(
-            f"{name}: its tokenizer has {len(tokenizer)} entries and its model {config.vocab_size}: "
+            f"{name}: its tokenizer has {len(tokenizer)} entries and its model {config.get_text_config().vocab_size}: "
             "they are not of one model"
         )
-    return LoadedModel(name, kind, folder, model.eval().requires_grad_(False), tokenizer)
+    check_offsets(name, tokenizer)
+    guard_passes(name, model)
+    return LoadedModel(name, kind, folder, _put(name, model, device), tokenizer)
+
+
+def _put(name: str, model: Any, device: torch.device) -> Any:
+    """Put a model on a device, ready to answer."""
+    try:
+        return model.to(device).eval().requires_grad_(False)
+    except torch.OutOfMemoryError:
+        raise RunError(f"{name}: does not fit into the device: give --dtype bfloat16 or --device cpu") from None
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -1,182 +1,163 @@
-"""Measure how much of a text a causal model recites from its first tokens."""
+"""Measure what a causal model has learned by heart, and what may explain it."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from probes.measuring import RowSample, Share, TokenIds, bootstrap, wilson
+from probes.measuring import (
+    Counted,
+    Difference,
+    RowSample,
+    Share,
+    TrainingCounts,
+    continue_by_bigram,
+    continue_by_most_common,
+    count_training,
+    permutation_test,
+)
+from probes.measuring.baselines import BIGRAM, MOST_COMMON
 from probes.model import LoadedModel
-from probes.output import quoted, table
+from probes.recitation.attempts import ANYWHERE, START, Attempt, Recited, attempt, check_lengths, score, score_attempt
+from probes.recitation.canaries import ByTimes, CanaryAnswer, ask_canaries, by_times
+from probes.recitation.examples import Example, examples
+from probes.recitation.membership import Membership, membership, row_articles
+from probes.recitation.reasons import Group, Predictable, groups, guessed, predictable, times_in_training
+from probes.records import Fraction
 from probes.settings import RecitationSettings
 from wikilm.errors import UsageError
 from wikilm.shards import SPLITS
-from wikilm.terminal import visible
 
 
 @dataclass(frozen=True)
-class Recited:
-    """How much of one split is reproduced after prefixes of one length."""
+class ByCounts:
+    """What a continuation from counts of the training rows alone has in common with the text."""
 
+    name: str  # a key of HOW_BASELINES
     split: str
-    prefix: int  # tokens given
-    continuation: int  # tokens to add
-    rows: int
-    tokens: Share  # of all tokens to add, those equal to the text's; interval by bootstrap over rows
-    whole: Share  # of all rows, those with every token equal; Wilson's interval
-
-
-@dataclass(frozen=True)
-class Span:
-    """A piece of text that is, or is not, the same on both sides."""
-
-    text: str
-    equal: bool
-
-
-@dataclass(frozen=True)
-class Example:
-    """One row side by side."""
-
-    split: str
-    prefix: str
-    truth: tuple[Span, ...]
-    model: tuple[Span, ...]
-    equal_tokens: int
+    tokens: Share
+    whole: Share
 
 
 @dataclass(frozen=True)
 class RecitationResult:
-    """What the command `recite` answers."""
+    """What the command `recite` answers.
 
-    metrics: dict[str, float]
+    Attributes:
+        splits: each split, at the prefix and continuation asked for, from the start of its rows.
+        by_prefix: some of the rows, for every prefix length, from their start.
+        anywhere: the same rows, from drawn places in them.
+        by_continuation: all rows, for every continuation length, from their start.
+        baselines: the same rows as in `splits`, continued by counts of the training rows.
+        difference: train above validation, of the tokens in `splits`.
+        canaries: the made-up sentences that were planted, where there are any; `by_times`: by how often they were.
+    """
+
+    metrics: dict[str, Fraction]
     model: str
     prefix: int
     continuation: int
     splits: tuple[Recited, ...]
     by_prefix: tuple[Recited, ...]
     examples: tuple[Example, ...]
-
-
-def continue_greedily(loaded: LoadedModel, prefixes: TokenIds, tokens: int, batch_rows: int) -> TokenIds:
-    """Add `tokens` ids to every row of `prefixes` (int64 [rows, prefix]), each the likeliest next one.
-
-    End-of-text is an id like any other here: packed rows continue after it.
-
-    Returns:
-        int64 [rows, tokens].
-    """
-    parts = []
-    with torch.inference_mode():
-        for inputs in torch.from_numpy(np.ascontiguousarray(prefixes)).split(batch_rows):
-            cache, added = None, []
-            rows, given = inputs.shape
-            for step in range(tokens):
-                seen = torch.ones(rows, given + step, dtype=torch.long)  # said aloud: end of text is no padding here
-                out = loaded.model(
-                    input_ids=inputs, attention_mask=seen, past_key_values=cache, use_cache=True, logits_to_keep=1
-                )
-                cache, inputs = out.past_key_values, loaded.ranked(out.logits[:, -1]).argmax(-1, keepdim=True)
-                added.append(inputs)
-            parts.append(torch.cat(added, dim=1))
-    return torch.cat(parts).numpy()
-
-
-def score(split: str, truth: TokenIds, added: TokenIds, prefix: int, seed: int) -> Recited:
-    """Compare what was added with the text, both int64 [rows, continuation]."""
-    equal = (truth == added).sum(axis=1, dtype=np.int64)
-    trials = np.full(len(truth), truth.shape[1], dtype=np.int64)
-    whole = wilson(int((equal == truth.shape[1]).sum()), len(truth))
-    return Recited(split, prefix, truth.shape[1], len(truth), bootstrap(equal, trials, seed), whole)
+    baselines: tuple[ByCounts, ...] = ()
+    anywhere: tuple[Recited, ...] = ()
+    by_continuation: tuple[Recited, ...] = ()
+    difference: Difference | None = None
+    predictable: tuple[Predictable, ...] = ()
+    groups: tuple[Group, ...] = ()
+    membership: tuple[Membership, ...] = ()
+    canaries: tuple[CanaryAnswer, ...] = ()
+    by_times: tuple[ByTimes, ...] = ()
 
 
 def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings) -> RecitationResult:
-    """Measure recitation on both splits: at the prefix asked for, and by prefix length.
+    """Measure recitation on both splits: at the lengths asked for, by length, by place, and by what may explain it.
 
-    Lengths of the curve that do not fit into a row together with the continuation are left out.
+    Lengths of the curves that do not fit into a row or the model are left out.
 
     Raises:
         UsageError: a model that is not causal, or a prefix and continuation that do not fit into a row or the model.
+        RunError: a record of the rows that were seen that is damaged, or of other shards.
     """
-    chunk_tokens, wanted = sample.manifest.chunk_tokens, settings.prefix + settings.continuation
+    chunk_tokens = sample.manifest.chunk_tokens
     if loaded.kind != "causal":
         raise UsageError(f"{loaded.name}: a masked model does not recite; give a causal one")
-    if wanted > chunk_tokens:
-        raise UsageError(
-            f"--prefix {settings.prefix} and --continue {settings.continuation}: more than the {chunk_tokens} tokens "
-            "of a row; make one of them smaller"
+    check_lengths(loaded, chunk_tokens, settings.prefix, settings.continuation)
+    room = min(chunk_tokens, loaded.positions or chunk_tokens)
+    longest = max(settings.continuation, *(n for n in settings.continuation_lengths if n <= room - settings.prefix), 0)
+
+    def tried(rows: RowSample, split: str, place: str, prefix: int, continuation: int) -> Attempt:
+        return attempt(
+            loaded, rows, split, place, prefix, continuation, seed=settings.seed, batch_rows=settings.batch_rows
         )
-    loaded.check_length(wanted, f"--prefix {settings.prefix} and --continue {settings.continuation}")
-    room = min(chunk_tokens, loaded.positions or chunk_tokens) - settings.continuation
-    lengths = sorted({settings.prefix, *(n for n in settings.prefix_lengths if n <= room)})
-    curve: list[Recited] = []
-    examples: list[Example] = []
-    for split in SPLITS:
-        rows = sample.split(split)
-        for prefix in lengths:
-            truth = rows[:, prefix : prefix + settings.continuation]
-            added = continue_greedily(loaded, rows[:, :prefix], settings.continuation, settings.batch_rows)
-            curve.append(score(split, truth, added, prefix, settings.seed))
-            if prefix == settings.prefix:
-                examples += _examples(loaded, split, rows[:, :prefix], truth, added, settings)
-    splits = tuple(point for point in curve if point.prefix == settings.prefix)
-    metrics = {f"{point.split}_{what}": getattr(point, what).value for point in splits for what in ("tokens", "whole")}
-    return RecitationResult(
-        metrics, loaded.name, settings.prefix, settings.continuation, splits, tuple(curve), tuple(examples)
+
+    asked = [tried(sample, split, START, settings.prefix, longest) for split in SPLITS]
+    headline = [made.cut(settings.continuation) for made in asked]
+    prefixes = sorted({settings.prefix, *(n for n in settings.prefix_lengths if n <= room - settings.continuation)})
+    curves: dict[str, list[Recited]] = {START: [], ANYWHERE: []}
+    few = sample.thinned(settings.curve_rows)
+    for place, curve in curves.items():
+        for split in SPLITS:
+            for prefix in prefixes:
+                made = tried(few, split, place, prefix, settings.continuation)
+                curve.append(score_attempt(made, settings.seed))
+    lengths = sorted({settings.continuation, *(n for n in settings.continuation_lengths if n <= longest)})
+    by_continuation = [score_attempt(made.cut(n), settings.seed) for made in asked for n in lengths]
+    counts = count_training(sample.shards, settings.seed)
+    canaries = ask_canaries(loaded, sample.manifest, settings)
+    result = RecitationResult(
+        metrics={},
+        model=loaded.name,
+        prefix=settings.prefix,
+        continuation=settings.continuation,
+        splits=tuple(score_attempt(made, settings.seed) for made in headline),
+        by_prefix=tuple(curves[START]),
+        examples=tuple(
+            one for made in headline for one in examples(loaded, sample.shards, made, settings.examples, settings.seed)
+        ),
+        baselines=tuple(one for made in headline for one in by_counts(counts, made, settings.seed)),
+        anywhere=tuple(curves[ANYWHERE]),
+        by_continuation=tuple(by_continuation),
+        difference=difference(sample, headline, settings.seed),
+        predictable=tuple(predictable(made, guessed(counts, made), settings.seed) for made in headline),
+        groups=tuple(groups(loaded, headline, counts, times_in_training(sample.shards, headline), settings.seed)),
+        membership=membership(loaded, sample),
+        canaries=canaries,
+        by_times=by_times(canaries, settings.seed),
     )
+    result.metrics.update(_metrics(result))
+    return result
 
 
-def _examples(
-    loaded: LoadedModel, split: str, prefixes: TokenIds, truth: TokenIds, added: TokenIds, settings: RecitationSettings
-) -> list[Example]:
-    """Choose a seeded handful of rows, in the order of the shards: not the best ones."""
-    count = min(settings.examples, len(truth))
-    drawn = np.random.default_rng([settings.seed, SPLITS.index(split), 1]).choice(len(truth), count, replace=False)
-    found = []
-    for row in np.sort(drawn):
-        equal = truth[row] == added[row]
-        sides = (spans(loaded, truth[row], equal), spans(loaded, added[row], equal))
-        found.append(Example(split, _decode(loaded, prefixes[row]), *sides, int(equal.sum())))
-    return found
+def by_counts(counts: TrainingCounts, made: Attempt, seed: int) -> Iterator[ByCounts]:
+    """Continue the same prefixes by the most common token, and by the one that most often follows the last."""
+    for name, continue_by in ((MOST_COMMON, continue_by_most_common), (BIGRAM, continue_by_bigram)):
+        added = continue_by(counts, made.prefixes, made.truth.shape[1])
+        scored = score(made.split, made.truth, added, made.prefixes.shape[1], seed)
+        yield ByCounts(name, made.split, scored.tokens, scored.whole)
 
 
-def spans(loaded: LoadedModel, ids: NDArray[np.int64], equal: NDArray[np.bool_]) -> tuple[Span, ...]:
-    """Return the text of `ids`, cut where equal and unequal tokens meet."""
-    pairs = zip(ids.tolist(), equal.tolist(), strict=True)
-    return tuple(
-        Span(_decode(loaded, [i for i, _ in group]), same) for same, group in groupby(pairs, key=lambda pair: pair[1])
+def difference(sample: RowSample, attempts: Sequence[Attempt], seed: int) -> Difference:
+    """Test whether more tokens of training rows are recited than of validation rows."""
+    train, validation = (
+        Counted(
+            made.equal.sum(axis=1, dtype=np.int64),
+            np.full(len(made.truth), made.truth.shape[1], np.int64),
+            row_articles(sample, made.split),
+        )
+        for made in attempts
     )
+    return permutation_test(train, validation, seed)
 
 
-def _decode(loaded: LoadedModel, ids: NDArray[np.int64] | list[int]) -> str:
-    return str(loaded.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
-
-
-def curve_csv(result: RecitationResult) -> str:
-    """Recitation by prefix length as CSV, a line for each length and columns for each split: what `dvc plots` draws."""
-    parts = [(what, end) for what in ("tokens", "whole") for end in ("value", "low", "high")]
-    names = [f"{split}_{what}" + ("" if end == "value" else f"_{end}") for split in SPLITS for what, end in parts]
-    lines = [",".join(["prefix", *names])]
-    points = {(point.split, point.prefix): point for point in result.by_prefix}
-    for prefix in sorted({point.prefix for point in result.by_prefix}):
-        shares = [getattr(getattr(points[split, prefix], what), end) for split in SPLITS for what, end in parts]
-        lines.append(",".join([str(prefix), *(f"{share:.6g}" for share in shares)]))
-    return "\n".join(lines) + "\n"
-
-
-def describe(result: RecitationResult) -> str:
-    """Lay out the recitation for people."""
-    given = f"{result.prefix} tokens given, {result.continuation} added greedily; 95 % confidence intervals"
-    header = ["split", "rows", "tokens reproduced", "whole continuations"]
-    rows = [[p.split, str(p.rows), str(p.tokens), str(p.whole)] for p in result.splits]
-    curve = [["split", "prefix", "tokens reproduced", "whole continuations"]]
-    curve += [[p.split, str(p.prefix), str(p.tokens), str(p.whole)] for p in result.by_prefix]
-    lines = [f"{visible(result.model)}: {given}", table([header, *rows]), "", "by prefix length:", table(curve)]
-    for example in result.examples:
-        lines += ["", f"{example.split}: {example.equal_tokens} of {result.continuation} tokens equal"]
-        lines += [f"  given  {quoted(example.prefix)}"]
-        for name, spans in (("text ", example.truth), ("model", example.model)):
-            lines.append(f"  {name}  {quoted(''.join(span.text for span in spans))}")
-    return "\n".join(lines) + "\n"
+def _metrics(result: RecitationResult) -> dict[str, float]:
+    """Flat figures: `train_tokens` and the like, from 0 to 1."""
+    figures = {f"{p.split}_{what}": getattr(p, what).value for p in result.splits for what in ("tokens", "whole")}
+    for point in result.anywhere:
+        if point.prefix == result.prefix:
+            figures[f"{point.split}_anywhere_tokens"] = point.tokens.value
+    for one in result.predictable:
+        if one.beyond is not None:
+            figures[f"{one.split}_beyond_bigram"] = one.beyond.value
+    return figures | {f"membership_auc_{one.score}": one.auc.value for one in result.membership}

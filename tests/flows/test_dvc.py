@@ -17,22 +17,29 @@ from dvc.utils.hydra import apply_overrides
 from dvclive import Live
 
 from pipeline.output.publish import FINAL
-from probes.recitation.recite import curve_csv
+from probes.curves.curves import SplitAnswers
+from probes.curves.layout import as_csv
+from probes.measuring import Share
+from probes.recitation.layout import curve_csv
 from tests.helpers import ROOT
 from tests.helpers.dvc_files import stages, yaml
 from tests.helpers.pipeline_runs import tree, units_done
 from tests.helpers.waiting import wait_until
 from wikilm.params import SECTIONS
 from wikilm.preset import merged
+from wikilm.shards import SPLITS
 
 STAGES = (
     "tokenizer",
     "shards",
     "pretrain@causal",
     "pretrain@masked",
+    "index",
     "fill_mask",
     "generation",
     "recitation",
+    "trace",
+    "curves",
     "report",
 )
 
@@ -103,8 +110,25 @@ def test_curves_are_drawn_by_the_steps_and_lengths_in_their_files(tmp_path):
         "results/pretrain/causal/plots": curve,
         "results/pretrain/masked/plots": curve,
         "results/recitation_by_prefix.csv": {"x": "prefix", "y": "train_tokens"},
+        "results/recitation_by_continuation.csv": {"x": "continuation", "y": "train_tokens"},
     }
-    assert {"prefix", "train_tokens"} <= set(curve_csv(SimpleNamespace(by_prefix=[])).strip().split(","))
+    for by in ("prefix", "continuation"):
+        assert {by, "train_tokens"} <= set(curve_csv(by, []).strip().split(","))
+
+
+@pytest.mark.parametrize("kind", ["causal", "masked"])
+def test_pictures_of_several_columns_are_drawn_from_what_the_curves_stage_writes(kind):
+    share = Share(0.5, 0.4, 0.6, 10)
+    recited = share if kind == "causal" else None
+    splits = [SplitAnswers(split, 10, 1.0, share, share, recited, recited) for split in SPLITS]
+    header = as_csv(SimpleNamespace(points=[SimpleNamespace(step=25, splits=splits)])).split("\n")[0].split(",")
+    drawn = [axes for plot in yaml(ROOT / "dvc.yaml")["plots"] for axes in plot.values()]
+    path = f"results/curves/{kind}.csv"
+    columns = {column for axes in drawn for column in axes["y"].get(path, [])}
+    assert columns
+    assert columns <= set(header)
+    assert {axes["x"] for axes in drawn} == {"step"} <= set(header)
+    assert Path(path).parent in map(Path, stages()["curves"]["outs"])
 
 
 @pytest.mark.slow

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.inspection.origins import locate
 from pipeline.output.card import card
 from pipeline.run.beam import beam_options, run_graph
 from pipeline.show import main as show
@@ -32,6 +31,7 @@ from tests.helpers.pipeline_runs import PipelineInputs, final_names, prose, smal
 from wikilm.cli import run
 from wikilm.errors import RunError
 from wikilm.shards.manifest import manifest_bytes
+from wikilm.shards.origins import locate
 from wikilm.shards.reading import open_split, problems, read_manifest
 
 CHUNK = 16

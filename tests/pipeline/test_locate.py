@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.articles.article import Article
-from pipeline.inspection.origins import pieces
 from pipeline.locate import main
 from pipeline.output.shard_file import ArrowFile, ShardFile, dataset_files, file_entry
 from pipeline.storage.place import Place
@@ -18,6 +17,7 @@ from wikilm import shards as sf
 from wikilm.cli import run
 from wikilm.columns import display_width
 from wikilm.files import sha256_of
+from wikilm.shards.origins import pieces
 
 END = 0  # of text; all other ids say which token of which article they are
 BASE = "https://lv.wikipedia.org/wiki/Main"

@@ -7,6 +7,8 @@ of this machine only, and writes none.
 from wikilm.shards.balance import all_imbalances, imbalances
 from wikilm.shards.format import (
     ARTICLES,
+    CANARY_ARTICLES,
+    CANARY_SHARD,
     CARD,
     DATASET_DICT,
     DEAD_LETTERS,
@@ -29,6 +31,7 @@ from wikilm.shards.manifest import (
     NOT_IN_SHARE,
     NOT_TAKEN,
     REPEATED,
+    CanaryEntry,
     Counts,
     DeduplicationEntry,
     FileEntry,
@@ -45,6 +48,7 @@ from wikilm.shards.manifest import (
     manifest_bytes,
     parse_manifest,
 )
+from wikilm.shards.origins import Origin, locate
 from wikilm.shards.reading import (
     ShardFolder,
     SplitRows,
@@ -59,6 +63,8 @@ from wikilm.shards.reading import (
 __all__ = [
     "ARTICLES",
     "ARTICLE_REASONS",
+    "CANARY_ARTICLES",
+    "CANARY_SHARD",
     "CARD",
     "COPIES",
     "DATASET_DICT",
@@ -73,12 +79,14 @@ __all__ = [
     "NOT_TAKEN",
     "REPEATED",
     "SPLITS",
+    "CanaryEntry",
     "Counts",
     "DeduplicationEntry",
     "FileEntry",
     "LimitsEntry",
     "Manifest",
     "NearEntry",
+    "Origin",
     "ShardEntry",
     "ShardFolder",
     "SiteEntry",
@@ -93,6 +101,7 @@ __all__ = [
     "articles_schema",
     "id_type",
     "imbalances",
+    "locate",
     "manifest_bytes",
     "open_checked",
     "open_shard",

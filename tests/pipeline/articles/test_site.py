@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.articles.site import Site, page_base, page_url
+from pipeline.articles.site import Site, page_base
+from wikilm.origin import page_url
 
 BASE = "https://lv.wikipedia.org/wiki/Main"
 

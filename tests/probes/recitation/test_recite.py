@@ -11,13 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.measuring.rows import sample_rows
-from probes.recitation.recite import continue_greedily, curve_csv, describe, recite, score, spans
+from probes.recitation.attempts import attempt, continue_greedily, score
+from probes.recitation.examples import spans
+from probes.recitation.layout import curve_csv, describe
+from probes.recitation.recite import recite
 from probes.settings import RecitationSettings
 from tests.helpers.shards import make_rows, make_shards
 from wikilm.errors import UsageError
 from wikilm.params import section
+from wikilm.shards.origins import locate
 
-SETTINGS = RecitationSettings(prefix=8, continuation=8, prefix_lengths=(1, 4, 8, 16, 24, 500), examples=3, batch_rows=5)
+SETTINGS = RecitationSettings(
+    prefix=8,
+    continuation=8,
+    prefix_lengths=(1, 4, 8, 16, 24, 500),
+    examples=3,
+    batch_rows=5,
+    continuation_lengths=(4, 16, 400),
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +57,7 @@ def test_what_the_model_wrote_itself_is_recited_and_another_text_is_not(result):
     assert validation.tokens.value < 0.3
     assert train.whole.low < 1.0, "twelve rows prove no certainty"
     assert result.metrics["train_tokens"] == 1.0
-    assert set(result.metrics) == {f"{s}_{w}" for s in ("train", "validation") for w in ("tokens", "whole")}
+    assert {f"{s}_{w}" for s in ("train", "validation") for w in ("tokens", "whole")} < set(result.metrics)
 
 
 def test_greedy_continuation_is_the_argmax_of_full_passes(causal, shards):
@@ -67,10 +78,15 @@ def test_the_batch_size_changes_nothing(causal, shards, batch_rows):
 
 
 def test_the_curve_has_every_length_that_fits(result):
-    assert [(p.split, p.prefix) for p in result.by_prefix] == [
-        (split, prefix) for split in ("train", "validation") for prefix in (1, 4, 8, 16, 24)
+    for curve in (result.by_prefix, result.anywhere):
+        assert [(p.split, p.prefix) for p in curve] == [
+            (split, prefix) for split in ("train", "validation") for prefix in (1, 4, 8, 16, 24)
+        ]
+    assert [(p.split, p.continuation) for p in result.by_continuation] == [
+        (split, continuation) for split in ("train", "validation") for continuation in (4, 8, 16)
     ]
-    rows = list(csv.DictReader(io.StringIO(curve_csv(result))))
+    rows = list(csv.DictReader(io.StringIO(curve_csv("prefix", result.by_prefix, result.anywhere))))
+    assert 0 <= float(rows[2]["train_anywhere_tokens"]) <= 1
     assert [row["prefix"] for row in rows] == ["1", "4", "8", "16", "24"]
     assert float(rows[2]["train_tokens"]) == 1.0
     assert all(float(r["train_tokens_low"]) <= float(r["train_tokens"]) <= float(r["train_tokens_high"]) for r in rows)
@@ -108,6 +124,50 @@ def test_spans_join_to_the_text_and_alternate(causal, equal):
     cut = spans(causal, ids, np.array(equal))
     assert "".join(span.text for span in cut) == letters
     assert all(a.equal != b.equal for a, b in pairwise(cut))
+
+
+def test_what_was_recited_whole_has_no_edits_and_runs_through(result):
+    train, validation = result.splits
+    assert (train.edits.value, train.longest_run.value) == (0.0, 1.0)
+    assert validation.edits.value > 0.5
+    assert train.loss < validation.loss
+    assert [p.tokens for p in result.by_continuation if p.continuation == 8] == [p.tokens for p in result.splits]
+
+
+def test_an_example_names_the_articles_that_its_tokens_are_of(result, shards):
+    for example in result.examples:
+        _, _, origins = locate(shards.shards.path, shards.manifest, example.split, example.row)
+        here = [one for one in origins if one.row_tokens[0] < 16]  # 8 given, 8 added, from the start
+        assert [(a.page_id, a.title, a.url) for a in example.articles] == [(o.page_id, o.title, o.url) for o in here]
+        assert len(example.losses) == 8
+
+
+def test_what_may_explain_recitation_covers_all_rows(result):
+    for by in ("occurrences", "bigram", "zlib"):
+        for split, rows in (("train", 12), ("validation", 6)):
+            assert sum(g.rows for g in result.groups if (g.by, g.split) == (by, split)) == rows
+    assert "seen" not in {group.by for group in result.groups}, "this model's training kept no record"
+    assert {(b.name, b.split) for b in result.baselines} == {
+        (name, split) for name in ("most_common", "bigram") for split in ("train", "validation")
+    }
+    assert {one.score for one in result.membership} == {"loss", "loss_per_zlib"}
+    assert 0 < result.difference.p <= 1
+
+
+@pytest.mark.parametrize("place", ["start", "anywhere"])
+def test_an_attempt_shows_the_tokens_of_its_row_and_the_loss_of_each(causal, shards, place):
+    made = attempt(causal, shards, "train", place, 5, 6, seed=1, batch_rows=4)
+    for index, (number, offset) in enumerate(zip(made.rows, made.offsets, strict=True)):
+        row = shards.shards.rows("train").take(np.array([number]))[0]
+        shown = np.concatenate([made.prefixes[index], made.truth[index]])
+        assert np.array_equal(row[offset : offset + 11], shown)
+        with torch.no_grad():
+            logits = causal.model(input_ids=torch.from_numpy(shown)[None]).logits[0]
+        expected = torch.nn.functional.cross_entropy(
+            logits[4:-1], torch.from_numpy(made.truth[index]), reduction="none"
+        )
+        assert made.losses[index] == pytest.approx(expected.numpy(), rel=1e-4)
+    assert (made.offsets.max() > 0) == (place == "anywhere")
 
 
 def test_what_cannot_be_measured_is_refused(causal, masked, shards):

@@ -1,19 +1,31 @@
-"""Greedy generation: step by step and in one call the same text; it ends where it must, and padding never speaks."""
+"""Generation: step by step and in one call the same text; it ends where it must, and padding never speaks."""
 
 import dataclasses
 import json
+import math
 import shutil
 
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from probes.generation import greedy as generation
-from probes.generation.greedy import describe, generate, run_generation
+from probes.generation import generate as generation
+from probes.generation.decoding import continue_rows
+from probes.generation.describe import describe
+from probes.generation.generate import continue_prompts, run_generation
 from probes.model.loading import load
-from wikilm.errors import RunError, UsageError
+from probes.output import quoted
+from probes.settings import GenerationSettings
+from wikilm.errors import UsageError
 
+HOSTILE = ("The river", "a\x1b[2Jb\u202ec")
 PROMPTS = ("The river", "Bees tell each", "Copper turns green in the", "7 <>& \"'")
+
+
+def one(loaded, prompt, max_new_tokens, **options):
+    """The continuation of one prompt."""
+    (continued,) = continue_prompts(loaded, [prompt], max_new_tokens, **options)
+    return continued
 
 
 def prefer(model, token_id):
@@ -25,7 +37,7 @@ def prefer(model, token_id):
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_the_steps_are_the_argmax_of_full_passes(causal, prompt):
-    result = generate(causal, prompt, 10, top_k=3, steps=True)
+    result = one(causal, prompt, 10, shown=3)
     ids = list(result.prompt_ids)
     for step in result.steps:
         with torch.no_grad():
@@ -40,31 +52,43 @@ def test_the_steps_are_the_argmax_of_full_passes(causal, prompt):
 
 
 def test_without_steps_the_text_is_the_same(causal):
-    with_steps = generate(causal, "The river", 8, 5, steps=True)
-    assert dataclasses.replace(with_steps, steps=()) == generate(causal, "The river", 8, 5, steps=False)
+    with_steps = one(causal, "The river", 8, shown=5)
+    assert dataclasses.replace(with_steps, steps=()) == one(causal, "The river", 8)
 
 
-def test_a_disagreement_of_the_two_is_an_error(causal, monkeypatch):
-    last, real = len(generate(causal, "The river", 8, 5, steps=True).ids), generation._generate
-    monkeypatch.setattr(generation, "_generate", lambda *args: [*real(*args)[:-1], 0])
-    with pytest.raises(RunError, match=f"disagree from new token {last} on"):
-        generate(causal, "The river", 8, 5, steps=True)
+def test_where_generate_takes_another_way_the_step_and_its_margin_are_shown(causal, monkeypatch):
+    ours, real = one(causal, "The river", 8, shown=5), generation.by_generate
+    steps = len(ours.ids)
+    other = next(c for c in ours.steps[-1].candidates if c.id != ours.ids[-1])
+
+    def elsewhere(*args):
+        ids = real(*args).clone()
+        ids[:, steps - 1] = other.id
+        return ids
+
+    monkeypatch.setattr(generation, "by_generate", elsewhere)
+    result = run_generation(causal, GenerationSettings(prompts=("The river",), max_new_tokens=8), steps=True)
+    (continued,) = result.generations
+    assert continued.ids == ours.ids
+    assert (continued.parting.step, continued.parting.by_generate.id) == (steps, other.id)
+    expected = math.log(ours.steps[-1].chosen.probability / other.probability)
+    assert continued.parting.margin == pytest.approx(expected, abs=1e-3)
+    assert not continued.parting.is_tie
+    assert f"generate() takes {quoted(other.token)}" in describe(result)
+    assert f"at step {steps}" in describe(result)
 
 
 def test_sampling_asked_for_by_the_models_own_settings_is_ignored(tmp_path, tiny, causal):
     shutil.copytree(tiny / "causal", tmp_path, dirs_exist_ok=True)
     own = {"do_sample": True, "temperature": 9.0, "repetition_penalty": 5.0, "max_length": 3, "no_repeat_ngram_size": 1}
     (tmp_path / "generation_config.json").write_text(json.dumps(own))
-    assert (
-        generate(load(str(tmp_path)), "The river", 12, 5, steps=True).ids
-        == generate(causal, "The river", 12, 5, steps=True).ids
-    )
+    assert one(load(str(tmp_path)), "The river", 12, shown=5).ids == one(causal, "The river", 12).ids
 
 
 def test_generation_ends_at_the_end_of_text(tiny):
     causal = load(str(tiny / "causal"))  # one of its own, since it is changed
     prefer(causal.model, causal.tokenizer.eos_token_id)
-    result = generate(causal, "The river", 8, 5, steps=True)
+    result = one(causal, "The river", 8, shown=5)
     assert result.ids == (causal.tokenizer.eos_token_id,)
     assert result.ended_by == "end of text"
     assert result.continuation == ""
@@ -77,33 +101,42 @@ def test_padding_ids_are_never_chosen_nor_shown(tiny, tmp_path):
     model = GPT2LMHeadModel(GPT2Config(vocab_size=448, n_positions=32, n_embd=32, n_layer=1, n_head=2))
     prefer(model, 440)
     model.save_pretrained(tmp_path)
-    result = generate(load(str(tmp_path)), "The river", 8, top_k=448, steps=True)
+    result = one(load(str(tmp_path)), "The river", 8, shown=448)
     assert max(result.ids) < 400
     assert all({c.id for c in step.candidates} == set(range(400)) for step in result.steps)
 
 
 def test_a_prompt_that_does_not_fit_with_its_continuation_is_refused(causal):
     n = len(causal.tokenizer("The river")["input_ids"])
-    assert len(generate(causal, "The river", 48 - n, 5, steps=True).ids) <= 48 - n
+    assert len(one(causal, "The river", 48 - n, shown=5).ids) <= 48 - n
     with pytest.raises(UsageError, match=r"49 tokens, but .* has 48 positions"):
-        generate(causal, "The river", 49 - n, 5, steps=True)
+        one(causal, "The river", 49 - n, shown=5)
 
 
 def test_an_empty_prompt_starts_at_the_beginning_of_a_text(causal):
-    result = generate(causal, "", 4, 5, steps=True)
+    result = one(causal, "", 4, shown=5)
     assert result.prompt_ids == (causal.tokenizer.bos_token_id,)
     assert len(result.ids) >= 1
 
 
 def test_a_masked_model_does_not_generate(masked):
     with pytest.raises(UsageError, match="use fill-mask"):
-        generate(masked, "The river", 4, 5, steps=True)
+        one(masked, "The river", 4, shown=5)
 
 
 def test_all_prompts_are_answered_and_no_control_character_reaches_the_terminal(causal):
-    result = run_generation(causal, ("The river", "a\x1b[2Jb\u202ec"), 8, 3, steps=True)
-    assert [g.prompt for g in result.generations] == ["The river", "a\x1b[2Jb\u202ec"]
+    result = run_generation(causal, GenerationSettings(prompts=HOSTILE, max_new_tokens=8, shown=3), steps=True)
+    assert tuple(g.prompt for g in result.generations) == HOSTILE
     text = describe(result)
     assert "generate() agrees" in text
     assert not any(c != "\n" and not c.isprintable() for c in text)
     assert 0 < result.metrics["mean_probability"] <= 1
+
+
+def test_along_chosen_tokens_a_continuation_goes_on_as_from_a_prompt_with_them(causal):
+    first = [7, 9]
+    steered = one(causal, "The river", 8, shown=3, chosen=first)
+    assert list(steered.ids[:2]) == first
+    rest = continue_rows(causal, [[*steered.prompt_ids, *first]], 6, 1)[0].tolist()
+    assert list(steered.ids[2:]) == rest[: len(steered.ids) - 2]
+    assert [step.chosen.id for step in steered.steps] == list(steered.ids)

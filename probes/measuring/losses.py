@@ -1,0 +1,57 @@
+"""Compute the loss of single tokens: of each next token by a causal model, of hidden ones by a masked model."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from probes.measuring.rows import TokenIds
+from probes.model import LoadedModel
+
+LOGITS_AT_A_TIME = 2**25  # 128 MiB of float32
+
+
+@torch.inference_mode()
+def next_token_losses(loaded: LoadedModel, rows: TokenIds, last: int | None = None) -> NDArray[np.float32]:
+    """Return the nats of the `last` tokens of each row, each after all before it: float32 [rows, last].
+
+    Args:
+        loaded: a causal model.
+        rows: token ids.
+        last: how many; None for all but a row's first, which has nothing before it.
+    """
+    last, losses = rows.shape[1] - 1 if last is None else last, []
+    short = {"logits_to_keep": last + 1} if loaded.takes("logits_to_keep") else {}
+    for ids in loaded.tensor(np.ascontiguousarray(rows)).split(_batch(loaded, last + 1)):
+        seen = torch.ones_like(ids)  # rows are full: an end-of-text token is no padding
+        logits = loaded.model(input_ids=ids, attention_mask=seen, **short).logits[:, -last - 1 : -1]
+        losses.append(_nats(loaded, logits, ids[:, -last:]))
+    return torch.cat(losses).numpy()
+
+
+@torch.inference_mode()
+def hidden_token_losses(loaded: LoadedModel, rows: TokenIds, hidden: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the nats of each hidden token, all of a row hidden at once: float32 [hidden tokens], row by row.
+
+    Args:
+        loaded: a masked model.
+        rows: token ids.
+        hidden: bool, of the shape of `rows`.
+    """
+    batch, losses = _batch(loaded, rows.shape[1]), []
+    parts = zip(loaded.tensor(rows).split(batch), loaded.tensor(hidden, torch.bool).split(batch), strict=True)
+    for ids, places in parts:
+        shown = ids.masked_fill(places, loaded.tokenizer.mask_token_id)
+        logits = loaded.model(input_ids=shown, attention_mask=torch.ones_like(ids)).logits[places]
+        losses.append(_nats(loaded, logits, ids[places]))
+    return torch.cat(losses).numpy()
+
+
+def _batch(loaded: LoadedModel, tokens: int) -> int:
+    """Return how many rows of `tokens` a forward pass takes."""
+    return max(1, LOGITS_AT_A_TIME // (tokens * loaded.output_size))
+
+
+def _nats(loaded: LoadedModel, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    logits = loaded.ranked(logits)
+    # As log_softmax has it, without a second tensor of the size of the logits.
+    return (logits.logsumexp(-1) - logits.gather(-1, ids[..., None])[..., 0]).cpu()
