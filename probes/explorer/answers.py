@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from probes.cloze import HOW
-from probes.cloze.cloze import Cloze, fill
+from probes.cloze.answer import Cloze
+from probes.cloze.cloze import fill
 from probes.explorer.library import Library
 from probes.explorer.questions import MAX_CHARACTERS, MAX_SHOWN, MAX_TOKENS, Continue, Fill, Question, Row
 from probes.explorer.steering import steer

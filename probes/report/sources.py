@@ -11,6 +11,7 @@ from probes.curves import CurvesResult
 from probes.generation import GenerationResult
 from probes.model import Anatomy, LoadedModel, load, load_tokenizer
 from probes.model.anatomy import anatomy
+from probes.model.pieces import show
 from probes.recitation import RecitationResult
 from probes.report.places import Places
 from probes.report.records import Training, read_optional, read_record
@@ -75,7 +76,7 @@ def gather(inputs: Inputs, settings: ReportSettings) -> Sources:
     recitation = read_record(results / "recitation.json", RecitationResult, "python -m probes recite --output")
     tokenizer = load_tokenizer(inputs.tokenizer)
     ids = [int(i) for i in tokenizer(settings.sample, add_special_tokens=False)["input_ids"]]
-    pieces = tuple(Piece(i, str(tokenizer.decode([i], clean_up_tokenization_spaces=False))) for i in ids)
+    pieces = tuple(Piece(i, show(tokenizer, i)) for i in ids)
     places = Places(shards, tokenizer)
     causal, masked = _model(inputs.causal, "causal"), _model(inputs.masked, "masked")
     return Sources(
