@@ -158,3 +158,13 @@ def test_what_a_tokenizer_cannot_read_is_one_line_with_the_models_name(masked, c
     for model in (masked, causal):
         with pytest.raises(RunError, match=re.escape(model.name)):
             fill(model, HOSTILE, 5)
+
+
+def test_the_last_layer_of_a_masked_model_says_what_the_model_says(masked, causal):
+    (blank,) = fill(masked, "The [MASK] carries sand.", 3, layers=True).blanks
+    assert [layer.layer for layer in blank.layers] == [0, 1, 2]
+    own = [(c.id, c.token, c.probability) for c in blank.choices]
+    assert [(c.id, c.token, pytest.approx(c.probability)) for c in blank.layers[-1].candidates] == own
+    assert "what each layer alone would say there" in describe(fill(masked, "The [MASK].", 3, layers=True))
+    with pytest.raises(UsageError, match=r"^--layers: .* generate --layers"):
+        fill(causal, "The [MASK].", 3, layers=True)
