@@ -11,6 +11,7 @@ from probes.curves import CurvesResult
 from probes.generation import GenerationResult
 from probes.model import Anatomy, LoadedModel, load, load_tokenizer
 from probes.model.anatomy import anatomy
+from probes.model.pieces import show
 from probes.recitation import RecitationResult
 from probes.records import check_results
 from probes.report.places import Places
@@ -80,7 +81,7 @@ def gather(inputs: Inputs, settings: ReportSettings) -> Sources:
     _refuse_mixture(inputs)
     tokenizer = load_tokenizer(inputs.tokenizer)
     ids = [int(i) for i in tokenizer(settings.sample, add_special_tokens=False)["input_ids"]]
-    pieces = tuple(Piece(i, str(tokenizer.decode([i], clean_up_tokenization_spaces=False))) for i in ids)
+    pieces = tuple(Piece(i, show(tokenizer, i)) for i in ids)
     places = Places(shards, tokenizer)
     causal, masked = _model(inputs.causal, "causal"), _model(inputs.masked, "masked")
     return Sources(
