@@ -235,7 +235,7 @@ class Manifest(_Record):
     @property
     def names_wikis(self) -> bool:
         """Whether rows and tables of articles have a column `wiki`: there are several."""
-        return len(self.wikis) > 1
+        return self.mixture is not None and len(self.mixture) > 1
 
     @property
     def entries(self) -> list[FileEntry]:
