@@ -147,5 +147,5 @@ def test_the_last_layer_of_a_masked_model_says_what_the_model_says(masked, causa
     own = [(c.id, c.token, c.probability) for c in blank.choices]
     assert [(c.id, c.token, pytest.approx(c.probability)) for c in blank.layers[-1].candidates] == own
     assert "what each layer alone would say there" in describe(fill(masked, "The [MASK].", 3, layers=True))
-    with pytest.raises(UsageError, match="^--layers: .* generate --layers"):
+    with pytest.raises(UsageError, match=r"^--layers: .* generate --layers"):
         fill(causal, "The [MASK].", 3, layers=True)
