@@ -18,7 +18,7 @@ from tests.helpers.tokenizers import make_tokenizer
 from wikilm.cli import run
 from wikilm.params import read_params
 
-COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "perplexity", "index", "trace", "report")
+COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "perplexity", "loss", "index", "trace", "report")
 
 
 @pytest.fixture
@@ -104,6 +104,7 @@ QUESTIONS = [
         "3",
     ),
     ("generate", "--model", "{}/causal", "--prompt", "The river", "--max-new-tokens", "4", "--steps"),
+    ("loss", "--model", "{}/masked", "--text", "The river"),
     ("recite", "--model", "{}/causal", "--shards", "{}/shards", "--prefix", "8", "--continue", "8", "--rows", "3"),
 ]
 
