@@ -7,7 +7,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
-EXTRAS := pipeline s3 gs train probes versions versions-s3
+EXTRAS := pipeline s3 gs train probes explore versions versions-s3
 # uv from the PATH where there is one, else one of our own, from the package registry and pinned by hash.
 UV := $(shell command -v uv || echo $(VENV)-uv/bin/uv)
 # The virtual environment first, so that the stages of dvc.yaml find its python, dvc and accelerate.
@@ -18,7 +18,7 @@ STARTED := pipeline.run.job train.run probes.report.page dvc.repo
 # Each stage would compile torch, transformers and Beam anew where the environment forbids bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup eval notebook warm repro check-repro test test-slow chaos flink flink-two-hosts lint format lock corpus clean
+.PHONY: help setup eval notebook explore warm repro check-repro test test-slow chaos flink flink-two-hosts lint format lock corpus clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,6 +70,9 @@ eval: $(READY) requirements-eval.lock ## add EleutherAI's lm-eval to .venv (docs
 notebook: $(READY) requirements-notebook.lock ## open docs/tutorial.ipynb in JupyterLab, which it adds to .venv; after `make repro`
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --require-hashes -r requirements-notebook.lock
 	jupyter lab docs/tutorial.ipynb
+
+explore: $(READY) ## a local page to ask the models of `make repro` on, http://127.0.0.1:8765; PORT=N for another
+	@python -m probes explore --model models/causal --model models/masked --shards data/shards --index data/index $(if $(PORT),--port $(PORT))
 
 lint: $(READY) ## style, types, and who may import what
 	@ruff check .

@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="100000,1000000", help="sizes, in rows of 128 tokens")
-    parser.add_argument("--part-tokens", type=int, default=1 << 26, help="as the stage's part_tokens")
+    parser.add_argument("--part-tokens", type=int, default=1 << 28, help="as the stage's part_tokens")
     parser.add_argument("--repeat", type=int, default=5, help="queries, of which the fastest counts")
     args = parser.parse_args(argv)
     for rows in map(int, args.rows.split(",")):

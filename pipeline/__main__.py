@@ -22,7 +22,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.flags import add_source, add_split, parse_with_beam, source_settings, split_settings
+from pipeline.flags import add_source, add_split, numbers, parse_with_beam, source_settings, split_settings
 from pipeline.run.quiet import quiet
 from pipeline.settings import ShardsSettings
 from wikilm.cli import Parser, program, run
@@ -30,7 +30,7 @@ from wikilm.params import from_flags, section
 
 PROGRAM = "python -m pipeline"
 SHARDS = (
-    "chunk_tokens", "chunking", "max_dead_fraction", "deduplicate",
+    "chunk_tokens", "chunking", "max_dead_fraction", "deduplicate", "canaries", "canary_times",
     "near_threshold", "near_ngram", "near_permutations", "near_bands",
 )  # fmt: skip
 
@@ -61,6 +61,14 @@ def arguments() -> Parser:
         help="none; exact: leave out articles with the very text of another one; near: or with nearly the same one "
         "(docs/duplicates.md)",
     )
+    group.add_argument(
+        "--canaries",
+        type=int,
+        metavar="N",
+        help="made-up sentences to plant each number of times, to tell how often a model must see one to recite it "
+        "(docs/canaries.md); 0: none",
+    )
+    group.add_argument("--canary-times", type=numbers, metavar="N,N", help="how often these are planted")
     group.add_argument(
         "--near-threshold", type=float, metavar="F", help="near: share of common n-grams that makes two articles copies"
     )

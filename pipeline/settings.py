@@ -176,6 +176,12 @@ class ShardsSettings(Section):
     deduplicate: Literal["none", "exact", "near"] = Field(
         default="none", description="leave out articles that are copies of others; near: or nearly copies"
     )
+    canaries: int = Field(
+        default=0, ge=0, le=1000, description="made-up sentences planted each number of times; 0: none"
+    )
+    canary_times: Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], Field(strict=False, min_length=1)] = (
+        Field(default=(1, 4, 16, 64), description="how often these are planted into the split train")
+    )
     near_threshold: float = Field(
         default=0.8, gt=0, le=1, description="share of common n-grams (Jaccard) that makes two articles near duplicates"
     )

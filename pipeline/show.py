@@ -18,7 +18,7 @@ from pipeline.flags import add_source, source_settings
 from pipeline.settings import ShardsSettings
 from wikilm.cli import Parser, program, run
 from wikilm.columns import side_by_side
-from wikilm.errors import RunError
+from wikilm.errors import RunError, UsageError
 from wikilm.params import section
 from wikilm.terminal import visible
 
@@ -41,6 +41,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_params()
     args = parser.parse_args(argv)
     settings = source_settings(args)
+    if args.page_id is not None and args.page_id < 0:
+        raise UsageError(
+            f"--page-id {args.page_id}: is a canary, a made-up sentence that shards.canaries plants and no source has; "
+            "manifest.json of the shards lists them all"
+        )
     from pipeline.inspection.origins import NO_TITLE
     from pipeline.inspection.page import Dead, columns_of, dead_page, find
     from pipeline.source import Wanted, member_of

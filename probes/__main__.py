@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-# The hub's telemetry and the tokenizers' fork warning have no place in a probe.
+# The hub's telemetry, the tokenizers' fork warning and transformers' advice have no place in a probe.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from probes.commands import PROGRAM, QUESTIONS
 from wikilm.cli import Parser, program, run

@@ -96,6 +96,9 @@ class RecitationSettings(Section):
     )
     rows: int | None = Field(default=None, ge=1, description="rows tried in each split, a seeded sample; null: all")
     curve_rows: int | None = Field(default=128, ge=1, description="of them, rows tried for each length; null: all")
+    canary_references: int = Field(
+        default=1023, ge=1, le=1_000_000, description="other secrets that each canary's is ranked among"
+    )
     examples: int = Field(default=4, ge=0, le=1000, description="rows of each split shown side by side")
     batch_rows: int = Field(default=128, ge=1, description="rows decoded at a time")
     seed: int = Field(default=0, ge=0, description="decides the sample of rows, the places in them, and the bootstrap")
@@ -113,7 +116,7 @@ class IndexSettings(Section):
     """How the index of the shards is cut (section `index`)."""
 
     part_tokens: int = Field(
-        default=1 << 26, ge=1, le=1 << 31, description="tokens sorted together; each takes some 15 bytes of memory"
+        default=1 << 28, ge=1, le=1 << 31, description="tokens sorted together; each takes some 12 bytes of memory"
     )
 
 

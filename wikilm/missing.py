@@ -23,7 +23,8 @@ CORE = (
     "tqdm",
     "wcwidth",
 )  # what all need
-EXTRAS = {"s3fs": "s3", "gcsfs": "gs", "dvc": "versions", "dvclive": "versions"}  # package -> the extra that brings it
+# package -> the extra that brings it
+EXTRAS = {"s3fs": "s3", "gcsfs": "gs", "dvc": "versions", "dvclive": "versions", "aiohttp": "explore"}
 EXTRA_OF = {"pipeline": "pipeline", "train": "train", "probes": "probes", "wikilm": "versions"}  # ours -> what it needs
 
 

@@ -11,7 +11,7 @@ from pipeline.output.ledger import columns_flag, flags_of
 from wikilm.markdown import plain, table
 from wikilm.origin import date_of, language_fields, languages_of, license_of
 from wikilm.shards.format import DEAD_LETTERS, SPLITS
-from wikilm.shards.manifest import Counts, DeduplicationEntry, Manifest
+from wikilm.shards.manifest import CanaryEntry, Counts, DeduplicationEntry, Manifest
 from wikilm.terminal import visible
 
 MAX_NAME = 200  # characters of a name in a heading
@@ -193,6 +193,14 @@ def _deduplication(entry: DeduplicationEntry | None) -> Iterator[str]:
             yield from (f"--near-{name} {value}" for name, value in entry.near.model_dump().items())
 
 
+def _canaries(entries: Sequence[CanaryEntry] | None) -> Iterator[str]:
+    """Yield the flags that plant the same canaries."""
+    if entries:
+        times = list(dict.fromkeys(entry.times for entry in entries))
+        yield f"--canaries {len(entries) // len(times)}"
+        yield f"--canary-times {','.join(map(str, times))}"
+
+
 def _command(manifest: Manifest) -> str:
     split, limits = manifest.split, manifest.limits
     sources = (
@@ -214,6 +222,7 @@ def _command(manifest: Manifest) -> str:
         f"--chunk-tokens {manifest.chunk_tokens}",
         f"--chunking {manifest.chunking}",
         *_deduplication(manifest.deduplication),
+        *_canaries(manifest.canaries),
         "--tokenizer TOKENIZER",
         "--output DIR",
     ]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.duplicates import lines
+from pipeline.output.canaries import Planted
 from pipeline.output.card import card
 from pipeline.output.ledger import by_wiki, refuse, replay
 from pipeline.output.reports import UnitReport
@@ -38,6 +39,7 @@ def finish(
     tokenizer: TokenizerEntry,
     reports: Sequence[UnitReport],
     counts: Counts,
+    planted: Planted | None = None,
 ) -> Manifest:
     """Complete a work folder, so that it can be published. Nothing in it has a final name yet, the manifest neither.
 
@@ -48,7 +50,8 @@ def finish(
         shards: how rows were cut.
         tokenizer: what made the ids.
         reports: of all units, in the order of the source.
-        counts: the balanced ledger (see `ledger.check`).
+        counts: the balanced ledger (see `ledger.check`), without canaries.
+        planted: the canaries that were written, where there are any.
 
     Returns:
         The manifest, as it was written.
@@ -56,7 +59,30 @@ def finish(
     Raises:
         Unbalanced: the ledger of a wiki does not balance.
     """
-    manifest = Manifest(
+    manifest = _with_canaries(_manifest(mixture, split, shards, tokenizer, reports, counts), planted)
+    refuse(all_imbalances(manifest))
+    files = dataset_files(manifest.shards, manifest.chunk_tokens, tokenizer.vocab_size, manifest.names_wikis)
+    files[DEAD_LETTERS] = "".join(_dead_letters(mixture, reports)).encode()
+    manifest = _with_files(manifest, work, files)
+    if shards.deduplicate != "none":
+        duplicates = write_lines(work, DUPLICATES, lines(work, [unit.wiki.name for unit in mixture.units]))
+        manifest = manifest.model_copy(update={"files": [*manifest.files, duplicates]})
+    manifest = _with_files(manifest, work, {CARD: card(manifest).encode()})
+    work.write(MANIFEST, manifest_bytes(manifest))
+    _sweep(work, {entry.path for entry in manifest.entries})
+    return manifest
+
+
+def _manifest(
+    mixture: Mixture,
+    split: SplitSettings,
+    shards: ShardsSettings,
+    tokenizer: TokenizerEntry,
+    reports: Sequence[UnitReport],
+    counts: Counts,
+) -> Manifest:
+    """Return the manifest of the units, without any of the files beside their shards."""
+    return Manifest(
         version=__version__,
         source=mixture.entry,
         site=mixture.site_entry,
@@ -75,17 +101,28 @@ def finish(
         ],
         files=[],
     )  # fmt: skip
-    refuse(all_imbalances(manifest))
-    files = dataset_files(manifest.shards, manifest.chunk_tokens, tokenizer.vocab_size, manifest.names_wikis)
-    files[DEAD_LETTERS] = "".join(_dead_letters(mixture, reports)).encode()
-    manifest = _with_files(manifest, work, files)
-    if shards.deduplicate != "none":
-        duplicates = write_lines(work, DUPLICATES, lines(work, [unit.wiki.name for unit in mixture.units]))
-        manifest = manifest.model_copy(update={"files": [*manifest.files, duplicates]})
-    manifest = _with_files(manifest, work, {CARD: card(manifest).encode()})
-    work.write(MANIFEST, manifest_bytes(manifest))
-    _sweep(work, {entry.path for entry in manifest.entries})
-    return manifest
+
+
+def _with_canaries(manifest: Manifest, planted: Planted | None) -> Manifest:
+    """Return a manifest with the shard of the canaries behind those of the split train."""
+    if planted is None:
+        return manifest
+    train, others = manifest.shards_of(SPLITS[0]), manifest.shards_of(SPLITS[1])
+    counts = manifest.counts.model_copy(
+        update={
+            "canaries": sum(entry.times for entry in planted.entries),
+            "tokens": manifest.counts.tokens + planted.shard.tokens,
+            "train_chunks": manifest.counts.train_chunks + planted.shard.rows,
+        }
+    )
+    return manifest.model_copy(
+        update={
+            "canaries": list(planted.entries),
+            "counts": counts,
+            "shards": [*train, planted.shard, *others],
+            "articles": [*manifest.articles[: len(train)], planted.articles, *manifest.articles[len(train) :]],
+        }
+    )
 
 
 def _deduplication(shards: ShardsSettings) -> DeduplicationEntry | None:

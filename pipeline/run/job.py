@@ -27,6 +27,7 @@ from pipeline.output import (
     units_kept,
     work_folder,
 )
+from pipeline.output.canaries import plant
 from pipeline.output.finish import finish
 from pipeline.output.publish import publish
 from pipeline.output.remarks import remarks, remarks_on_wikis
@@ -41,7 +42,7 @@ from pipeline.source import Mixture, open_mixture
 from pipeline.storage import ChangedError, Place, check_stamps, stamps
 from pipeline.tokens import Encoder, EncoderSpec, encoder_pool
 from pipeline.unit import Recipe, cleaners_of
-from wikilm.errors import RunError
+from wikilm.errors import RunError, UsageError
 
 ARTICLES_TO_COMPARE = 8  # of each source, encoded by both engines before the run begins
 
@@ -74,6 +75,8 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
     encoder = Encoder(job.tokenizer)
     with work_folder(job.output) as lock:
         mixture = open_mixture(job.source)
+        if job.shards.canaries and not mixture.is_plain:
+            raise UsageError("--canaries (shards.canaries): is for all of one source; set it to 0, or name one source")
         before = stamps(mixture.files)
         cleaners = cleaners_of(mixture)
         encoder.compare(_first_texts(mixture, cleaners))
@@ -96,7 +99,8 @@ def make_shards(job: Job, options: PipelineOptions, say: Callable[[str], None]) 
             show = functools.partial(_replay, mixture)
             counts = check(reports, len(mixture.units), job.shards.chunk_tokens, job.shards.max_dead_fraction, show)
             notes = list(remarks(counts, job.split, job.shards))
-            manifest = finish(work, mixture, job.split, job.shards, encoder.entry, reports, counts)
+            planted = plant(work, job.shards, job.split.seed, len(mixture.units), encoder)
+            manifest = finish(work, mixture, job.split, job.shards, encoder.entry, reports, counts, planted)
             notes += remarks_on_wikis(manifest)
             check_stamps(before)
             lock.check()

@@ -52,6 +52,8 @@ def _rows(outcome: Outcome, seconds: float) -> Iterator[tuple[str, str, str]]:
     yield "tokens", f"{counts.tokens:,}", f"{counts.tail_tokens:,} of them in tails that fill no row"
     if counts.unknown_tags:
         yield "unknown tags", f"{counts.unknown_tags:,}", "of extensions, taken out of the texts"
+    if counts.canaries:
+        yield "canaries", f"{counts.canaries:,}", "copies of made-up sentences, in rows of their own in train"
     for entry in manifest.mixture or ():
         taken = entry.counts.train_articles + entry.counts.validation_articles
         share = f", a share of {entry.share:g}" if entry.share < 1 else ""

@@ -73,6 +73,8 @@ def run_fill_mask(
     settings: FillMaskSettings,
     machine: Machine = ANY_MACHINE,
     files: Sequence[str] = (),
+    *,
+    layers: bool = False,
 ) -> tuple[FillMaskResult, tuple[FileAnswers, ...]]:
     """Ask every model in turn; only one is in memory at a time.
 
@@ -82,6 +84,7 @@ def run_fill_mask(
         settings: of the question.
         machine: where the models compute.
         files: of statements; see `statements.statements_file`.
+        layers: whether each layer of a masked model is asked alone, too.
 
     Returns:
         The answers with all sums, and the answers to each statement.
@@ -101,7 +104,7 @@ def run_fill_mask(
             counted = Counted(counts.rows, int(counts.tokens.sum()), blind_loss(counts, sample.validation))
         scored = [score_file(loaded, file, counts, settings.seed) for file in files]
         of_files += [FileAnswers(name, loaded.kind, sums.file, each) for sums, each in scored]
-        answers.append(_ask(loaded, sample, counts, settings, tuple(sums for sums, _ in scored)))
+        answers.append(_ask(loaded, sample, counts, settings, tuple(sums for sums, _ in scored), layers=layers))
     figures = metrics(zip(labels, answers, strict=True))
     return FillMaskResult(figures, settings.masked_fraction, tuple(answers), counted), tuple(of_files)
 
@@ -112,8 +115,11 @@ def _ask(
     counts: TrainingCounts | None,
     settings: FillMaskSettings,
     files: tuple[FileScores, ...],
+    *,
+    layers: bool,
 ) -> ModelClozes:
-    clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates, settings.words) for text in settings.texts)
+    choosing = (settings.top_k, settings.candidates, settings.words)
+    clozes = tuple(fill(loaded, text, *choosing, layers=layers) for text in settings.texts)
     found = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts) if sample else ()
     return ModelClozes(loaded.name, loaded.kind, clozes, found, files)
 

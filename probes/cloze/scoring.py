@@ -85,5 +85,8 @@ def _score(loaded: LoadedModel, beginning: Beginning, endings: Sequence[Sequence
             cache = copy.deepcopy(beginning.cache)
             cache.batch_repeat_interleave(len(ids))
             logits = loaded.model(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True).logits
-        logs = loaded.ranked(logits).log_softmax(-1)
-        return logs.gather(-1, ids[:, 1:, None])[..., 0].cpu()
+        real = logits[..., : loaded.vocab_size].float()
+        logs = real.log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+        if logs.isnan().any():  # looked for in what is asked of the logits, which are thousands of times as many
+            loaded.ranked(logits)
+        return logs.cpu()

@@ -46,6 +46,8 @@ def add(commands: Commands) -> None:
     parser.add_argument("--masked-fraction", type=float, metavar="X", help="share of a row's tokens that is hidden")
     parser.add_argument("--rows", type=int, metavar="N", help="rows of each split to try, drawn by the seed")
     parser.add_argument("--seed", type=int, metavar="N", help="decides rows and places")
+    told = "show what each layer of a masked model alone would say (the logit lens)"
+    parser.add_argument("--layers", action="store_true", help=told)
     parser.set_defaults(run=run)
 
 
@@ -61,8 +63,12 @@ def run(args: argparse.Namespace) -> None:
 
     files = settings.files if args.shards or args.files else ()
     hashes = {name: sha256_of(statements_file(name)) for name in files}
-    result, of_files = fill_mask_run.run_fill_mask(args.model, args.shards, settings, machine(args), files)
-    made = made_from(args.model, args.shards, settings.model_dump(mode="json") | {"files": hashes})
+    result, of_files = fill_mask_run.run_fill_mask(
+        args.model, args.shards, settings, machine(args), files, layers=args.layers
+    )
+    made = made_from(
+        args.model, args.shards, settings.model_dump(mode="json") | {"files": hashes, "layers": args.layers}
+    )
     if args.items is not None:
         write_atomically(args.items, json_text(with_origin({"files": of_files}, made)))
     emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output, made=made)

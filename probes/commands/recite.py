@@ -24,6 +24,7 @@ def add(commands: Commands) -> None:
         "--continuation-lengths", type=lengths, metavar="N,N", help="tokens to add, for the other curve"
     )
     parser.add_argument("--rows", type=int, metavar="N", help="rows of each split to try, drawn by the seed")
+    parser.add_argument("--curve-rows", type=int, metavar="N", help="of them, rows to try for each length")
     parser.add_argument("--examples", type=int, metavar="N", help="rows of each split to show side by side")
     parser.add_argument("--batch-rows", type=int, metavar="N", help="rows decoded at a time")
     parser.add_argument("--seed", type=int, metavar="N", help="decides the rows, places in them, and the bootstrap")

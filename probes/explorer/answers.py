@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 
 from probes.cloze import HOW
-from probes.cloze.cloze import Cloze, fill
+from probes.cloze.answer import Cloze
+from probes.cloze.cloze import fill
 from probes.explorer.library import Library
-from probes.explorer.questions import MAX_CHARACTERS, MAX_SHOWN, MAX_TOKENS, Continue, Fill, Question, Row
+from probes.explorer.questions import MAX_CHARACTERS, MAX_SHOWN, MAX_TOKENS, Continue, Fill, Question, Row, Trace
 from probes.explorer.steering import steer
-from probes.generation.greedy import Generation
+from probes.generation import Generation
 from probes.measuring.rows import same_vocabulary
 from probes.settings import MASK
+from probes.trace import Trace as Traced
+from probes.trace import from_ids, from_text, trace
 from wikilm.errors import UsageError
 from wikilm.shards import Origin, locate
 
@@ -36,6 +39,8 @@ class About:
 
     models: tuple[ModelCard, ...]
     rows: dict[str, int] | None  # by split; None without shards
+    index: bool  # whether texts can be traced
+    min_tokens: int  # of a run that is traced
     mask: str  # how a text names its blank
     texts: tuple[str, ...]  # examples with a blank
     prompts: tuple[str, ...]
@@ -76,6 +81,8 @@ def about(library: Library) -> About:
     return About(
         models=cards,
         rows={split: len(rows) for split, rows in library.shelf.rows.items()} if library.shelf else None,
+        index=library.shelf is not None and library.shelf.index is not None,
+        min_tokens=library.trace.min_tokens,
         mask=MASK,
         texts=library.fill_mask.texts,
         prompts=library.generation.prompts,
@@ -106,6 +113,24 @@ def continue_prompt(library: Library, question: Continue) -> Generation:
     return steer(loaded, question.prompt, question.chosen, question.max_new_tokens, question.top_k)
 
 
+def trace_text(library: Library, question: Trace) -> Traced:
+    """Trace a text, or a prompt with what a model added to it, as `python -m probes trace` does.
+
+    Raises:
+        UsageError: no index was named, or an id is none of the model's.
+        RunError: the index is damaged, or the model has another vocabulary.
+    """
+    loaded = library.model(question.model)
+    if library.shelf is None or library.shelf.index is None:
+        raise UsageError("no index: start python -m probes explore with --shards DIR --index DIR")
+    same_vocabulary(library.shelf.folder, loaded)
+    if question.ids:
+        text = from_ids(loaded.tokenizer, question.text, question.ids)
+    else:
+        text = from_text(loaded.tokenizer, question.text)
+    return trace(library.shelf.index, text, library.trace)
+
+
 def show_row(library: Library, question: Row) -> RowAnswer:
     """Spell a row, and find its articles, as `python -m pipeline.locate` does.
 
@@ -118,6 +143,9 @@ def show_row(library: Library, question: Row) -> RowAnswer:
         raise UsageError("no shards: start python -m probes explore with --shards DIR")
     folder, rows = library.shelf.folder, library.shelf.rows[question.split]
     same_vocabulary(folder, loaded)
+    if question.row >= len(rows):
+        there = f"rows 0 to {len(rows) - 1}" if len(rows) else "no rows"
+        raise UsageError(f"row {question.row}: the {question.split} split has {there}")
     shard, inside, articles = locate(folder.path, folder.manifest, question.split, question.row)
     ids = rows.take(np.array([question.row])).tolist()[0]
     return RowAnswer(
@@ -136,5 +164,6 @@ def show_row(library: Library, question: Row) -> RowAnswer:
 ANSWERS: dict[str, tuple[type[Question], Callable[[Library, Any], object]]] = {
     "fill": (Fill, fill_blanks),
     "continue": (Continue, continue_prompt),
+    "trace": (Trace, trace_text),
     "row": (Row, show_row),
 }

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes.model import LoadedModel, load
-from probes.settings import FillMaskSettings, GenerationSettings, Machine
+from probes.settings import FillMaskSettings, GenerationSettings, Machine, TraceSettings
+from probes.trace import Index, open_index
 from wikilm.errors import UsageError
 from wikilm.shards import SPLITS, ShardFolder, SplitRows, open_checked
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """Shards, opened."""
+    """Shards, opened, and the index of them."""
 
     folder: ShardFolder
     rows: dict[str, SplitRows]  # by split
+    index: Index | None  # None where none was named, or none has been made
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Library:
     shelf: Shelf | None  # None without shards
     fill_mask: FillMaskSettings
     generation: GenerationSettings
+    trace: TraceSettings
 
     def model(self, number: int) -> LoadedModel:
         """Return a model by its place on the command line.
@@ -51,11 +54,12 @@ def load_all(names: Sequence[str], machine: Machine) -> tuple[LoadedModel, ...]:
     return tuple(load(name, machine) for name in names)
 
 
-def open_shelf(shards: Path) -> Shelf:
-    """Open shards.
+def open_shelf(shards: Path, index: Path | None) -> Shelf:
+    """Open shards, and the index of them where there is one.
 
     Raises:
-        RunError: there are no finished ones, or damaged ones.
+        RunError: there are no finished shards, they or the index are damaged, or the two do not belong together.
     """
     folder = open_checked(shards)
-    return Shelf(folder, {split: folder.rows(split) for split in SPLITS})
+    opened = open_index(index, shards) if index is not None and index.exists() else None
+    return Shelf(folder, {split: folder.rows(split) for split in SPLITS}, opened)

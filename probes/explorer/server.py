@@ -5,7 +5,8 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -30,7 +31,7 @@ PAGE = {  # what is served: its package, its file, its type
     for name in ("explorer", "pieces", "blanks", "writing", "places")
 }
 # How the errors of the command line name what the page has fields for.
-FIELDS = {"--text: ": "", "--prompt ": "the text ", "--max-new-tokens ": "new tokens: ", "--row ": "row "}
+FIELDS = {"--text: ": "", "--prompt ": "the text ", "--max-new-tokens ": "new tokens: "}
 
 
 def listen(port: int) -> socket.socket:
@@ -61,19 +62,26 @@ def serve(library: Library, listening: socket.socket, ready: Callable[[str], obj
 
 
 async def _serve(library: Library, listening: socket.socket, ready: Callable[[str], object]) -> None:
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    async with running(library, listening) as address:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+        ready(address)
+        await stopped.wait()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)  # a second Ctrl-C does not wait for a model that still computes
+
+
+@asynccontextmanager
+async def running(library: Library, listening: socket.socket) -> AsyncIterator[str]:
+    """Serve while the context lasts, and give the address of the page."""
     port = listening.getsockname()[1]
     runner = web.AppRunner(application(library, port), access_log=None, shutdown_timeout=2.0)
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
     try:
         await runner.setup()
         await web.SockSite(runner, listening).start()
-        ready(f"http://{ADDRESS}:{port}/")
-        await stopped.wait()
+        yield f"http://{ADDRESS}:{port}/"
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)  # a second Ctrl-C does not wait for a model that still computes
         await runner.cleanup()
 
 

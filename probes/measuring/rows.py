@@ -105,8 +105,8 @@ def same_vocabulary(shards: ShardFolder, loaded: HasVocabulary) -> None:
 
 
 def _drawn(shards: ShardFolder, split: str, limit: int | None, seed: int) -> NDArray[np.int64]:
-    """Return the numbers of at most `limit` rows of a split, drawn without replacement, rising."""
-    rows = shards.manifest.row_count(split)
+    """Return the numbers of at most `limit` rows of a split, drawn without replacement, rising; no rows of canaries."""
+    rows = shards.manifest.article_rows(split)
     if rows == 0:
         raise RunError(
             f"{shards.path}: the {split} split has no rows: make shards from more articles, or change split.*"

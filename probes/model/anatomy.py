@@ -8,20 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from probes.model.blocks import blocks_of
 from probes.model.loading import LoadedModel
 from probes.output import counted, quoted, table
-from wikilm.errors import UsageError
+from wikilm.errors import RunError, UsageError
 from wikilm.terminal import visible
 
-# Which part of the model a parameter belongs to, by its name; the first rule that fits decides. The names are those
-# of GPT-2, BERT and their kin (RoBERTa, Llama, Qwen, Mistral, OPT, Pythia).
-PARTS = ("embedding", "attention", "mlp", "norm", "head", "other")
+# Which part of a model a parameter inside its base belongs to, by its name; the first rule that fits decides. What lies
+# outside of the base is the head. `state space` is what Mamba and its kin have in the place of attention.
+PARTS = ("embedding", "attention", "state space", "mlp", "norm", "head", "other")
 _RULES = (
-    ("head", r"^(lm_head|cls|embed_out|vocab_|generator|decoder\.(weight|bias))"),
-    ("norm", r"(^|[._])(ln|norm|layernorm)([._\d]|$)|layer_?norm|_norm\."),
+    ("norm", r"(^|[._])(ln|norm|layernorm)([._\d]|$)|layer_?norm|_norm\.|norm_f|_norm$"),
     ("attention", r"attn|attention"),
-    ("embedding", r"embed|\bwte\b|\bwpe\b"),
-    ("mlp", r"mlp|\bfc\d?\b|ffn|feed_forward|intermediate|output\.dense|\.lin[12]\."),
+    ("embedding", r"embed|\bwte\b|\bwpe\b|project_(in|out)"),
+    ("state space", r"\bmixer\b|mamba|ssm|conv1d|time_mix"),
+    ("mlp", r"mlp|\bfc\d?\b|ffn|feed_?forward|intermediate|output\.dense|\.lin[12]\.|moe|expert"),
 )
 
 
@@ -51,7 +52,8 @@ class Anatomy:
     kind: str
     architecture: str
     layers: int | None
-    heads: int | None
+    layers_of_their_own: int | None  # blocks with weights: fewer than `layers` where they share them, as in ALBERT
+    heads: int | None  # None where the model has no attention
     width: int | None
     positions: int | None
     vocabulary: int
@@ -65,18 +67,34 @@ class Anatomy:
 
 
 def part_of(name: str) -> str:
-    """Return the part of the model that a parameter of this name belongs to."""
+    """Return the part that a parameter of this name, inside a model's base, belongs to."""
     lowered = name.lower()
     return next((part for part, rule in _RULES if re.search(rule, lowered)), "other")
 
 
-def count_parts(model: nn.Module) -> tuple[Part, ...]:
-    """Parameters of `model` by part, every stored matrix counted once however many names it has."""
+def count_parts(model: Any) -> tuple[Part, ...]:
+    """Parameters of `model` by part, every stored matrix counted once however many names it has.
+
+    A matrix that the head shares with the embedding is the embedding's.
+    """
+    base = {id(p) for p in model.base_model.parameters()}
+    embedding, output = ({id(p) for p in _parameters(m)} for m in _ends(model))
     counts = dict.fromkeys(PARTS, 0)
     for name, parameter in model.named_parameters():  # leaves out the second name of a tied matrix
-        counts[part_of(name)] += parameter.numel()
+        is_head = id(parameter) not in base or id(parameter) in output
+        part = "embedding" if id(parameter) in embedding else "head" if is_head else part_of(name)
+        counts[part] += parameter.numel()
     total = sum(counts.values())
     return tuple(Part(part, n, n / total) for part, n in counts.items() if n or part == "head")
+
+
+def _ends(model: Any) -> tuple[Any, Any]:
+    """Return the module that looks tokens up, and the one that gives the logits, or None."""
+    return model.get_input_embeddings(), model.get_output_embeddings()
+
+
+def _parameters(module: Any) -> list[nn.Parameter]:
+    return [] if module is None else list(module.parameters())
 
 
 def anatomy(loaded: LoadedModel, text: str) -> Anatomy:
@@ -85,60 +103,67 @@ def anatomy(loaded: LoadedModel, text: str) -> Anatomy:
     Raises:
         UsageError: the text gives no tokens, or more than the model has positions.
     """
-    model, config = loaded.model, loaded.model.config
-    encoded = loaded.tokenizer(text, return_tensors="pt")
-    ids: Tensor = encoded["input_ids"].to(loaded.device)
-    if ids.shape[-1] == 0:
+    model, config = loaded.model, loaded.model.config.get_text_config()
+    listed = list(loaded.encode(text).ids)
+    if not listed:
         raise UsageError("--text: gives no tokens; write a word or two")
-    loaded.check_length(ids.shape[-1], "--text")
-    listed = [int(i) for i in ids[0]]
-    shared = {
-        id(p) for p in (_weight(model.get_input_embeddings()), _weight(model.get_output_embeddings())) if p is not None
-    }
+    loaded.check_length(len(listed), "--text")
+    embedding, output = (getattr(module, "weight", None) for module in _ends(model))
     return Anatomy(
         model=loaded.name,
         kind=loaded.kind,
         architecture=type(model).__name__,
         layers=getattr(config, "num_hidden_layers", None),
+        layers_of_their_own=_own_layers(loaded),
         heads=getattr(config, "num_attention_heads", None),
         width=getattr(config, "hidden_size", None),
         positions=loaded.positions,
         vocabulary=loaded.output_size,
         parameters=sum(p.numel() for p in model.parameters()),
-        tied=len(shared) == 1,
+        tied=embedding is not None and embedding is output,
         parts=count_parts(model),
         text=text,
         tokens=tuple(loaded.show(i) for i in listed),
         ids=tuple(listed),
-        steps=_steps(model, ids),
+        steps=_steps(loaded, listed),
     )
 
 
-def _weight(module: Any) -> Any:
-    return getattr(module, "weight", None)
-
-
-def _steps(model: Any, ids: Tensor) -> tuple[Step, ...]:
-    """Shapes from ids to logits."""
-    inside, hooks = _watch_first_block(model)
-    usual = model.config._attn_implementation
-    model.set_attn_implementation("eager")  # the fused kernels never form the matrix of attention weights
+def _own_layers(loaded: LoadedModel) -> int | None:
     try:
+        return len(blocks_of(loaded)[0])
+    except RunError:
+        return None
+
+
+def _steps(loaded: LoadedModel, listed: Sequence[int]) -> tuple[Step, ...]:
+    """Shapes from ids to logits."""
+    model, ids = loaded.model, loaded.tensor([listed])
+    inside, hooks = _watch_first_block(loaded)
+    options = {"output_hidden_states": True} | ({"use_cache": False} if loaded.takes("use_cache") else {})
+    if loaded.takes("output_attentions") or not model._is_stateful:
+        options["output_attentions"] = True
+    usual = model.config._attn_implementation
+    try:
+        # The fused kernels never form the matrix of attention weights.
+        if usual not in (None, "eager"):
+            model.set_attn_implementation("eager")
         with torch.inference_mode():
-            out = model(input_ids=ids, output_hidden_states=True, output_attentions=True, use_cache=False)
+            out = model(input_ids=ids, **options)
     finally:
-        model.set_attn_implementation(usual)
+        if usual not in (None, "eager"):
+            model.set_attn_implementation(usual)
         for hook in hooks:
             hook.remove()
     steps = [Step("ids", tuple(ids.shape), "texts, tokens: one number for each token")]
-    hidden = out.hidden_states
+    hidden, attentions = out.hidden_states, getattr(out, "attentions", None) or ()
     # Llama and its kin have no vectors of places: attention turns queries and keys by them.
     placed = any(re.search(r"\bwpe\b|position", name) for name, _ in model.named_parameters())
     place = ", with its place" if placed else "; its place comes in where attention is computed"
     steps.append(Step("embeddings", tuple(hidden[0].shape), f"each token as a vector of `width` numbers{place}"))
     for number, state in enumerate(hidden[1:], start=1):
-        if out.attentions is not None and number <= len(out.attentions):
-            weights = out.attentions[number - 1]
+        if number <= len(attentions) and attentions[number - 1] is not None:
+            weights = attentions[number - 1]
             meaning = "texts, heads, from, to: how much each token takes from each other"
             steps.append(Step(f"block {number}: attention weights", tuple(weights.shape), meaning))
         if number == 1:
@@ -148,17 +173,17 @@ def _steps(model: Any, ids: Tensor) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _watch_first_block(model: nn.Module) -> tuple[list[tuple[str, tuple[int, ...]]], list[Any]]:
+def _watch_first_block(loaded: LoadedModel) -> tuple[list[tuple[str, tuple[int, ...]]], list[Any]]:
     """Hooks on the layers of the first block, and the list that they fill with (name, shape of the output)."""
-    wanted = getattr(model.config, "num_hidden_layers", None)
     seen: list[tuple[str, tuple[int, ...]]] = []
-    blocks = next((m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == wanted), None)
-    if blocks is None:
+    try:
+        blocks, _ = blocks_of(loaded)
+    except RunError:
         return seen, []
 
     def note(name: str) -> Any:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor):
+            if isinstance(output, Tensor) and name not in dict(seen):  # a block that is shared is called again
                 seen.append((name, tuple(output.shape)))
 
         return hook
@@ -174,9 +199,15 @@ def _watch_first_block(model: nn.Module) -> tuple[list[tuple[str, tuple[int, ...
 def describe(result: Anatomy) -> str:
     """Lay out the anatomy for people."""
     head = f"{visible(result.model)}: {result.architecture}, a {result.kind} language model"
-    made = (
-        f"{counted(result.layers, 'block')}, {counted(result.heads, 'head')}, width {result.width}, "
-        f"{result.positions} positions, {result.vocabulary:,} entries in the vocabulary"
+    shared = result.layers_of_their_own not in (None, result.layers)
+    made = ", ".join(
+        [
+            counted(result.layers, "block") + (f" that share the weights of {result.layers_of_their_own}" * shared),
+            "no attention" if result.heads is None else counted(result.heads, "head"),
+            f"width {result.width}",
+            "no limit of positions" if result.positions is None else f"{result.positions} positions",
+            f"{result.vocabulary:,} entries in the vocabulary",
+        ]
     )
     rows: list[Sequence[str]] = [("part", "parameters", "share")]
     rows += [(part.part, f"{part.parameters:,}", f"{100 * part.share:.1f} %") for part in result.parts]

@@ -1,5 +1,6 @@
 """Lay out recitation: as text for people, and as CSV by length, which `dvc plots` draws."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -58,6 +59,15 @@ def _lines(result: RecitationResult) -> Iterator[str]:
             for m in result.membership
         ]
         yield table([["area under the curve", "score"], *rows])
+    if result.by_times:
+        most = math.log2(1 + result.canaries[0].references)
+        scale = f"exposure in bits, 0 to {most:.1f}; of what was never seen 1.4"
+        yield f"\ncanaries, by how often they were planted ({scale}):"
+        rows = [
+            [f"{p.times:,}", str(p.canaries), str(p.tokens), str(p.whole), f"{p.loss:.3f}", f"{p.exposure:.2f}"]
+            for p in result.by_times
+        ]
+        yield table([["times", "canaries", "secret reproduced", "whole secrets", "loss", "exposure"], *rows])
     for example in result.examples:
         yield from _example(result.continuation, example)
 

@@ -19,6 +19,7 @@ from probes.measuring import (
 from probes.measuring.baselines import BIGRAM, MOST_COMMON
 from probes.model import LoadedModel
 from probes.recitation.attempts import ANYWHERE, START, Attempt, Recited, attempt, check_lengths, score, score_attempt
+from probes.recitation.canaries import ByTimes, CanaryAnswer, ask_canaries, by_times
 from probes.recitation.examples import Example, examples
 from probes.recitation.membership import Membership, membership, row_articles
 from probes.recitation.reasons import Group, Predictable, groups, guessed, predictable, times_in_training
@@ -49,6 +50,7 @@ class RecitationResult:
         by_continuation: all rows, for every continuation length, from their start.
         baselines: the same rows as in `splits`, continued by counts of the training rows.
         difference: train above validation, of the tokens in `splits`.
+        canaries: the made-up sentences that were planted, where there are any; `by_times`: by how often they were.
     """
 
     metrics: dict[str, Fraction]
@@ -65,6 +67,8 @@ class RecitationResult:
     predictable: tuple[Predictable, ...] = ()
     groups: tuple[Group, ...] = ()
     membership: tuple[Membership, ...] = ()
+    canaries: tuple[CanaryAnswer, ...] = ()
+    by_times: tuple[ByTimes, ...] = ()
 
 
 def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings) -> RecitationResult:
@@ -101,6 +105,7 @@ def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings)
     lengths = sorted({settings.continuation, *(n for n in settings.continuation_lengths if n <= longest)})
     by_continuation = [score_attempt(made.cut(n), settings.seed) for made in asked for n in lengths]
     counts = count_training(sample.shards, settings.seed)
+    canaries = ask_canaries(loaded, sample.manifest, settings)
     result = RecitationResult(
         metrics={},
         model=loaded.name,
@@ -118,6 +123,8 @@ def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings)
         predictable=tuple(predictable(made, guessed(counts, made), settings.seed) for made in headline),
         groups=tuple(groups(loaded, headline, counts, times_in_training(sample.shards, headline), settings.seed)),
         membership=membership(loaded, sample),
+        canaries=canaries,
+        by_times=by_times(canaries, settings.seed),
     )
     result.metrics.update(_metrics(result))
     return result

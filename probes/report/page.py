@@ -11,11 +11,12 @@ from probes.report.tell import tell
 from probes.settings import ReportSettings
 from wikilm.files import write_atomically
 
-__all__ = ["FIGURES", "METRICS", "PAGE", "Inputs", "write_report"]
+__all__ = ["FIGURES", "METRICS", "PAGE", "SCHEMA", "Inputs", "write_report"]
 
 Metrics: TypeAlias = dict[str, dict[str, float]]  # group -> name -> value; counts are int
 
 PAGE, FIGURES, METRICS = "index.html", "figures.json", "metrics.json"
+SCHEMA = Path(__file__).parent / "figures.schema.json"  # of `figures.json`: JSON Schema 2020-12
 
 
 def metrics(story: Story) -> Metrics:

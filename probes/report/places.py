@@ -55,7 +55,7 @@ class Places:
         return str(self._tokenizer.decode(ids.tolist(), clean_up_tokenization_spaces=False))
 
     def blank(self, before: str, after: str) -> tuple[Place, str] | None:
-        """Find a sentence with a blank, and what stands in it there: in training text first, else in validation text."""
+        """Find a sentence with a blank, and what stands in it: in training text first, else in validation text."""
         pattern = re.compile(f"{re.escape(before)}([^\n]{{1,{LONGEST_ANSWER}}}?){re.escape(after)}")
         for stream in self._streams:
             if match := pattern.search(stream.text):

@@ -20,7 +20,7 @@ _SETTINGS = {"svg.hashsalt": "wikilm", "svg.fonttype": "none", "path.simplify": 
 _SIZE, _SMALL = 12, 11  # points of 353 across the picture, which is as wide on a phone
 _SPLITS: tuple[tuple[Split, str, str, str], ...] = (
     ("train", _TRAIN, "training text", "o"),
-    ("validation", _VALIDATION, "text never seen", "s"),
+    ("validation", _VALIDATION, "unseen text", "s"),
 )
 
 
@@ -32,9 +32,10 @@ def loss_curves(learning: Learning) -> Markup:
         points = curves[split]
         if points:
             shown = marker if len(points) < 25 and split == "validation" else None
+            style = "-" if split == "train" else (0, (5, 1.5))
             axes.plot(
                 [point.step for point in points], [point.value for point in points], color=color, linewidth=2,
-                marker=shown, markersize=4, label=label, linestyle="-" if split == "train" else (0, (5, 1.5)),
+                marker=shown, markersize=4, label=label, linestyle=style,
             )  # fmt: skip
     highest = max([learning.blind, *(point.value for point in (*learning.train, *learning.validation))])
     lines = [(learning.blind, "blind guess")]
@@ -51,7 +52,8 @@ def loss_curves(learning: Learning) -> Markup:
         late = learning.lowest.step > learning.steps / 2  # then the words stand before the line, not after it
         axes.annotate(
             "by heart from here", (learning.lowest.step, 0), xycoords=("data", "axes fraction"),
-            xytext=(-4 if late else 4, 4), textcoords="offset points", ha="right" if late else "left", va="bottom", color=_INK, fontsize=_SMALL,
+            xytext=(-4 if late else 4, 4), textcoords="offset points", ha="right" if late else "left", va="bottom",
+            color=_INK, fontsize=_SMALL,
         )  # fmt: skip
     for moment in learning.moments:
         axes.axvline(moment.step, color=_INK, linewidth=2, alpha=0.5).set_gid(f"{learning.model}-at-{moment.step}")
@@ -60,8 +62,8 @@ def loss_curves(learning: Learning) -> Markup:
     lowest = learning.lowest
     return _svg(
         figure,
-        f"Loss of the {learning.model} model by step. On training text it ends at {learning.last_train:.2f}. On text never"
-        f" seen it is lowest, {lowest.value:.2f}, at step {lowest.step:,}, and ends at {learning.last_validation:.2f}."
+        f"Loss of the {learning.model} model by step. On training text it ends at {learning.last_train:.2f}. On unseen"
+        f" text it is lowest, {lowest.value:.2f}, at step {lowest.step:,}, and ends at {learning.last_validation:.2f}."
         f" Guessing blindly has {learning.blind:.2f}.",
         learning.model,
     )

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from probes.output import counted
 from probes.report.plots import loss_curves, recitation_by_prefix
 from probes.report.story import Baseline, Measured, Split, Story
+from wikilm.origin import PAGE_ADDRESS
 from wikilm.terminal import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,6 +32,11 @@ MEASURES = {
     "top5": "hidden tokens among five guesses",
     "recited": "tokens recited",
     "whole": "recited without an error",
+}
+BASELINES = {
+    "most_common": "by the most common tokens",
+    "bigram": "by the token before",
+    "neighbours": "by the tokens on both sides",
 }
 CONTENTS = (
     ("corpus", "The text"), ("tokens", "Tokens"), ("asking", "Asking"), ("learning", "Learning"), ("blanks", "Blanks"),
@@ -70,13 +76,15 @@ def render(story: Story) -> str:
     )
     environment.filters |= {
         "visible": visible, "prose": prose, "percent": percent, "chance": chance, "counted": counted, "level": level,
-        "count": lambda number: f"{number:,}", "lines": lines, "part_class": lambda name: name if name in _PARTS else "rest",
+        "count": lambda number: f"{number:,}", "lines": lines, "is_address": is_address,
+        "part_class": lambda name: name if name in _PARTS else "rest",
     }  # fmt: skip
     style, script = _own("style.css"), _own("page.js")
     plots = {one.model: loss_curves(one) for one in story.learning} | {"recital": recitation_by_prefix(story.recital)}
     return environment.get_template("page.html.j2").render(
         story=story, style=style, script=script, policy=policy(style, script), plots=plots, told=headings(story),
         headline=figures(story), contents=CONTENTS, splits=SPLITS, readings=READINGS, measures=MEASURES,
+        baselines=BASELINES,
         levels=[*((name, words) for name, _, words in LEVELS), SURPRISE],
     )  # fmt: skip
 
@@ -147,6 +155,11 @@ def level(probability: float | None) -> str:
 def prose(text: str) -> str:
     """Return the text of several lines, safe to show, with its line breaks."""
     return visible(text, keep="\n")
+
+
+def is_address(address: str | None) -> bool:
+    """Return whether a link may lead there: results come from anywhere, and `javascript:` is an address, too."""
+    return address is not None and PAGE_ADDRESS.fullmatch(address) is not None
 
 
 def lines(text: str) -> str:

@@ -38,13 +38,14 @@ class Index:
     def longest(self, split: str, ids: Sequence[int]) -> list[int]:
         """Return for each token of a text how many tokens, from it on, stand together in one row of a split."""
         known = self.shards.manifest.tokenizer.vocab_size
+        size, data = id_bytes(known), self.encode([min(token, known - 1) for token in ids])
         lengths = [0] * len(ids)
         stop = len(ids)  # no run goes beyond an id that the shards do not have
         for start in reversed(range(len(ids))):
             if ids[start] >= known:
                 stop = start
                 continue
-            wanted = self.encode(ids[start : min(stop, start + self.chunk_tokens)])
+            wanted = data[start * size : min(stop, start + self.chunk_tokens) * size]
             lengths[start] = max((part.longest(wanted) for part in self.parts[split]), default=0)
         return lengths
 
@@ -100,7 +101,10 @@ def _read(folder: Path, shards: Path) -> tuple[IndexManifest, ShardFolder]:
     """Read the manifest of an index, and open the shards, if it is of them."""
     manifest, opened = read_index_manifest(folder), open_checked(shards)
     ours = opened.manifest
-    if manifest.shards != digest_of(ours) or manifest.tokenizer != ours.tokenizer.sha256:
+    rows = {split: sum(part.rows for part in manifest.parts if part.split == split) for split in SPLITS}
+    found = (manifest.shards, manifest.tokenizer, manifest.vocab_size, manifest.chunk_tokens, rows)
+    tokenizer, wanted_rows = ours.tokenizer, {split: ours.row_count(split) for split in SPLITS}
+    if found != (digest_of(ours), tokenizer.sha256, tokenizer.vocab_size, ours.chunk_tokens, wanted_rows):
         raise RunError(f"{folder}: the index of other shards than those in {shards}; {AGAIN} --shards {shards}")
     return manifest, opened
 

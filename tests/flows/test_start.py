@@ -14,7 +14,7 @@ HEAVY = {
     "pyarrow", "torch", "transformers",
 }  # fmt: skip
 PIPELINE = ["pipeline", "pipeline.tokenizer", "pipeline.show", "pipeline.verify", "pipeline.locate"]
-QUESTIONS = ["anatomy", "fill-mask", "generate", "recite", "index", "trace", "report"]
+QUESTIONS = ["anatomy", "fill-mask", "generate", "recite", "index", "trace", "report", "explore"]
 COMMANDS = [
     *PIPELINE,
     "train",

@@ -7,6 +7,8 @@ of this machine only, and writes none.
 from wikilm.shards.balance import all_imbalances, imbalances
 from wikilm.shards.format import (
     ARTICLES,
+    CANARY_ARTICLES,
+    CANARY_SHARD,
     CARD,
     DATASET_DICT,
     DEAD_LETTERS,
@@ -29,6 +31,7 @@ from wikilm.shards.manifest import (
     NOT_IN_SHARE,
     NOT_TAKEN,
     REPEATED,
+    CanaryEntry,
     Counts,
     DeduplicationEntry,
     FileEntry,
@@ -60,6 +63,8 @@ from wikilm.shards.reading import (
 __all__ = [
     "ARTICLES",
     "ARTICLE_REASONS",
+    "CANARY_ARTICLES",
+    "CANARY_SHARD",
     "CARD",
     "COPIES",
     "DATASET_DICT",
@@ -74,6 +79,7 @@ __all__ = [
     "NOT_TAKEN",
     "REPEATED",
     "SPLITS",
+    "CanaryEntry",
     "Counts",
     "DeduplicationEntry",
     "FileEntry",

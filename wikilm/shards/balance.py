@@ -9,6 +9,8 @@ from wikilm.shards.manifest import ARTICLE_REASONS, Counts, Manifest, ShardEntry
 def all_imbalances(manifest: Manifest) -> Iterator[str]:
     """Yield every equation that does not hold: of the whole, of each wiki alone, and of their sums."""
     yield from imbalances(manifest.counts, manifest.chunk_tokens, manifest.shards)
+    if (planted := sum(canary.times for canary in manifest.canaries or ())) != manifest.counts.canaries:
+        yield f"canaries = {manifest.counts.canaries}, but those listed are planted {planted} times"
     if manifest.mixture is None:
         return
     first = 0

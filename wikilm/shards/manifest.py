@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from wikilm.errors import RunError
+from wikilm.shards.format import CANARY_SHARD
 
 FORMAT = 3
 EMPTY_TEXT, NOT_TAKEN = "empty_text", "not_taken"
@@ -135,12 +136,18 @@ class Counts(_Record):
     unknown_tags: int = Field(
         default=0, ge=0, description="of extensions that are not known, taken out of the texts; left out where it is 0"
     )
+    canaries: int = Field(
+        default=0,
+        ge=0,
+        description="copies of made-up sentences in the train shards, no articles; left out where it is 0",
+    )
 
     @model_serializer(mode="wrap")
-    def _without_unknown_tags(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_zeros(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = serialize(self)
-        if not content.get("unknown_tags"):
-            content.pop("unknown_tags", None)
+        for name in ("unknown_tags", "canaries"):
+            if not content.get(name):
+                content.pop(name, None)
         return content
 
 
@@ -181,6 +188,20 @@ class DeduplicationEntry(_Record):
     near: NearEntry | None = Field(description="null where the form is exact")
 
 
+class CanaryEntry(_Record):
+    """A made-up sentence that was planted: `before`, `secret` and `after` in one."""
+
+    before: str
+    secret: str = Field(pattern="^( [0-9])+$", description="drawn digits, which nothing in the source can tell")
+    after: str
+    times: int = Field(gt=0, description="copies in the split train")
+
+    @property
+    def text(self) -> str:
+        """The whole sentence."""
+        return self.before + self.secret + self.after
+
+
 class Manifest(_Record):
     """All that a reader needs to trust a folder of shards."""
 
@@ -197,6 +218,7 @@ class Manifest(_Record):
     chunk_tokens: int = Field(gt=0)
     chunking: Literal["pack", "document"]
     deduplication: DeduplicationEntry | None = Field(default=None, description="left out where there is none")
+    canaries: list[CanaryEntry] | None = Field(default=None, description="left out where none are planted")
     counts: Counts
     shards: list[ShardEntry]
     articles: list[FileEntry] = Field(description="which articles are in each shard: one file for each, in their order")
@@ -213,7 +235,7 @@ class Manifest(_Record):
     @property
     def names_wikis(self) -> bool:
         """Whether rows and tables of articles have a column `wiki`: there are several."""
-        return len(self.wikis) > 1
+        return self.mixture is not None and len(self.mixture) > 1
 
     @property
     def entries(self) -> list[FileEntry]:
@@ -227,6 +249,10 @@ class Manifest(_Record):
     def row_count(self, split: str) -> int:
         """Return the number of rows of one split."""
         return sum(shard.rows for shard in self.shards_of(split))
+
+    def article_rows(self, split: str) -> int:
+        """Return how many rows of one split are of articles: all, but for those of canaries at the end of train."""
+        return sum(shard.rows for shard in self.shards_of(split) if shard.path != CANARY_SHARD)
 
 
 class _Stored(Manifest):
@@ -277,7 +303,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the manifest as it is stored, its own sha256 last: the same bytes for the same content."""
     content = manifest.model_dump()
     content["limits"] = {name: value for name, value in content["limits"].items() if value is not None}
-    for name in ("mixture", "deduplication"):
+    for name in ("mixture", "deduplication", "canaries"):
         if content[name] is None:
             del content[name]
     for entry in content.get("mixture", ()):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wikilm.errors import RunError, UsageError
 from wikilm.origin import page_url
-from wikilm.shards.format import MANIFEST, articles_name, articles_schema
+from wikilm.shards.format import CANARY_ARTICLES, CANARY_SHARD, MANIFEST, articles_name, articles_schema
 from wikilm.shards.manifest import Manifest, ShardEntry
 from wikilm.shards.reading import open_shard
 
@@ -80,7 +80,8 @@ def locate(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[Shar
     """
     shard, inside = _shard_of(folder, manifest, split, row)
     table = _articles(folder, manifest, shard)
-    found = list(pieces(table["tokens"].to_numpy(), inside, manifest.chunk_tokens, manifest.chunking))
+    chunking = "pack" if shard.path == CANARY_SHARD else manifest.chunking
+    found = list(pieces(table["tokens"].to_numpy(), inside, manifest.chunk_tokens, chunking))
     [row_of] = open_shard(folder, manifest, shard).drop_columns("input_ids").slice(inside, 1).to_pylist()
     articles = [table.slice(piece.article, 1).to_pylist()[0] for piece in found]
     if not articles or {name: articles[0][name] for name in row_of} != row_of:
@@ -106,6 +107,8 @@ def _shard_of(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[S
 def _articles(folder: Path, manifest: Manifest, shard: ShardEntry) -> pa.Table:
     """Read the articles table of a shard, and refuse any other than the one that the manifest names."""
     name = articles_name(shard.split, shard.unit, manifest.source.units)
+    if shard.path == CANARY_SHARD:
+        name = CANARY_ARTICLES
     again = f"run python -m pipeline.verify {folder}"
     entry = next((entry for entry in manifest.articles if entry.path == name), None)
     if entry is None:
@@ -131,7 +134,7 @@ def _origin(article: dict[str, Any], piece: Piece, bases: Mapping[str | None, st
         page_id=article["page_id"],
         revision_id=article["revision_id"] or None,
         title=article["title"],
-        url=page_url(bases.get(wiki, ""), article["title"]),
+        url=page_url(bases.get(wiki, ""), article["title"]) if article["page_id"] >= 0 else None,  # a canary has none
         row_tokens=piece.row_tokens,
         article_tokens=piece.article_tokens,
         wiki=wiki,

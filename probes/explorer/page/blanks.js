@@ -1,13 +1,15 @@
 // One model's card for a text with blanks: the text filled, and what else may stand in each blank.
-import { choices, isolated, make, sentence } from "./pieces.js";
+import { button, choices, isolated, make, sentence, visible } from "./pieces.js";
 
-export function blanks(model, answer, about) {
+export function blanks(number, model, answer, about, lookUp) {
   const parts = answer.text.split(about.mask);
   const holes = answer.blanks.map((blank) => isolated("", { className: "hole" }));
   const filled = make("p", { className: "quote" });
-  parts.forEach((part, number) => filled.append(isolated(part), holes[number] ?? ""));
-  const lists = answer.blanks.map((blank, number) => readings(model, blank, holes[number], number, answer.blanks.length, about));
-  return [filled, ...lists];
+  parts.forEach((part, at) => filled.append(isolated(part), holes[at] ?? ""));
+  const lists = answer.blanks.map((blank, at) => readings(model, blank, holes[at], at, parts.length - 1, about));
+  const words = () => parts.map((part, at) => part + (holes[at]?.textContent ?? "")).join("");
+  const where = button("Where does this stand?", () => lookUp(number, words()));
+  return [filled, ...lists, ...(about.index ? [make("div", { className: "row" }, where)] : [])];
 }
 
 function readings(model, blank, hole, number, total, about) {
@@ -15,12 +17,11 @@ function readings(model, blank, hole, number, total, about) {
   const place = total > 1 ? `Blank ${number + 1}. ` : "";
   const all = make("div", {});
   const show = (taken, choice) => {
-    hole.textContent = choice.token.replace(/^[▁Ġ\s]+/u, "");
+    hole.textContent = visible(choice.token.replace(/^[▁Ġ\s]+/u, ""));
     all.replaceChildren(...found.flatMap((reading) => [
       make("p", { className: "small soft how" }, `${place}${sentence(about.how[reading.name] ?? reading.name)}`),
       choices(
         reading.choices,
-        model.kind,
         reading === taken ? reading.choices.indexOf(choice) : -1,
         `${place}What may stand in the blank, by ${model.name}`,
         (other) => {

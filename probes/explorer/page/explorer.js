@@ -52,7 +52,7 @@ function start(about) {
 
   async function filled(model, number, words) {
     try {
-      return blanks(model, await ask("fill", { model: number, text: words, top_k: about.top_k }), about);
+      return blanks(number, model, await ask("fill", { model: number, text: words, top_k: about.top_k }), about, lookUp);
     } catch (error) {
       return [problem(error)];
     }
@@ -80,7 +80,8 @@ function start(about) {
     text.focus();
     told();
   });
-  field("trace").hidden = !about.index;
+  field("trace").hidden = field("untraced").hidden = !about.index;
+  field("no-index").hidden = about.index;
   field("trace").addEventListener("click", () => lookUp(first(), text.value));
   for (const example of [...about.texts, ...about.prompts]) {
     field("examples").append(button(visible(example), () => use(example), { className: "example-text" }));

@@ -42,23 +42,23 @@ export function counted(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-function bar(share, kind) {
+function bar(share) {
   const whole = make("span", { className: "meter", aria: { hidden: true } });
-  const part = make("span", { className: kind });
+  const part = make("span");
   part.style.width = `${(100 * share).toFixed(2)}%`;
   whole.append(part);
   return whole;
 }
 
 // A list of tokens with their probabilities, one of which can be chosen: `pressed` is its number.
-export function choices(list, kind, pressed, label, choose) {
+export function choices(list, pressed, label, choose) {
   const items = list.map((choice, number) => {
     const shown = chance(choice.probability);
     const button = make(
       "button",
       { type: "button", className: "choice", aria: { pressed: number === pressed, label: `${visible(choice.token).trim()}, ${shown}` } },
       isolated(choice.token, { className: "chip" }),
-      bar(choice.probability, kind),
+      bar(choice.probability),
       make("span", { className: "n" }, shown),
     );
     button.addEventListener("click", () => choose(choice, number));

@@ -62,7 +62,7 @@ function offers(answer, index, use) {
 
 export async function traced(question, about, show) {
   const place = document.getElementById("traced");
-  document.getElementById("places").hidden = false;
+  document.getElementById("untraced").hidden = true;
   try {
     place.replaceChildren(traceCard(await ask("trace", question), about, show));
   } catch (error) {

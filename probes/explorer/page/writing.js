@@ -48,7 +48,7 @@ export function writing(number, model, prompt, count, about, lookUp) {
     const pressed = list.findIndex((one) => one.id === step.chosen.id);
     return [
       make("p", { className: "small soft how" }, told),
-      choices(list, model.kind, pressed, label, async (choice) => {
+      choices(list, pressed, label, async (choice) => {
         const chosen = [...answer.ids.slice(0, index), choice.id];
         const next = await go({ chosen, count: Math.max(state.count, chosen.length) }, index);
         if (next) body.querySelector('.tok[aria-pressed="true"]').focus();

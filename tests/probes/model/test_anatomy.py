@@ -1,9 +1,11 @@
 """What a model is made of: every parameter in one part, tied ones once, shapes as the architecture has them."""
 
 import pytest
+from transformers import AlbertConfig, AlbertForMaskedLM, MambaConfig, MambaForCausalLM
 
 from probes.model.anatomy import PARTS, anatomy, describe, part_of
 from probes.model.loading import load
+from tests.helpers.families import CAUSAL, MASKED
 from tests.helpers.models import make_stock
 from wikilm.errors import UsageError
 
@@ -19,7 +21,6 @@ TEXT = "The river carries sand."
         ("transformer.h.11.attn.c_attn.weight", "attention"),
         ("transformer.h.0.mlp.c_proj.weight", "mlp"),
         ("transformer.ln_f.weight", "norm"),
-        ("lm_head.weight", "head"),
         ("bert.embeddings.word_embeddings.weight", "embedding"),
         ("bert.embeddings.LayerNorm.weight", "norm"),
         ("bert.encoder.layer.0.attention.self.query.weight", "attention"),
@@ -28,14 +29,13 @@ TEXT = "The river carries sand."
         ("bert.encoder.layer.0.intermediate.dense.weight", "mlp"),
         ("bert.encoder.layer.0.output.dense.weight", "mlp"),
         ("bert.encoder.layer.0.output.LayerNorm.weight", "norm"),
-        ("cls.predictions.transform.dense.weight", "head"),
-        ("cls.predictions.decoder.bias", "head"),
         ("model.embed_tokens.weight", "embedding"),
         ("model.layers.3.self_attn.q_proj.weight", "attention"),
         ("model.layers.3.mlp.gate_proj.weight", "mlp"),
         ("model.layers.3.input_layernorm.weight", "norm"),
         ("model.layers.3.post_attention_layernorm.weight", "norm"),
         ("model.norm.weight", "norm"),
+        ("backbone.layers.0.mixer.in_proj.weight", "state space"),
         ("something.else", "other"),
     ],
 )
@@ -53,6 +53,51 @@ def test_every_parameter_is_in_one_part_and_tied_ones_are_counted_once(tiny, kin
     assert result.tied
     assert {part.part for part in result.parts} <= set(PARTS)
     assert "other" not in {part.part for part in result.parts}
+
+
+@pytest.mark.parametrize("name", [*CAUSAL, *MASKED])
+def test_of_every_family_each_parameter_is_in_one_part_whose_name_is_known(family, name):
+    loaded = family(name)
+    result = anatomy(loaded, TEXT)
+    parts = {part.part: part.parameters for part in result.parts}
+    assert sum(parts.values()) == result.parameters == sum(p.numel() for p in loaded.model.parameters())
+    assert "other" not in parts
+    assert parts["embedding"] >= loaded.model.get_input_embeddings().weight.numel()
+    own = 0 if result.tied else loaded.model.get_output_embeddings().weight.numel()
+    assert parts["head"] >= own
+    assert parts["head"] - own < parts["embedding"], "a matrix that is tied is the embedding's"
+    assert {parts[part] > 0 for part in ("attention", "mlp", "norm")} == {True}
+    shapes = {step.step: step.shape for step in result.steps}
+    assert shapes["block 1: attention weights"][-2:] == (len(result.ids),) * 2
+    assert describe(result)
+
+
+def test_blocks_that_share_their_weights_are_said_to(tmp_path, family):
+    tokenizer = family("albert").tokenizer
+    config = AlbertConfig(
+        vocab_size=len(tokenizer), embedding_size=8, hidden_size=16, num_attention_heads=2, intermediate_size=16
+    )
+    AlbertForMaskedLM(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    result = anatomy(load(str(tmp_path)), TEXT)
+    assert (result.layers, result.layers_of_their_own) == (12, 1)
+    assert "12 blocks that share the weights of 1" in describe(result)
+    names = [step.step for step in result.steps]
+    assert len(names) == len(set(names))
+
+
+def test_a_model_without_attention_is_told_without_it(tmp_path, family):
+    tokenizer = family("gpt_neox").tokenizer
+    ids = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    config = MambaConfig(vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=2, state_size=4, **ids)
+    MambaForCausalLM(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    result = anatomy(load(str(tmp_path)), TEXT)
+    parts = {part.part: part.parameters for part in result.parts}
+    assert set(parts) == {"embedding", "state space", "norm", "head"}
+    assert sum(parts.values()) == result.parameters
+    assert (result.heads, result.positions) == (None, None)
+    assert "2 blocks, no attention, width 16, no limit of positions" in describe(result)
 
 
 def test_a_llama_gets_its_places_in_attention_and_not_with_the_embeddings(tiny_tokenizer, tmp_path):

@@ -1,0 +1,90 @@
+"""A report of tiny models, with hostile text wherever text comes from outside."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from probes.cloze.fill_mask import run_fill_mask
+from probes.curves import CurvesResult, ModelCurve
+from probes.curves.curves import Point, SplitAnswers
+from probes.generation import run_generation
+from probes.measuring.interval import Share
+from probes.measuring.rows import sample_rows
+from probes.model.loading import load
+from probes.output import json_text
+from probes.recitation.recite import recite
+from probes.report.page import Inputs, write_report
+from probes.settings import FillMaskSettings, GenerationSettings, RecitationSettings, ReportSettings
+from wikilm.shards.format import MANIFEST
+from wikilm.shards.manifest import manifest_bytes
+from wikilm.shards.reading import read_manifest
+
+# It would set the page's title if it ran, break out of text, of an attribute and of a style, and clear a terminal.
+HOSTILE = (
+    "<script>document.title='ran'</script></style><img src=x onerror=\"document.title='ran'\"> \"'>& \x1b[2J \u202e"
+)
+
+
+def training(kind):
+    history = [
+        {"step": step, "epoch": step / 10, "loss": 6 - step / 20, "learning_rate": 0.1} for step in range(10, 101, 10)
+    ]
+    for point in history[1::2]:
+        point |= {"validation_loss": 4 + abs(point["step"] - 40) / 30, "perplexity": 55.0, "sample": HOSTILE}
+    return {
+        "format": 1, "objective": kind, "steps": 100, "planned_steps": 100, "epochs": 10.0, "tokens": 51200,
+        "parameters": 39296, "loss": 1.0, "mean_loss": 3.25, "validation_loss": 6.0, "lowest_validation_loss": 4.0,
+        "lowest_validation_step": 40, "settings": {"layers": 2}, "history": history,
+    }  # fmt: skip
+
+
+def curves():
+    """Checkpoints of a causal model alone: the page tells the samples of the other's training."""
+    share = Share(0.5, 0.25, 0.75, 8)
+    splits = tuple(SplitAnswers(split, 4, 3.0, share, share, share, share) for split in ("train", "validation"))
+    point = Point(HOSTILE, 50, True, False, splits, HOSTILE, (), HOSTILE)
+    points = (point, replace(point, step=100, is_best=False, is_last=True))
+    return CurvesResult({}, HOSTILE, HOSTILE, 8, 8, (ModelCurve(HOSTILE, "causal", points),))
+
+
+@pytest.fixture(scope="session")
+def made(tiny, tmp_path_factory):
+    """All that a report needs."""
+    root = shutil.copytree(tiny, tmp_path_factory.mktemp("report"), dirs_exist_ok=True)
+    for kind in ("causal", "masked"):
+        (root / kind / "training.json").write_text(json.dumps(training(kind)))
+    manifest = read_manifest(root / "shards")
+    source = manifest.source.model_copy(update={"name": HOSTILE, "checksum": HOSTILE})
+    left_out = {HOSTILE: 3, "namespace:1": 2, "namespace:10": 5, "not_taken": 4}
+    counts = manifest.counts.model_copy(update={"left_out": left_out})
+    changed = manifest.model_copy(update={"source": source, "counts": counts})
+    (root / "shards" / MANIFEST).write_bytes(manifest_bytes(changed))
+    causal = load(str(root / "causal"))
+    names = [str(root / "masked"), str(root / "causal")]
+    fill_mask = FillMaskSettings(texts=(f"A [MASK] {HOSTILE[:24]}",), rows=4)
+    recitation = RecitationSettings(prefix=8, continuation=8, prefix_lengths=(1, 4, 8), examples=2)
+    generation = GenerationSettings(prompts=(HOSTILE[:24],), max_new_tokens=4, shown=3)
+    results = {
+        "fill_mask": run_fill_mask(names, root / "shards", fill_mask)[0],
+        "generation": run_generation(causal, generation, steps=True),
+        "recitation": recite(causal, sample_rows(root / "shards", causal, None, 0), recitation),
+        "curves": curves(),
+    }
+    (root / "results").mkdir()
+    for name, result in results.items():
+        (root / "results" / f"{name}.json").write_text(json_text(result))
+    return root
+
+
+@pytest.fixture(scope="session")
+def inputs(made):
+    return Inputs(made / "shards", made / "tokenizer", made / "causal", made / "masked", made / "results")
+
+
+@pytest.fixture(scope="session")
+def report(made, inputs):
+    """The page, its metrics, and what the command prints."""
+    figures, told = write_report(inputs, made / "report", ReportSettings(title=f"About {HOSTILE}", sample=HOSTILE[:40]))
+    return (made / "report" / "index.html").read_text(encoding="utf-8"), figures, told
