@@ -104,8 +104,8 @@ QUESTIONS = [
         "3",
     ),
     ("generate", "--model", "{}/causal", "--prompt", "The river", "--max-new-tokens", "4", "--steps"),
-    ("loss", "--model", "{}/masked", "--text", "The river"),
     ("recite", "--model", "{}/causal", "--shards", "{}/shards", "--prefix", "8", "--continue", "8", "--rows", "3"),
+    ("loss", "--model", "{}/masked", "--text", "The river"),
 ]
 
 
