@@ -18,7 +18,7 @@ from tests.helpers.tokenizers import make_tokenizer
 from wikilm.cli import run
 from wikilm.params import read_params
 
-COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "perplexity", "index", "trace", "report")
+COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "perplexity", "loss", "index", "trace", "report")
 
 
 @pytest.fixture
@@ -105,6 +105,7 @@ QUESTIONS = [
     ),
     ("generate", "--model", "{}/causal", "--prompt", "The river", "--max-new-tokens", "4", "--steps"),
     ("recite", "--model", "{}/causal", "--shards", "{}/shards", "--prefix", "8", "--continue", "8", "--rows", "3"),
+    ("loss", "--model", "{}/masked", "--text", "The river"),
 ]
 
 
