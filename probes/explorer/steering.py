@@ -1,42 +1,47 @@
 """Continue a prompt along tokens that a reader has chosen, and from there on by the likeliest."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from probes.generation.greedy import Candidate, Generation, GenerationStep, end_ids, generate, top, walk
+from probes.generation.choosing import candidate, top
+from probes.generation.decoding import decode
+from probes.generation.generate import Generation, GenerationStep, continue_prompts, end_ids
 from probes.model import LoadedModel
 from wikilm.errors import UsageError
 
 
-def steer(loaded: LoadedModel, prompt: str, chosen: Sequence[int], max_new_tokens: int, top_k: int) -> Generation:
-    """Continue `prompt` by `chosen`, then greedily up to `max_new_tokens` in all, with the candidates of each step.
+def steer(loaded: LoadedModel, prompt: str, chosen: Sequence[int], max_new_tokens: int, shown: int) -> Generation:
+    """Continue `prompt` by `chosen`, then greedily up to `max_new_tokens` in all.
 
-    Without chosen ids this is `generate`, as the command line has it.
+    Without chosen ids this is `continue_prompts`, as the command line has it.
+
+    Args:
+        loaded: a causal model.
+        prompt: a text.
+        chosen: ids to begin with, of which one that ends the text is the last to be taken.
+        max_new_tokens: ids to add at most.
+        shown: how many candidates to note at each step.
 
     Raises:
-        UsageError: as `generate`; or more ids were chosen than asked for, or one that the model does not have.
+        UsageError: as `continue_prompts`; or more ids were chosen than asked for, or one that the model does not have.
     """
     if not chosen:
-        return generate(loaded, prompt, max_new_tokens, top_k, steps=True)
-    plain = generate(loaded, prompt, 1, top_k, steps=False)  # which refuses what cannot be continued
+        return continue_prompts(loaded, [prompt], max_new_tokens, shown=shown)[0]
+    plain = continue_prompts(loaded, [prompt], 1)[0]  # which refuses what cannot be continued
     wrong = next((i for i in chosen if i >= loaded.vocab_size), None)
     if wrong is not None:
         raise UsageError(f"chosen: {loaded.name} has {loaded.vocab_size} tokens, counted from 0; there is no {wrong}")
     if len(chosen) > max_new_tokens:
         raise UsageError(f"chosen: {len(chosen)} tokens, but max_new_tokens is {max_new_tokens}; raise it")
-    loaded.check_length(len(plain.prompt_ids) + max_new_tokens, f"--prompt with {max_new_tokens} new tokens")
+    loaded.check_length(len(plain.prompt_ids) + max_new_tokens, f"the text with {max_new_tokens} new tokens")
     ends = end_ids(loaded)
-    steps = _taken(loaded, plain.prompt_ids, chosen, top_k)
-    if chosen[-1] not in ends:
-        context = loaded.tensor([[*plain.prompt_ids, *chosen]])
-        rest = walk(loaded, context, max_new_tokens - len(chosen), top_k, ends)
-        steps += [GenerationStep(len(chosen) + one.step, one.candidates, one.chosen) for one in rest]
+    steps = _steps(loaded, plain.prompt_ids, chosen, max_new_tokens, shown, ends)
     ids = tuple(step.chosen.id for step in steps)
-    return Generation(
-        prompt=prompt,
-        prompt_ids=plain.prompt_ids,
-        prompt_tokens=plain.prompt_tokens,
+    return replace(
+        plain,
         steps=tuple(steps),
         ids=ids,
         tokens=tuple(loaded.show(i) for i in ids),
@@ -45,16 +50,19 @@ def steer(loaded: LoadedModel, prompt: str, chosen: Sequence[int], max_new_token
     )
 
 
-def _taken(loaded: LoadedModel, prompt: Sequence[int], chosen: Sequence[int], top_k: int) -> list[GenerationStep]:
-    """Return the steps of chosen ids, by one pass over all of them."""
-    with torch.inference_mode():
-        logits = loaded.model(input_ids=loaded.tensor([[*prompt, *chosen]])).logits[0, len(prompt) - 1 : -1]
-    shares = loaded.ranked(logits).softmax(-1)
-    return [
-        GenerationStep(
-            number,
-            top(loaded, logits[number - 1], top_k),
-            Candidate(token, loaded.show(token), float(shares[number - 1, token])),
-        )
-        for number, token in enumerate(chosen, start=1)
-    ]
+def _steps(
+    loaded: LoadedModel, prompt: Sequence[int], chosen: Sequence[int], limit: int, shown: int, ends: Sequence[int]
+) -> list[GenerationStep]:
+    """Decode along `chosen`, then greedily, and return each step."""
+    steps: list[GenerationStep] = []
+
+    def choose(_: Tensor, logits: Tensor) -> Tensor:
+        number, candidates = len(steps), top(loaded, logits[0], shown)
+        token = chosen[number] if number < len(chosen) else candidates[0].id
+        taken = next((one for one in candidates if one.id == token), None) or candidate(loaded, logits[0], token)
+        steps.append(GenerationStep(number + 1, candidates, taken))
+        return loaded.tensor([token])
+
+    ids = loaded.tensor([list(prompt)])
+    decode(loaded, ids, torch.ones_like(ids), limit, choose, ends)
+    return steps
