@@ -48,6 +48,9 @@ class FillMaskSettings(Section):
         description="words that a causal model scores in the whole text; null: all that fit, of large models fewer",
     )
     words: Words = Field(default=(), description="words of any number of tokens, scored and shown whatever their rank")
+    files: tuple[str, ...] = Field(
+        default=("known", "unknown"), strict=False, description="statements with answers: own ones, or paths of files"
+    )
     masked_fraction: float = Field(default=0.15, gt=0, le=1, description="share of a row's tokens that is masked")
     rows: int | None = Field(default=256, ge=1, description="rows tried in each split; null: all")
     seed: int = Field(default=0, ge=0, description="decides which rows and which places")

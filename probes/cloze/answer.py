@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from probes.generation import Layer, layers_table
 from probes.output import quoted, table
 from probes.records import Count, Finite, Fraction
 from wikilm.terminal import visible
@@ -46,6 +47,7 @@ class Blank:
 
     position: int
     readings: tuple[Reading, ...]  # masked; or left, then rescored
+    layers: tuple[Layer, ...] = ()  # what each layer alone would say, of a masked model that was asked
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -80,6 +82,8 @@ def describe(cloze: Cloze) -> str:
     for blank in cloze.blanks:
         for reading in blank.readings:
             lines += ["", f"  blank at position {blank.position}, {reading.name}{_compared(reading)}:", _rows(reading)]
+        if blank.layers:
+            lines += ["", "  what each layer alone would say there:", layers_table(blank.layers, indent="    ")]
     return "\n".join([*lines, "", f"  {visible(cloze.filled)}", ""])
 
 

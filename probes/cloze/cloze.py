@@ -9,13 +9,21 @@ from torch import Tensor
 from probes.cloze.answer import Blank, Choice, Cloze, Reading
 from probes.cloze.candidates import fill_in
 from probes.cloze.causal import fill_causal
-from probes.generation import top
+from probes.generation import by_layer, layer_logits, top
 from probes.model import LoadedModel
 from probes.settings import BLANKS, MASK
 from wikilm.errors import RunError, UsageError
 
 
-def fill(loaded: LoadedModel, text: str, top_k: int, candidates: int | None = None, words: Sequence[str] = ()) -> Cloze:
+def fill(
+    loaded: LoadedModel,
+    text: str,
+    top_k: int,
+    candidates: int | None = None,
+    words: Sequence[str] = (),
+    *,
+    layers: bool = False,
+) -> Cloze:
     """Fill every blank of `text`.
 
     Args:
@@ -26,9 +34,11 @@ def fill(loaded: LoadedModel, text: str, top_k: int, candidates: int | None = No
         candidates: how many words a causal model scores in the whole text, the likeliest by their first token; None
             for all that fit the blank, or as many as a large model scores in some seconds.
         words: further words, of any number of tokens, which are always scored and given.
+        layers: ask what each layer of a masked model alone would say, too.
 
     Raises:
-        UsageError: there is no blank, or the text has more tokens than the model has positions.
+        UsageError: there is no blank, the text has more tokens than the model has positions, or the layers of a
+            causal model are asked for.
         RunError: a masked model whose tokenizer has no mask token, or no word fits the blank.
     """
     own = loaded.tokenizer.mask_token
@@ -39,19 +49,25 @@ def fill(loaded: LoadedModel, text: str, top_k: int, candidates: int | None = No
     if len(parts) == 1:
         named = MASK if own in (None, MASK) else f"{MASK} (or {own})"
         raise UsageError(f"--text: {text!r} has no blank; write {named} where it is")
+    if layers and loaded.kind == "causal":
+        raise UsageError(f"--layers: {loaded.name} is a causal model: ask for its layers by generate --layers")
     if loaded.kind == "masked":
-        return _fill_masked(loaded, text, parts, top_k, words)
+        return _fill_masked(loaded, text, parts, top_k, words, layers=layers)
     return fill_causal(loaded, text, parts, top_k, candidates, words)
 
 
-def _fill_masked(loaded: LoadedModel, text: str, parts: Sequence[str], top_k: int, words: Sequence[str]) -> Cloze:
+def _fill_masked(
+    loaded: LoadedModel, text: str, parts: Sequence[str], top_k: int, words: Sequence[str], *, layers: bool
+) -> Cloze:
     """Fill all blanks at once, each from one pass over the whole text: what `transformers`' fill-mask pipeline does."""
     mask = loaded.tokenizer.mask_token_id
     ids = loaded.encode(str(loaded.tokenizer.mask_token).join(parts)).ids
     loaded.check_length(len(ids), "--text")
     logits = _logits(loaded, ids)
     filled, blanks = list(ids), []
-    for number, position in enumerate(n for n, i in enumerate(ids) if i == mask):
+    places = [n for n, i in enumerate(ids) if i == mask]
+    lens = layer_logits(loaded, _inputs(loaded, ids), places) if layers else None
+    for number, position in enumerate(places):
         best = top(loaded, logits[position], top_k)
         choices = [
             Choice(rank, c.id, (c.id,), c.token, _word(loaded, ids[:position], c.id), c.probability, None)
@@ -63,7 +79,9 @@ def _fill_masked(loaded: LoadedModel, text: str, parts: Sequence[str], top_k: in
             (choice for choice in given if choice.ids not in known), key=lambda choice: -choice.probability
         )
         size = loaded.vocab_size
-        blanks.append(Blank(position, (Reading("masked", tuple(choices), size, size, mass=1.0, decided=True),)))
+        reading = Reading("masked", tuple(choices), size, size, mass=1.0, decided=True)
+        each = by_layer(loaded, lens[:, number], top_k) if lens is not None else ()
+        blanks.append(Blank(position, (reading,), each))
         filled[position] = best[0].id
     return Cloze(
         text=text,
@@ -105,5 +123,9 @@ def _given(loaded: LoadedModel, logits: Tensor, parts: Sequence[str], number: in
 def _logits(loaded: LoadedModel, ids: Sequence[int]) -> Tensor:
     """Float [tokens, vocabulary]."""
     with torch.inference_mode():
-        inputs = loaded.tensor([list(ids)])
-        return loaded.model(input_ids=inputs, attention_mask=torch.ones_like(inputs)).logits[0]
+        return loaded.model(**_inputs(loaded, ids)).logits[0]
+
+
+def _inputs(loaded: LoadedModel, ids: Sequence[int]) -> dict[str, Tensor]:
+    inputs = loaded.tensor([list(ids)])
+    return {"input_ids": inputs, "attention_mask": torch.ones_like(inputs)}

@@ -7,7 +7,10 @@ from pathlib import Path
 from probes.cloze.answer import Cloze
 from probes.cloze.answer import describe as describe_cloze
 from probes.cloze.cloze import fill
+from probes.cloze.file_scores import DEPTHS, Answered, FileScores, score_file
+from probes.cloze.file_scores import describe as describe_file
 from probes.cloze.hidden_tokens import Accuracy, accuracy
+from probes.cloze.statements import read_statements
 from probes.measuring import (
     HOW_BASELINES,
     BlindLoss,
@@ -32,6 +35,7 @@ class ModelClozes:
     kind: str
     clozes: tuple[Cloze, ...]
     accuracies: tuple[Accuracy, ...]  # train, validation; empty without shards
+    files: tuple[FileScores, ...] = ()  # of statements
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,16 @@ class Counted:
     rows: Count  # of the training split
     tokens: Count  # in these rows
     blind_loss: BlindLoss
+
+
+@dataclass(frozen=True)
+class FileAnswers:
+    """What one model makes of each statement of a file."""
+
+    model: str
+    kind: str
+    file: str
+    answers: tuple[Answered, ...]
 
 
 @dataclass(frozen=True)
@@ -54,10 +68,31 @@ class FillMaskResult:
 
 
 def run_fill_mask(
-    names: Sequence[str], shards: Path | None, settings: FillMaskSettings, machine: Machine = ANY_MACHINE
-) -> FillMaskResult:
-    """Ask every model in turn; only one is in memory at a time."""
+    names: Sequence[str],
+    shards: Path | None,
+    settings: FillMaskSettings,
+    machine: Machine = ANY_MACHINE,
+    files: Sequence[str] = (),
+    *,
+    layers: bool = False,
+) -> tuple[FillMaskResult, tuple[FileAnswers, ...]]:
+    """Ask every model in turn; only one is in memory at a time.
+
+    Args:
+        names: of the models.
+        shards: whose rows have tokens to hide, and are counted for the baselines.
+        settings: of the question.
+        machine: where the models compute.
+        files: of statements; see `statements.statements_file`.
+        layers: whether each layer of a masked model is asked alone, too.
+
+    Returns:
+        The answers with all sums, and the answers to each statement.
+    """
+    for file in files:
+        read_statements(file)  # before any model is asked, which takes a while
     answers: list[ModelClozes] = []
+    of_files: list[FileAnswers] = []
     labels: list[str] = []
     counts, counted = None, None
     for name in names:
@@ -67,19 +102,26 @@ def run_fill_mask(
         if sample and counts is None:  # once for all models, which read the same shards
             counts = count_training(sample.shards, settings.seed)
             counted = Counted(counts.rows, int(counts.tokens.sum()), blind_loss(counts, sample.validation))
-        answers.append(_ask(loaded, sample, counts, settings))
+        scored = [score_file(loaded, file, counts, settings.seed) for file in files]
+        of_files += [FileAnswers(name, loaded.kind, sums.file, each) for sums, each in scored]
+        answers.append(_ask(loaded, sample, counts, settings, tuple(sums for sums, _ in scored), layers=layers))
     figures = metrics(zip(labels, answers, strict=True))
-    return FillMaskResult(figures, settings.masked_fraction, tuple(answers), counted)
+    return FillMaskResult(figures, settings.masked_fraction, tuple(answers), counted), tuple(of_files)
 
 
 def _ask(
-    loaded: LoadedModel, sample: RowSample | None, counts: TrainingCounts | None, settings: FillMaskSettings
+    loaded: LoadedModel,
+    sample: RowSample | None,
+    counts: TrainingCounts | None,
+    settings: FillMaskSettings,
+    files: tuple[FileScores, ...],
+    *,
+    layers: bool,
 ) -> ModelClozes:
-    clozes = tuple(fill(loaded, text, settings.top_k, settings.candidates, settings.words) for text in settings.texts)
-    if sample is None:
-        return ModelClozes(loaded.name, loaded.kind, clozes, ())
-    found = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts)
-    return ModelClozes(loaded.name, loaded.kind, clozes, found)
+    choosing = (settings.top_k, settings.candidates, settings.words)
+    clozes = tuple(fill(loaded, text, *choosing, layers=layers) for text in settings.texts)
+    found = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts) if sample else ()
+    return ModelClozes(loaded.name, loaded.kind, clozes, found, files)
 
 
 def _label(loaded: LoadedModel, taken: Sequence[str]) -> str:
@@ -90,9 +132,16 @@ def _label(loaded: LoadedModel, taken: Sequence[str]) -> str:
 
 def metrics(answers: Iterable[tuple[str, ModelClozes]]) -> dict[str, float]:
     """Flat figures: `masked_train_top5`, `masked_train_bigram_top5` of a baseline, and the like, from 0 to 1."""
-    return {
+    pairs = list(answers)
+    of_files = {
+        f"{label}_{Path(sums.file).stem}_p_at_{depth}": getattr(sums.scores, f"p_at_{depth}").value
+        for label, answer in pairs
+        for sums in answer.files
+        for depth in DEPTHS
+    }
+    return of_files | {
         f"{label}_{accuracy.split}_{prefix}{what}": getattr(shares, what).value
-        for label, answer in answers
+        for label, answer in pairs
         for accuracy in answer.accuracies
         for prefix, shares in (("", accuracy), *((f"{one.name}_", one) for one in accuracy.baselines))
         for what in ("top1", "top5")
@@ -107,6 +156,8 @@ def describe(result: FillMaskResult) -> str:
         parts += [describe_cloze(cloze) for cloze in answer.clozes]
         if answer.accuracies:
             parts += [_describe_accuracies(answer, result.masked_fraction), ""]
+        for sums in answer.files:
+            parts += [describe_file(sums), ""]
     return "\n".join(parts)
 
 

@@ -95,7 +95,7 @@ def _split_accuracy(
         top1=share(ranks < 1),
         top5=share(ranks < 5),
         baselines=tuple(
-            Baseline(name, share((found[:, :1] == true).any(axis=1)), share((found == true).any(axis=1)))
+            Baseline(name, share((found[:, :1] == true).any(axis=1)), share((found[:, :5] == true).any(axis=1)))
             for name, found in guesses.items()
         ),
     )

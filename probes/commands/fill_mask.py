@@ -32,20 +32,43 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--shards", type=Path, metavar="DIR", help="also hide random tokens of its rows and count the right guesses"
     )
+    parser.add_argument(
+        "--file",
+        "--files",
+        type=as_text,
+        action=Append,
+        dest="files",
+        metavar="FILE",
+        help=f'statements with their answers, a line each, such as {{"text": "Snow is {MASK}.", "answer": "white"}}; '
+        "known and unknown are this project's own about its corpus, asked with --shards unless files are named",
+    )
+    parser.add_argument("--items", type=Path, metavar="FILE", help="write what came of each statement to this file")
     parser.add_argument("--masked-fraction", type=float, metavar="X", help="share of a row's tokens that is hidden")
     parser.add_argument("--rows", type=int, metavar="N", help="rows of each split to try, drawn by the seed")
     parser.add_argument("--seed", type=int, metavar="N", help="decides rows and places")
+    told = "show what each layer of a masked model alone would say (the logit lens)"
+    parser.add_argument("--layers", action="store_true", help=told)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Answer the question for checked flags."""
-    flags = from_flags(args, "texts", "top_k", "candidates", "words", "masked_fraction", "rows", "seed")
+    flags = from_flags(args, "texts", "top_k", "candidates", "words", "files", "masked_fraction", "rows", "seed")
     settings = load_settings(args.params, "fill_mask", FillMaskSettings, flags, written(args))
     from probes.cloze import fill_mask as fill_mask_run
-    from probes.output import emit
+    from probes.cloze.statements import statements_file
+    from probes.output import emit, json_text, with_origin
     from probes.records import made_from
+    from wikilm.files import sha256_of, write_atomically
 
-    result = fill_mask_run.run_fill_mask(args.model, args.shards, settings, machine(args))
-    made = made_from(args.model, args.shards, settings.model_dump(mode="json"))
+    files = settings.files if args.shards or args.files else ()
+    hashes = {name: sha256_of(statements_file(name)) for name in files}
+    result, of_files = fill_mask_run.run_fill_mask(
+        args.model, args.shards, settings, machine(args), files, layers=args.layers
+    )
+    made = made_from(
+        args.model, args.shards, settings.model_dump(mode="json") | {"files": hashes, "layers": args.layers}
+    )
+    if args.items is not None:
+        write_atomically(args.items, json_text(with_origin({"files": of_files}, made)))
     emit(result, fill_mask_run.describe(result), as_json=args.json, file=args.output, made=made)

@@ -58,16 +58,21 @@ def run(args: argparse.Namespace) -> None:
     from probes.measuring import same_vocabulary
     from probes.model import guarded
     from probes.output import emit
+    from probes.records import check_results, made_from
     from probes.trace import TracedText, describe, novelty_of_unseen, open_index, result_of, trace, vocabulary_of
 
+    answers = [path for path in (args.generation, args.recitation) if path]
     index = open_index(args.index, args.shards)
     vocabulary = vocabulary_of(args.model)
     same_vocabulary(index.shards, vocabulary)
     with guarded(args.model):
         tokenized = list(_texts(args, settings, vocabulary))
+    check_results({path: [Path(args.model)] for path in answers}, args.shards)
     texts = [TracedText(kind, trace(index, text, settings)) for kind, text in tokenized]
     result = result_of(args.model, settings.min_tokens, texts, novelty_of_unseen(index, settings))
-    emit(result, describe(result), as_json=args.json, file=args.output)
+    asked = [args.model] if args.generate or answers else []  # of a given text the model says nothing
+    made = made_from(asked, args.shards, settings.model_dump(mode="json"))
+    emit(result, describe(result), as_json=args.json, file=args.output, made=made)
 
 
 def _texts(

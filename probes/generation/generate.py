@@ -92,6 +92,7 @@ def continue_prompts(
     decoding: Decoding = GREEDY,
     *,
     shown: int = 0,
+    chosen: Sequence[int] = (),
     flag: str = "--prompt",
 ) -> tuple[Generation, ...]:
     """Continue each prompt by at most `max_new_tokens` tokens, all in batches, as if each were alone.
@@ -105,6 +106,7 @@ def continue_prompts(
         max_new_tokens: ids to add at most.
         decoding: how the next token is chosen.
         shown: how many candidates to note at each step; 0 notes no steps. With them, `generate()` is asked too.
+        chosen: ids that come first in every continuation, whatever the model prefers; `generate()` is not asked then.
         flag: what the prompts are called in errors.
 
     Raises:
@@ -121,19 +123,29 @@ def continue_prompts(
     def compute(batch: Batch) -> list[Generation]:
         own = [texts[number] for number in batch.numbers]
         notes: list[list[GenerationStep]] = [[] for _ in own]
-        choose: Choose = NextTokens(decoding, own)
+        choose = _along(chosen, NextTokens(decoding, own), batch.ids.shape[1])
         if shown:
             choose = _noted(loaded, choose, notes, min(shown, decoding.top_k or shown))
         added = decode(loaded, batch.ids, batch.seen, max_new_tokens, choose, ends).tolist()
         ours = [_until(ids, ends) for ids in added]
         partings: list[Parting | None] = [None] * len(own)
-        if shown:
+        if shown and not chosen:
             theirs = by_generate(loaded, batch, max_new_tokens, decoding, own, ends).tolist()
             partings = [parting(loaded, *sides) for sides in zip(own, ours, theirs, strict=True)]
         named = [prompts[number] for number in batch.numbers]
         return [_generation(loaded, *row, ends) for row in zip(named, own, notes, ours, partings, strict=True)]
 
     return tuple(in_batches(loaded, texts, max_new_tokens, compute))
+
+
+def _along(chosen: Sequence[int], choose: Choose, given: int) -> Choose:
+    """Return what chooses the given ids first, and then as `choose` does; `given` tokens are there before."""
+
+    def along(ids: Tensor, logits: Tensor) -> Tensor:
+        step = ids.shape[1] - given
+        return ids.new_full((len(ids),), chosen[step]) if step < len(chosen) else choose(ids, logits)
+
+    return along
 
 
 def _noted(loaded: LoadedModel, choose: Choose, notes: list[list[GenerationStep]], shown: int) -> Choose:

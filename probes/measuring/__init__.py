@@ -10,6 +10,7 @@ from probes.measuring.baselines import (
     blind_loss,
     continue_by_bigram,
     continue_by_most_common,
+    guess_between,
     guess_hidden,
 )
 from probes.measuring.comparison import Auc, Counted, Difference, auc, permutation_test
@@ -37,6 +38,7 @@ __all__ = [
     "continue_by_bigram",
     "continue_by_most_common",
     "count_training",
+    "guess_between",
     "guess_hidden",
     "hidden_token_losses",
     "next_token_losses",

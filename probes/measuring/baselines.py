@@ -68,14 +68,27 @@ def guess_hidden(
         For each baseline int64 [hidden places, GUESSES], likeliest first, in the order of `np.nonzero(hidden)`.
     """
     row, place = np.nonzero(hidden)
-    common = np.broadcast_to(counts.most_common, (len(row), GUESSES))
     unseen = np.where(hidden, -1, rows) if both_sides else rows
-    left = unseen[row, place - 1]
+    right = np.pad(unseen, ((0, 0), (0, 1)), constant_values=-1)[row, place + 1]
+    return guess_between(counts, unseen[row, place - 1], right if both_sides else None)
+
+
+def guess_between(counts: TrainingCounts, left: Ids, right: Ids | None) -> dict[str, Ids]:
+    """Guess the tokens between two neighbours, or after the left one where `right` is None.
+
+    Args:
+        counts: of the training rows.
+        left: int64 [places], the token to the left; -1 where there is none, or none to be seen.
+        right: the same of the right.
+
+    Returns:
+        For each baseline int64 [places, GUESSES], likeliest first.
+    """
+    common = np.broadcast_to(counts.most_common, (len(left), GUESSES))
     after = counts.after.of(left)
     guesses = {MOST_COMMON: np.array(common), BIGRAM: _back_off(after, common)}
-    if both_sides:
-        right = np.pad(unseen, ((0, 0), (0, 1)), constant_values=-1)[row, place + 1]
-        between = np.full((len(row), GUESSES), -1, dtype=np.int64)
+    if right is not None:
+        between = np.full((len(left), GUESSES), -1, dtype=np.int64)
         known = (left >= 0) & (right >= 0)
         between[known] = counts.between(left[known], right[known])
         guesses[NEIGHBOURS] = _back_off(between, after, counts.before.of(right), common)

@@ -88,18 +88,24 @@ def bootstrap(hits: NDArray[np.int64], trials: NDArray[np.int64], seed: int) -> 
     return Share(value, min(value, low), max(value, high), total)
 
 
-def bootstrap_mean(values: NDArray[np.float64], seed: int) -> Mean:
-    """Return the mean of independent values, float64 [items], with the interval of `bca`.
+def bootstrap_mean(values: NDArray[np.float64], seed: int, weights: NDArray[np.float64] | None = None) -> Mean:
+    """Return the sum of independent values over that of their weights, with the interval of `bca`.
+
+    Args:
+        values: float64 [items].
+        seed: decides the draws.
+        weights: float64 [items], above 0; None for the mean.
 
     Raises:
         ValueError: no values.
     """
     if len(values) == 0:
         raise ValueError("a bootstrap needs at least one value")
-    value = float(values.mean())
-    if np.all(values == values[0]):  # of one item, too
+    weights = np.ones(len(values)) if weights is None else weights
+    value = float(values.sum() / weights.sum())
+    if np.all(values * weights[0] == values[0] * weights):  # of one item, too
         return Mean(value, value, value, len(values))
-    low, high = bca(values, np.ones(len(values)), seed)
+    low, high = bca(values, weights, seed)
     return Mean(value, min(value, low), max(value, high), len(values))
 
 
@@ -127,8 +133,8 @@ def bca(parts: NDArray[Any], weights: NDArray[Any], seed: int) -> tuple[float, f
     bias = _NORMAL.inv_cdf(min(max(float(below), 1 / RESAMPLES), 1 - 1 / RESAMPLES))
     without = (parts.sum() - parts) / (weights.sum() - weights)  # the jackknife: each row left out once
     spread = without.mean() - without
-    cubes, squares = float((spread**3).sum()), float((spread**2).sum())
-    acceleration = cubes / (6 * squares**1.5) if squares > 0 else 0.0
+    scale = 6 * float((spread**2).sum()) ** 1.5
+    acceleration = float((spread**3).sum()) / scale if scale > 0 else 0.0
     reach = _t_quantile(rows - 1) * math.sqrt(rows / (rows - 1))
     ends = [bias + end for end in (-reach, reach)]
     quantiles = [_NORMAL.cdf(bias + end / max(0.1, 1 - acceleration * end)) for end in ends]

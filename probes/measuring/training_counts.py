@@ -11,8 +11,8 @@ from wikilm.shards import ShardFolder
 
 Ids = NDArray[np.int64]
 
-GUESSES = 5  # the likeliest tokens that are kept of each context
-MOST_ROWS = 2**17  # counted at most; 17 million tokens in rows of 128 say which five tokens are the likeliest
+GUESSES = 10  # the likeliest tokens that are kept of each context
+MOST_ROWS = 2**17  # counted at most; 17 million tokens in rows of 128 say which tokens are the likeliest
 _ROWS_AT_A_TIME = 2**13
 _PAIRS_AT_A_TIME = 2**20  # new kinds of pairs that wait to be merged, at least
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from probes.output import counted, quoted, table
+from probes.records import Count, Fraction
 from probes.trace.runs import Novelty
 from probes.trace.tracing import Place, Run, Trace
 from wikilm.terminal import visible
@@ -25,11 +26,11 @@ class Summary:
     """All texts of a kind together; what was given is not counted."""
 
     kind: str
-    texts: int
-    tokens: int
-    traced_tokens: int  # in runs that stand in training rows
-    traced: float  # share
-    longest_run: int  # tokens, given ones included
+    texts: Count
+    tokens: Count
+    traced_tokens: Count  # in runs that stand in training rows
+    traced: Fraction
+    longest_run: Count  # tokens, given ones included
     novelty: tuple[Novelty, ...]
 
 
@@ -37,7 +38,7 @@ class Summary:
 class TraceResult:
     """What the command `trace` answers."""
 
-    metrics: dict[str, float]
+    metrics: dict[str, Fraction]
     model: str
     min_tokens: int  # of a run
     summaries: tuple[Summary, ...]

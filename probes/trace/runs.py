@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from probes.records import Count, Fraction
+
 
 @dataclass(frozen=True)
 class Novelty:
     """How many n-grams of a text stand in no training row: the measure of McCoy et al. 2023 (TACL 11, 652-670)."""
 
-    n: int  # tokens
-    ngrams: int
-    new: int
-    share: float  # of them that are new
+    n: Count  # tokens
+    ngrams: Count
+    new: Count
+    share: Fraction  # of them that are new
 
 
 def maximal_runs(longest: Sequence[int], least: int) -> list[tuple[int, int]]:

@@ -139,3 +139,13 @@ def test_the_text_for_people_says_how_a_causal_model_was_asked(causal):
     text = describe(fill(causal, TEXT, 5, 20))
     assert "the whole text is scored from left to right" in text
     assert "blank at position" in text
+
+
+def test_the_last_layer_of_a_masked_model_says_what_the_model_says(masked, causal):
+    (blank,) = fill(masked, "The [MASK] carries sand.", 3, layers=True).blanks
+    assert [layer.layer for layer in blank.layers] == [0, 1, 2]
+    own = [(c.id, c.token, c.probability) for c in blank.choices]
+    assert [(c.id, c.token, pytest.approx(c.probability)) for c in blank.layers[-1].candidates] == own
+    assert "what each layer alone would say there" in describe(fill(masked, "The [MASK].", 3, layers=True))
+    with pytest.raises(UsageError, match="^--layers: .* generate --layers"):
+        fill(causal, "The [MASK].", 3, layers=True)

@@ -9,7 +9,7 @@ TEXT = f"The river carries {MASK} down to the sea."
 
 def test_one_result_holds_all_models_and_flat_figures(tiny):
     names = [str(tiny / "masked"), str(tiny / "causal"), str(tiny / "causal")]
-    result = run_fill_mask(names, tiny / "shards", FillMaskSettings(texts=(TEXT,), rows=4))
+    result, _ = run_fill_mask(names, tiny / "shards", FillMaskSettings(texts=(TEXT,), rows=4))
     assert [model.kind for model in result.models] == ["masked", "causal", "causal"]
     left, both = ("", "most_common_", "bigram_"), ("", "most_common_", "bigram_", "neighbours_")
     assert set(result.metrics) == {

@@ -46,8 +46,12 @@ def test_what_a_model_writes_is_traced_the_same_from_its_prompt_and_from_its_ans
     assert status == 0
     status, two, _ = ask("trace", "--model", "model", "--generation", "g.json", "--json", "--output", "t.json")
     assert status == 0
-    assert one == two == (tmp_path / "t.json").read_text()
+    assert two == (tmp_path / "t.json").read_text()
+    assert json.loads(one)["texts"] == json.loads(two)["texts"]
     assert json.loads(one)["summaries"][0]["tokens"] == 9
+    config = tmp_path / "model" / "config.json"
+    config.write_text(config.read_text() + "\n")
+    assert "g.json: made from another config" in ask("trace", "--model", "model", "--generation", "g.json")[2]
 
 
 def test_recited_rows_are_traced_to_themselves(ask):
@@ -69,10 +73,12 @@ def test_recited_rows_are_traced_to_themselves(ask):
         (("--generation", "model/config.json"), 1, "not a result of generate"),
         (("--recitation", "none.json"), 1, "none.json"),
         (("--generation", "wrong.json"), 1, "wrong.json: token id 70000"),
+        (("--generation", "other.json"), 1, "other.json: made_from"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(ask, tmp_path, argv, status, named):
     (tmp_path / "wrong.json").write_text('{"generations": [{"prompt": "", "ids": [70000]}]}')
+    (tmp_path / "other.json").write_text('{"generations": [{"prompt": "", "ids": [7]}]}')
     code, out, err = ask("trace", "--model", "model", *argv)
     assert (code, out) == (status, "")
     assert err.count("\n") == 1

@@ -10,6 +10,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from probes.generation import generate as generation
+from probes.generation.decoding import continue_rows
 from probes.generation.describe import describe
 from probes.generation.generate import continue_prompts, run_generation
 from probes.model.loading import load
@@ -130,3 +131,12 @@ def test_all_prompts_are_answered_and_no_control_character_reaches_the_terminal(
     assert "generate() agrees" in text
     assert not any(c != "\n" and not c.isprintable() for c in text)
     assert 0 < result.metrics["mean_probability"] <= 1
+
+
+def test_along_chosen_tokens_a_continuation_goes_on_as_from_a_prompt_with_them(causal):
+    first = [7, 9]
+    steered = one(causal, "The river", 8, shown=3, chosen=first)
+    assert list(steered.ids[:2]) == first
+    rest = continue_rows(causal, [[*steered.prompt_ids, *first]], 6, 1)[0].tolist()
+    assert list(steered.ids[2:]) == rest[: len(steered.ids) - 2]
+    assert [step.chosen.id for step in steered.steps] == list(steered.ids)

@@ -67,7 +67,7 @@ def made(tiny, tmp_path_factory):
     recitation = RecitationSettings(prefix=8, continuation=8, prefix_lengths=(1, 4, 8), examples=2)
     generation = GenerationSettings(prompts=(HOSTILE[:24],), max_new_tokens=4, shown=3)
     results = {
-        "fill_mask": run_fill_mask(names, root / "shards", fill_mask),
+        "fill_mask": run_fill_mask(names, root / "shards", fill_mask)[0],
         "generation": run_generation(causal, generation, steps=True),
         "recitation": recite(causal, sample_rows(root / "shards", causal, None, 0), recitation),
         "curves": curves(),
