@@ -14,7 +14,7 @@ from probes.explorer.questions import MAX_CHARACTERS, MAX_SHOWN, MAX_TOKENS, Con
 from probes.explorer.steering import steer
 from probes.generation import Generation
 from probes.measuring.rows import same_vocabulary
-from probes.settings import MASK
+from probes.settings import BLANKS
 from probes.trace import Trace as Traced
 from probes.trace import from_ids, from_text, trace
 from wikilm.errors import UsageError
@@ -41,10 +41,10 @@ class About:
     rows: dict[str, int] | None  # by split; None without shards
     index: bool  # whether texts can be traced
     min_tokens: int  # of a run that is traced
-    mask: str  # how a text names its blank
+    masks: tuple[str, ...]  # how a text names its blank; the first is the usual one
     texts: tuple[str, ...]  # examples with a blank
     prompts: tuple[str, ...]
-    how: dict[str, str]  # what each kind of model reads of a text with a blank
+    how: dict[str, str]  # what each reading of a text with a blank is
     top_k: int  # choices shown
     max_new_tokens: int
     max_characters: int
@@ -83,7 +83,9 @@ def about(library: Library) -> About:
         rows={split: len(rows) for split, rows in library.shelf.rows.items()} if library.shelf else None,
         index=library.shelf is not None and library.shelf.index is not None,
         min_tokens=library.trace.min_tokens,
-        mask=MASK,
+        masks=tuple(
+            dict.fromkeys([*BLANKS, *(one.tokenizer.mask_token for one in library.models if one.kind == "masked")])
+        ),
         texts=library.fill_mask.texts,
         prompts=library.generation.prompts,
         how=HOW,
@@ -100,7 +102,8 @@ def fill_blanks(library: Library, question: Fill) -> Cloze:
     Raises:
         UsageError: no blank, or too long a text.
     """
-    return fill(library.model(question.model), question.text, question.top_k, library.fill_mask.candidates)
+    settings = library.fill_mask
+    return fill(library.model(question.model), question.text, question.top_k, settings.candidates, settings.words)
 
 
 def continue_prompt(library: Library, question: Continue) -> Generation:

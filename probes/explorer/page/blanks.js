@@ -1,8 +1,8 @@
 // One model's card for a text with blanks: the text filled, and what else may stand in each blank.
-import { button, choices, isolated, make, sentence, visible } from "./pieces.js";
+import { button, choices, counted, isolated, make, sentence, visible } from "./pieces.js";
 
 export function blanks(number, model, answer, about, lookUp) {
-  const parts = answer.text.split(about.mask);
+  const parts = answer.text.split(about.blank);
   const holes = answer.blanks.map((blank) => isolated("", { className: "hole" }));
   const filled = make("p", { className: "quote" });
   parts.forEach((part, at) => filled.append(isolated(part), holes[at] ?? ""));
@@ -13,13 +13,13 @@ export function blanks(number, model, answer, about, lookUp) {
 }
 
 function readings(model, blank, hole, number, total, about) {
-  const found = blank.readings ?? [{ name: model.kind, choices: blank.choices }];
+  const found = blank.readings;
   const place = total > 1 ? `Blank ${number + 1}. ` : "";
   const all = make("div", {});
   const show = (taken, choice) => {
-    hole.textContent = visible(choice.token.replace(/^[▁Ġ\s]+/u, ""));
+    hole.textContent = visible(choice.word);
     all.replaceChildren(...found.flatMap((reading) => [
-      make("p", { className: "small soft how" }, `${place}${sentence(about.how[reading.name] ?? reading.name)}`),
+      make("p", { className: "small soft how" }, `${place}${sentence(about.how[reading.name])}${compared(reading)}`),
       choices(
         reading.choices,
         reading === taken ? reading.choices.indexOf(choice) : -1,
@@ -34,4 +34,11 @@ function readings(model, blank, hole, number, total, about) {
   const best = found.at(-1);
   show(best, best.choices[0]);
   return all;
+}
+
+// How many words were compared, and how sure it is that the best is among them; all of them need no word.
+function compared(reading) {
+  if (reading.compared === reading.fitting) return "";
+  const told = ` ${reading.compared.toLocaleString("en")} of the ${counted(reading.fitting, "word")} that fit were compared`;
+  return reading.decided || reading.name !== "rescored" ? `${told}.` : `${told}: one of the others may be better.`;
 }

@@ -9,10 +9,11 @@ const [text, cards] = [field("text"), field("cards")];
 let asked = 0; // a later question makes the answers to earlier ones void
 
 function start(about) {
+  about.blank = new RegExp(about.masks.map((one) => one.replace(/[^\w]/g, "\\$&")).join("|"));
   const boxes = about.models.map((model, number) => addModel(model, number));
   const ticked = () => about.models.map((model, number) => ({ model, number })).filter(({ number }) => boxes[number].checked);
   const first = () => (ticked()[0] ?? { number: 0 }).number;
-  const hasBlank = () => text.value.includes(about.mask);
+  const hasBlank = () => about.blank.test(text.value);
   const lookUp = (number, words, ids = []) => traced({ model: number, text: words, ids }, about, show);
 
   const use = (words) => {
@@ -21,7 +22,7 @@ function start(about) {
     send();
     field("answers").scrollIntoView();
   };
-  use.mask = about.mask;
+  use.mask = about.masks[0];
   boxes.forEach((box) => box.addEventListener("change", () => send()));
   const show = about.rows ? rowViewer(about, first, use) : null;
 
@@ -38,7 +39,7 @@ function start(about) {
     const able = ticked().filter(({ model }) => hasBlank() || model.kind === "causal");
     field("scale").hidden = hasBlank() || !able.length;
     if (!able.length) {
-      const why = ticked().length ? `A masked model fills blanks and continues nothing: write ${about.mask} somewhere, or tick a causal model.` : "Tick a model.";
+      const why = ticked().length ? `A masked model fills blanks and continues nothing: write ${about.masks[0]} somewhere, or tick a causal model.` : "Tick a model.";
       cards.replaceChildren(problem(new Error(why)));
     }
     await Promise.all(able.map(async ({ model, number }) => {
@@ -76,7 +77,7 @@ function start(about) {
   });
   text.addEventListener("input", told);
   field("blank").addEventListener("click", () => {
-    text.setRangeText(about.mask, text.selectionStart, text.selectionEnd, "end");
+    text.setRangeText(about.masks[0], text.selectionStart, text.selectionEnd, "end");
     text.focus();
     told();
   });

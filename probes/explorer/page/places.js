@@ -30,7 +30,8 @@ export function rowViewer(about, model, use) {
 }
 
 function card(answer, marked, use) {
-  const panel = make("div", { className: "row picked", aria: { live: "polite" } });
+  const panel = make("div", { className: "row picked", aria: { live: "polite" } },
+    make("span", { className: "small soft" }, "Choose a token, to continue the row after it or to leave a blank for it."));
   const tokens = answer.tokens.map((text, index) => {
     const inside = index >= marked[0] && index < marked[1];
     return token(text, inside ? "marked" : "", `Token ${index + 1}: ${visible(text).trim()}`, () => pick(index));

@@ -40,7 +40,7 @@ def test_blanks_are_filled_as_on_the_command_line(explorer, command_line, tiny, 
 
 def test_prompts_are_continued_as_on_the_command_line(explorer, command_line, tiny):
     question = {"model": 0, "prompt": "A river is", "max_new_tokens": 6, "top_k": 4}
-    flags = ("--prompt", "A river is", "--max-new-tokens", 6, "--top-k", 4, "--steps")
+    flags = ("--prompt", "A river is", "--max-new-tokens", 6, "--shown", 4, "--steps")
     answer = explorer.post("continue", question)
     assert answer.status == 200
     assert answer.json == command_line("generate", "--model", tiny / "causal", *flags)["generations"][0]
