@@ -226,7 +226,7 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(made, tmp_path,
         (
             "results/curves.json",
             '{"metrics": {}}',
-            r"curves.json: \w+: .*; make it again with python -m probes curves",
+            r"curves.json: \w+: .*; make it again with python -m probes",
         ),
     ],
 )
