@@ -78,12 +78,12 @@ def gather(inputs: Inputs, settings: ReportSettings) -> Sources:
         results / "generation.json", GenerationResult, "python -m probes generate --steps --output"
     )
     recitation = read_record(results / "recitation.json", RecitationResult, "python -m probes recite --output")
-    _refuse_mixture(inputs)
     tokenizer = load_tokenizer(inputs.tokenizer)
     ids = [int(i) for i in tokenizer(settings.sample, add_special_tokens=False)["input_ids"]]
     pieces = tuple(Piece(i, show(tokenizer, i)) for i in ids)
     places = Places(shards, tokenizer)
     causal, masked = _model(inputs.causal, "causal"), _model(inputs.masked, "masked")
+    _refuse_mixture(inputs)
     return Sources(
         settings,
         shards.manifest,

@@ -220,13 +220,13 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(made, tmp_path,
     [
         ("results/recitation.json", "{", "recitation.json: file: Invalid JSON"),
         ("results/recitation.json", "[]", "recitation.json"),
-        ("results/generation.json", '{"metrics": {}, "model": "m"}', "generation.json: generations: "),
+        ("results/generation.json", '{"metrics": {}, "model": "m"}', "generation.json: decoding: "),
         ("causal/training.json", '{"objective": "causal"}', "training.json: steps: "),
         ("causal/training.json", json.dumps({**training("causal"), "loss": float("nan")}), "training.json: loss: "),
         (
             "results/curves.json",
             '{"metrics": {}}',
-            "curves.json: cloze: .*; make it again with python -m probes curves",
+            r"curves.json: \w+: .*; make it again with python -m probes",
         ),
     ],
 )
