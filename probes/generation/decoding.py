@@ -69,7 +69,7 @@ def decode(
     Returns:
         int64 [rows, at most `limit`].
     """
-    is_padded = not bool(seen.all())
+    is_masked, is_placed = takes_mask(loaded), loaded.takes("position_ids") and not bool(seen.all())
     given, rows = ids.shape[1], len(ids)
     ids = torch.cat([ids, ids.new_zeros(rows, limit)], dim=1)
     seen = torch.cat([seen, seen.new_ones(rows, limit)], dim=1)
@@ -80,9 +80,9 @@ def decode(
     start = 0
     with torch.inference_mode():
         for end in range(given, given + limit):
-            if takes_mask(loaded):  # also where all is seen: some models take the end of a text for padding
+            if is_masked:  # also where all is seen: some models take the end of a text for padding
                 options["attention_mask"] = seen[:, :end]
-            if is_padded and loaded.takes("position_ids"):
+            if is_placed:
                 options["position_ids"] = places[:, start:end]
             out = loaded.model(input_ids=ids[:, start:end], **options)
             if cache_name is not None and (cache := getattr(out, cache_name, None)) is not None:
