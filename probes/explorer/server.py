@@ -1,6 +1,7 @@
 """Serve the page and its questions on the loopback until Ctrl-C."""
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -76,13 +77,20 @@ async def _serve(library: Library, listening: socket.socket, ready: Callable[[st
 async def running(library: Library, listening: socket.socket) -> AsyncIterator[str]:
     """Serve while the context lasts, and give the address of the page."""
     port = listening.getsockname()[1]
-    runner = web.AppRunner(application(library, port), access_log=None, shutdown_timeout=2.0)
+    runner = web.AppRunner(application(library, port), access_log=None, logger=_quiet(), shutdown_timeout=2.0)
     try:
         await runner.setup()
         await web.SockSite(runner, listening).start()
         yield f"http://{ADDRESS}:{port}/"
     finally:
         await runner.cleanup()
+
+
+def _quiet() -> logging.Logger:
+    """Return a log for aiohttp that keeps what is no HTTP at all from the terminal: it is answered by 400."""
+    logger = logging.getLogger(__name__)
+    logger.setLevel(logging.CRITICAL)
+    return logger
 
 
 def application(library: Library, port: int) -> web.Application:
