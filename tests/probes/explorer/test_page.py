@@ -122,6 +122,7 @@ def test_a_text_becomes_no_markup(shown):
     page, requests = shown
     ask(page, f"{HOSTILE} [MASK]")
     page.locator(".card .quote").first.wait_for()
+    page.get_by_label("A sentence with a blank").fill(HOSTILE)  # without a blank, it can be continued
     page.get_by_label("New tokens").fill("4")
     ask(page, HOSTILE)
     page.locator(".writing .tok").first.wait_for()
