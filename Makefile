@@ -18,7 +18,7 @@ STARTED := pipeline.run.job train.run probes.report.page dvc.repo
 # Each stage would compile torch, transformers and Beam anew where the environment forbids bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup eval notebook explore warm repro check-repro test test-slow chaos flink flink-two-hosts lint format lock corpus clean
+.PHONY: axe help setup eval notebook explore warm repro check-repro test test-slow chaos flink flink-two-hosts lint format lock corpus clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ test: $(READY) ## the tests, side by side
 
 test-slow: $(READY) ## the longer tests: Flink clusters, which need Java 17, Maven and, for two hosts, root
 	@UV="$(UV)" python -m pytest --numprocesses auto --dist loadgroup -m slow
+
+axe: ## axe-core from the npm registry, by which the slow tests check the report for readers of every kind
+	npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefix .axe axe-core@4.11.0
 
 chaos: $(READY) ## kill runs and trainings and flip bits, and count what came of it; SEED=0 KILLS=20 FLIPS=200
 	@python -m tests.flows.chaos --seed $(or $(SEED),0) --kills $(or $(KILLS),20) --flips $(or $(FLIPS),200)

@@ -7,6 +7,7 @@ from typing import Any
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
+from train.hosts.sharding import asked_sharding
 from train.loop import Training
 from train.model import CONFIGS, MODELS, SummedLoss
 from train.plan import FAMILIES, Plan
@@ -55,7 +56,7 @@ def of_folder(accelerator: Accelerator, plan: Plan) -> Point:
 
 def of_checkpoint(accelerator: Accelerator, plan: Plan) -> Point:
     """Return the figures of the newest checkpoint."""
-    training = Training(plan, accelerator)
+    training = Training(plan, accelerator, asked_sharding())
     return {"model": str(plan.run), "step": training.progress.step, **training.validation_point()}
 
 

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from train.hosts.agreement import highest
+from train.hosts.sharding import Sharding
 from train.progress import (
     WARM_UP_STEPS,
     Console,
@@ -37,10 +38,16 @@ if TYPE_CHECKING:
 class Training:
     """One run, in one process of several; `run` reads as its story."""
 
-    def __init__(self, plan: "Plan", accelerator: Accelerator) -> None:
-        """Make the model and its optimizers, and load the newest checkpoint of the run if there is one."""
+    def __init__(self, plan: "Plan", accelerator: Accelerator, sharding: Sharding | None = None) -> None:
+        """Make the model and its optimizers, and load the newest checkpoint of the run if there is one.
+
+        Args:
+            plan: of the run.
+            accelerator: of this process, on its device.
+            sharding: how processes share the parameters out; None where each has all of them.
+        """
         self.plan, self.accelerator, self.settings = plan, accelerator, plan.settings
-        self.learner = Learner(plan, accelerator)
+        self.learner = Learner(plan, accelerator, sharding)
         self.progress = self._resumed()
         device, processes = accelerator.device, accelerator.num_processes
         self.feed = Feed(plan, accelerator.process_index, processes, device, one_shape=self.learner.is_compiled)
@@ -178,10 +185,10 @@ class Training:
             return self.validation.point(self.learner.loss_of(model))
 
     def _sample_point(self, console: Console) -> Point:
-        """Return what the model makes of the prompt; the main process asks it."""
-        if not self.accelerator.is_main_process:
-            return {}
+        """Return what the model makes of the prompt; the main process asks it, and others know that it was asked."""
         with self.clock.on("sample"), self.learner.outcome() as model:
+            if not self.accelerator.is_main_process:
+                return {"sample": ""}
             text = sample(model, self.plan.tokenizer, self.plan.objective, self.settings.sample_prompt)
         console.say(f"step {self.progress.step}: {text}")
         return {"sample": text}
@@ -201,21 +208,23 @@ class Training:
     def _keep(self) -> None:
         """Keep the weights that this step has left, where they are the best so far or are to be kept for probes."""
         step, history = self.progress.step, self.progress.history
-        if self.accelerator.is_main_process and self._keeper.wants(step, history):
+        if self._keeper.wants(step, history):
             with self.clock.on("save"), self.learner.outcome() as model:
-                self._keeper.keep(step, history, named_weights(model))
+                if self.accelerator.is_main_process:
+                    self._keeper.keep(step, history, named_weights(model))
 
     def _save(self, console: Console) -> None:
         """Save a checkpoint, from the main process; the others wait."""
         self._read_losses()
         with self.clock.on("save"):
+            tensors = self.learner.state()
             if self.accelerator.is_main_process:
                 self._keeper.write_best()
                 state = asdict(self.progress) | {
                     "seconds": self.progress.seconds + console.seconds,
                     "loss_scale": self.learner.scale.state(),
                 }
-                self.saver.save(Checkpoint(self.progress.step, *self.learner.state(), state))
+                self.saver.save(Checkpoint(self.progress.step, *tensors, state))
             self.accelerator.wait_for_everyone()
 
     def _resumed(self) -> Progress:

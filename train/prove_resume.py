@@ -2,6 +2,7 @@
 
 Examples:
   python -m train.prove_resume --preset tiny --kills 20
+  python -m train.prove_resume --preset tiny --kills 8 --processes 2 --sharded
   python -m train.prove_resume --shards data/shards --tokenizer data/tokenizer --steps 100 --processes 1
 
 For each set-up (objective, number of processes, parts of a batch) one training runs undisturbed. Others are killed by
@@ -49,6 +50,7 @@ def arguments() -> Parser:
     add("--objective", nargs="+", choices=OBJECTIVES, default=OBJECTIVES, help="(default: both)")
     add("--processes", nargs="+", type=positive, default=(1, 2), metavar="N", help="of one training (default: 1 2)")
     add("--accumulation", nargs="+", type=positive, default=(1, 4), metavar="N", help="parts (default: 1 4)")
+    add("--sharded", action="store_true", help="have the processes share the parameters out (FSDP2)")
     add("--jobs", type=positive, default=cores(), metavar="N", help="trainings at a time (default: the cores)")
     add("--work", type=Path, metavar="DIR", help="keep all that is made here (default: a folder that is removed)")
     return parser
@@ -66,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UsageError("--preset and --params: name one of them")
     if (args.shards is None) != (args.tokenizer is None):
         raise UsageError("--shards and --tokenizer: name both or neither")
+    if args.sharded and min(args.processes) < 2:
+        raise UsageError("--sharded: one process has nobody to share with; name --processes 2 or more")
     if args.shards is None and not args.preset:
         raise UsageError("name --preset, such as tiny, which makes its own shards, or --shards and --tokenizer")
     with work_folder(args.work) as work:
@@ -110,7 +114,7 @@ def prove(args: argparse.Namespace, work: Path) -> list["Outcome"]:
 
     params = own_params(work, args.preset) if args.preset else args.params
     inputs = Inputs(args.shards, args.tokenizer, params) if args.shards else inputs_of_preset(work, params)
-    set_ups = [SetUp(*one) for one in product(args.objective, args.processes, args.accumulation)]
+    set_ups = [SetUp(*one, args.sharded) for one in product(args.objective, args.processes, args.accumulation)]
     tasks = {set_up: prepared(set_up, inputs, args.steps) for set_up in set_ups}
     kills = chosen_kills(tasks, args.kills, args.seed)
     used = list(dict.fromkeys(set_up for set_up, _ in kills))

@@ -12,9 +12,10 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration
 
 from train.export import copies_to_export, export, measured_figures, run_figures
-from train.hosts.agreement import highest, refuse_difference, refuse_sharding
+from train.hosts.agreement import highest, refuse_difference
 from train.hosts.heartbeat import INTERFACE, choose_interface, other_machines_watched
 from train.hosts.processes import ProcessDied, lost_another
+from train.hosts.sharding import asked_sharding, untold
 from train.loop import Training
 from train.model import parameter_counts
 from train.plan import Plan
@@ -107,7 +108,7 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
     if accelerator.is_main_process:
         prepare_run(plan)
     accelerator.wait_for_everyone()
-    training = Training(plan, accelerator)
+    training = Training(plan, accelerator, asked_sharding())
     refuse_difference(accelerator, plan, training.progress.step)
     first = accelerator.is_main_process
     start_trackers(accelerator, plan, training.progress.history)
@@ -119,14 +120,15 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
     finally:
         console.close()
         end_trackers(accelerator)
-    if first:
-        figures = run_figures(training)
-        with training.learner.outcome() as model:
+    figures = run_figures(training)
+    with training.learner.outcome() as model:  # which takes all processes where they share the parameters out
+        if first:
             export(
                 *(plan.output, model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures),
                 copies=copies_to_export(plan, figures, named_weights(model)),
                 exposures=exposures_of(plan.order, training.progress.step) if plan.settings.exposures else None,
             )
+    if first:
         if training.ended_by != "max_steps":
             end_run(plan, training.ended_by)
         told = {key: value for key, value in figures.items() if key not in ("settings", "history", "rows")}
@@ -188,7 +190,8 @@ def introduction(training: Training) -> str:
         f"{plan.last_step:,} of {plan.planned_steps:,}, {settings.batch_size} rows each, by {settings.optimizer}",
         f"{accelerator.device.type}, {accelerator.mixed_precision} mixed precision, "
         f"{'compiled' if training.learner.is_compiled else 'not compiled'}, {processes} process"
-        + (f"es, about {settings.batch_size // processes} rows each" if processes > 1 else ""),
+        + (f"es, about {settings.batch_size // processes} rows each" if processes > 1 else "")
+        + (", which share the parameters out (FSDP2)" if training.learner.is_sharded else ""),
     ]
     if training.validation.no_bytes:
         lines.append(f"bits per byte: {training.validation.no_bytes}")
@@ -212,9 +215,14 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
 
     Raises:
         RunError: several were started, but they do not reach or find each other.
-        UsageError: a batch has too few rows for all of them, or they are to share parameters.
+        UsageError: a batch has too few rows for all of them, or the device and the way to share parameters out do not
+            go with the settings.
     """
-    refuse_sharding()
+    if asked_sharding() and plan.settings.compile is True:
+        raise UsageError(
+            f"{plan.params}: pretrain.{plan.objective}.compile: true makes one graph of the model, which FSDP gathers "
+            f"block by block; write auto, or take launch/eight-gpus.yaml"
+        )
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes")
     on_cpu = asked or not torch.accelerator.is_available()
     precision = plan.settings.mixed_precision
@@ -228,13 +236,14 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
     if started > 1:
         choose_interface()
     try:
-        accelerator = Accelerator(
-            cpu=on_cpu,  # also where there is nothing else: without it accelerate joins no processes, and says nothing
-            mixed_precision=precision,
-            log_with=list(trackers) or None,
-            project_config=ProjectConfiguration(logging_dir=str(plan.metrics / TENSORBOARD)),
-            kwargs_handlers=[data_parallel(plan)],
-        )
+        with untold():
+            accelerator = Accelerator(
+                cpu=on_cpu,  # also where there is nothing else: without it accelerate joins no processes, silently
+                mixed_precision=precision,
+                log_with=list(trackers) or None,
+                project_config=ProjectConfiguration(logging_dir=str(plan.metrics / TENSORBOARD)),
+                kwargs_handlers=[data_parallel(plan)],
+            )
     except RuntimeError as error:
         if started > 1 and lost_another(error):
             raise RunError(f"the processes do not reach each other by {os.environ.get(INTERFACE)}: {error}") from None

@@ -35,7 +35,7 @@ class Record:
     """What a run says of itself in run.json."""
 
     output: str
-    identity: Mapping[str, Any]  # what decides its numbers (see `train.plan.identity`)
+    identity: Mapping[str, Any]  # what decides its numbers (see `train.plan.recipe`)
     epochs: int
     planned_steps: int
     finished: bool = False

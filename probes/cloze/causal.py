@@ -135,7 +135,8 @@ def _mass(beginning: Beginning, endings: Sequence[Sequence[int]], taken: Sequenc
     """Probability of the tokens that the taken endings begin with, as a share of that of all endings."""
     probabilities = beginning.following.exp()
     of_taken, of_all = ({endings[n][0] for n in some} for some in (taken, range(len(endings))))
-    return 1.0 if of_taken == of_all else float(probabilities[list(of_taken)].sum() / probabilities[list(of_all)].sum())
+    taken_share, share = (float(probabilities[sorted(some)].sum()) for some in (of_taken, of_all))
+    return 1.0 if of_taken == of_all else min(1.0, taken_share / share)
 
 
 def _reading(loaded: LoadedModel, name: str, ranking: _Compared, top_k: int) -> Reading:

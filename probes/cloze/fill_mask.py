@@ -14,8 +14,6 @@ from probes.cloze.statements import read_statements
 from probes.measuring import (
     HOW_BASELINES,
     BlindLoss,
-    RowSample,
-    TrainingCounts,
     blind_loss,
     count_training,
     sample_rows,
@@ -84,7 +82,7 @@ def run_fill_mask(
         settings: of the question.
         machine: where the models compute.
         files: of statements; see `statements.statements_file`.
-        layers: whether each layer of a masked model is asked alone, too.
+        layers: ask what each layer of a masked model alone would say, too.
 
     Returns:
         The answers with all sums, and the answers to each statement.
@@ -104,24 +102,16 @@ def run_fill_mask(
             counted = Counted(counts.rows, int(counts.tokens.sum()), blind_loss(counts, sample.validation))
         scored = [score_file(loaded, file, counts, settings.seed) for file in files]
         of_files += [FileAnswers(name, loaded.kind, sums.file, each) for sums, each in scored]
-        answers.append(_ask(loaded, sample, counts, settings, tuple(sums for sums, _ in scored), layers=layers))
+        clozes = _clozes(loaded, settings, layers=layers)
+        found = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts) if sample else ()
+        answers.append(ModelClozes(name, loaded.kind, clozes, found, tuple(sums for sums, _ in scored)))
     figures = metrics(zip(labels, answers, strict=True))
     return FillMaskResult(figures, settings.masked_fraction, tuple(answers), counted), tuple(of_files)
 
 
-def _ask(
-    loaded: LoadedModel,
-    sample: RowSample | None,
-    counts: TrainingCounts | None,
-    settings: FillMaskSettings,
-    files: tuple[FileScores, ...],
-    *,
-    layers: bool,
-) -> ModelClozes:
-    choosing = (settings.top_k, settings.candidates, settings.words)
-    clozes = tuple(fill(loaded, text, *choosing, layers=layers) for text in settings.texts)
-    found = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts) if sample else ()
-    return ModelClozes(loaded.name, loaded.kind, clozes, found, files)
+def _clozes(loaded: LoadedModel, settings: FillMaskSettings, *, layers: bool) -> tuple[Cloze, ...]:
+    how = (settings.top_k, settings.candidates, settings.words)
+    return tuple(fill(loaded, text, *how, layers=layers) for text in settings.texts)
 
 
 def _label(loaded: LoadedModel, taken: Sequence[str]) -> str:

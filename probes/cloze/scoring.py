@@ -28,8 +28,9 @@ class Beginning:
 
 def read_beginning(loaded: LoadedModel, ids: Sequence[int]) -> Beginning:
     """Read the tokens that all texts begin with, int [tokens], at least one."""
+    asked = {"use_cache": True} if loaded.takes("use_cache") else {}
     with torch.inference_mode():
-        out = loaded.model(input_ids=loaded.tensor([list(ids)]), use_cache=True)
+        out = loaded.model(input_ids=loaded.tensor([list(ids)]), **asked)
         logs = loaded.ranked(out.logits[0]).log_softmax(-1)
         known = logs[:-1].gather(-1, loaded.tensor(ids[1:])[:, None]).sum()
     cache: Any = getattr(out, "past_key_values", None)

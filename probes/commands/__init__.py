@@ -4,10 +4,22 @@ torch takes seconds to import: each command imports what it needs once its flags
 and a mistake answer at once.
 """
 
-from probes.commands import anatomy, curves, explore, fill_mask, generate, index, perplexity, recite, report, trace
+from probes.commands import (
+    anatomy,
+    curves,
+    explore,
+    fill_mask,
+    generate,
+    index,
+    loss,
+    perplexity,
+    recite,
+    report,
+    trace,
+)
 from probes.commands.flags import PROGRAM
 
 # In the order in which `--help` lists them.
-QUESTIONS = (anatomy, fill_mask, generate, recite, curves, perplexity, index, trace, report, explore)
+QUESTIONS = (anatomy, fill_mask, generate, recite, curves, perplexity, loss, index, trace, report, explore)
 
 __all__ = ["PROGRAM", "QUESTIONS"]

@@ -23,6 +23,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--texts", type=Path, metavar="FILE", help='lines of JSON such as {"text": "A river."}')
     parser.add_argument("--shards", type=Path, metavar="DIR", help="take the text of its validation rows instead")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the texts as lines of JSON, for other tools")
+    parser.add_argument("--reliability", type=Path, metavar="FILE", help="write how right it is by how sure, as CSV")
     parser.set_defaults(run=run)
 
 
@@ -31,15 +32,18 @@ def run(args: argparse.Namespace) -> None:
     if (args.texts is None) == (args.shards is None):
         raise UsageError("--texts or --shards: give one of them, and not both")
     from probes.likelihood import perplexity as perplexity
+    from probes.likelihood.calibration import as_csv
     from probes.model import load
     from probes.output import emit
     from probes.records import made_from
-    from wikilm.files import write_atomically
+    from wikilm.files import sha256_of, write_atomically
 
     loaded = load(args.model, machine(args))
     texts = perplexity.read_texts(args.texts) if args.texts else perplexity.validation_texts(args.shards, loaded)
     if args.save is not None:
         write_atomically(args.save, perplexity.as_lines(texts))
     result = perplexity.perplexity(loaded, texts)
-    made = made_from([args.model], args.shards, {})
+    if args.reliability is not None:
+        write_atomically(args.reliability, as_csv(result.calibration))
+    made = made_from([args.model], args.shards, {"texts": sha256_of(args.texts) if args.texts else None})
     emit(result, perplexity.describe(result), as_json=args.json, file=args.output, made=made)

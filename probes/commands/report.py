@@ -22,8 +22,11 @@ def add(commands: Commands) -> None:
         ("tokenizer", "the tokenizer's folder"),
         ("causal", "the causal model's folder"),
         ("masked", "the masked model's folder"),
-        ("results", "the folder with fill_mask.json, generation.json and recitation.json"),
-        ("output", "folder for index.html and metrics.json"),
+        (
+            "results",
+            "folder of fill_mask.json, generation.json and recitation.json; of trace.json and curves.json, too",
+        ),
+        ("output", "folder for index.html, figures.json and metrics.json"),
     ):
         parser.add_argument(f"--{flag}", type=Path, required=True, metavar="DIR", help=what)
     parser.add_argument("--title", type=as_text, help="heading of the page")

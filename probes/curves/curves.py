@@ -12,7 +12,16 @@ from probes.cloze.cloze import fill
 from probes.cloze.hidden_tokens import accuracy, hidden_places
 from probes.curves.checkpoints import Checkpoint, find_checkpoints
 from probes.generation import continue_prompts
-from probes.measuring import RowSample, Share, hidden_token_losses, next_token_losses, sample_rows
+from probes.measuring import (
+    Baseline,
+    RowSample,
+    Share,
+    blind_loss,
+    count_training,
+    hidden_token_losses,
+    next_token_losses,
+    sample_rows,
+)
 from probes.model import LoadedModel, load
 from probes.recitation.attempts import check_lengths, continue_greedily, score
 from probes.records import Finite
@@ -48,12 +57,22 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Yardstick:
+    """What counts of the training rows alone make of the same rows of one split, whatever the step."""
+
+    split: str
+    blind_loss: float  # nats of a token that is guessed by its frequency among the training rows, blind to its context
+    baselines: tuple[Baseline, ...]  # of the same hidden tokens
+
+
+@dataclass(frozen=True)
 class ModelCurve:
     """The checkpoints of one model, in the order of their steps."""
 
     name: str
     kind: str
     points: tuple[Point, ...]
+    yardsticks: tuple[Yardstick, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,12 +99,16 @@ def ask_checkpoints(
     found = {model: find_checkpoints(model) for model in models}  # before any is asked, which takes a while
     points: dict[Path, list[Point]] = {model: [] for model in found}
     kinds: dict[Path, str] = {}
+    measured: dict[Path, tuple[Yardstick, ...]] = {}
     todo = [(model, checkpoint) for model, checkpoints in found.items() for checkpoint in checkpoints]
     for model, checkpoint in tqdm(todo, unit="checkpoint", disable=None, file=sys.stderr):
         loaded = load(str(checkpoint.folder), machine)
-        kinds[model] = loaded.kind
+        if checkpoint.is_last:
+            kinds[model], measured[model] = loaded.kind, yardsticks(loaded, shards, settings)
         points[model].append(ask(loaded, checkpoint, shards, settings))
-    curves = tuple(ModelCurve(str(model), kinds[model], tuple(of_model)) for model, of_model in points.items())
+    curves = tuple(
+        ModelCurve(str(model), kinds[model], tuple(of_model), measured[model]) for model, of_model in points.items()
+    )
     return CurvesResult(
         dict(_metrics(curves)), settings.cloze, settings.prompt, settings.prefix, settings.continuation, curves
     )
@@ -110,6 +133,16 @@ def ask(loaded: LoadedModel, checkpoint: Checkpoint, shards: Path, settings: Cur
         cloze.blanks[0].choices,
         continuation,
     )
+
+
+def yardsticks(loaded: LoadedModel, shards: Path, settings: CurvesSettings) -> tuple[Yardstick, ...]:
+    """Guess what checkpoints like this one are asked by counts of the training rows alone."""
+    sample = sample_rows(shards, loaded, settings.rows, settings.seed)
+    counts = count_training(sample.shards, settings.seed)
+    blind = blind_loss(counts, sample.validation)
+    losses = {SPLITS[0]: blind.unigram_train, SPLITS[1]: blind.unigram_validation}
+    guessed = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts)
+    return tuple(Yardstick(one.split, losses[one.split], one.baselines) for one in guessed)
 
 
 def _splits(loaded: LoadedModel, sample: RowSample, settings: CurvesSettings) -> Iterator[SplitAnswers]:

@@ -26,6 +26,10 @@ def _lines(result: CurvesResult, curve: ModelCurve) -> Iterator[str]:
         [str(point.step), _which(point), *(_cell(name, values(a)[name]) for name in names for a in point.splits)]
         for point in curve.points
     ])  # fmt: skip
+    for one in curve.yardsticks:
+        guesses = [f"{b.name.replace('_', ' ')} {_cell('top1', b.top1.value)} and {_cell('top5', b.top5.value)}"
+                   for b in one.baselines]  # fmt: skip
+        yield f"  {one.split}, from counts alone: loss {one.blind_loss:.3f}; top 1 and top 5 {', '.join(guesses)}"
     yield ""
     for point in curve.points:
         best = point.choices[0]
@@ -44,11 +48,17 @@ def _cell(name: str, value: float) -> str:
 
 
 def as_csv(curve: ModelCurve) -> str:
-    """Return the figures of a model's checkpoints as CSV: a line for each step, columns such as `validation_loss`."""
+    """Return the figures of a model's checkpoints as CSV: a line for each step, columns such as `validation_loss`.
+
+    What counts alone give is the same in every line: `validation_blind_loss`, `validation_bigram_top5`.
+    """
     out = io.StringIO()
     names = [f"{answers.split}_{name}" for answers in curve.points[0].splits for name in values(answers)]
+    level = {f"{one.split}_blind_loss": one.blind_loss for one in curve.yardsticks}
+    level |= {f"{one.split}_{b.name}_top5": b.top5.value for one in curve.yardsticks for b in one.baselines}
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["step", *names])
+    writer.writerow(["step", *names, *level])
     for point in curve.points:
-        writer.writerow([point.step, *(f"{v:.6g}" for answers in point.splits for v in values(answers).values())])
+        figures = [value for answers in point.splits for value in values(answers).values()]
+        writer.writerow([point.step, *(f"{value:.6g}" for value in (*figures, *level.values()))])
     return out.getvalue()

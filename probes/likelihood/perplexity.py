@@ -7,22 +7,23 @@ utils.py and api/task.py): every token of a text is predicted once, in windows a
 import json
 import math
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from probes.likelihood.calibration import Calibration, calibrate
+from probes.likelihood.calibration import describe as describe_calibration
+from probes.likelihood.predictions import predict
 from probes.measuring import same_vocabulary
 from probes.model import LoadedModel
 from probes.output import counted, table
+from probes.records import Count, Nats
 from wikilm.errors import RunError, UsageError, reason
 from wikilm.shards import open_checked
 from wikilm.terminal import visible
 
-BATCH = 32  # windows computed at a time
 MOST_NATS = 700.0  # exp of more is no float any more
 TEXT = "text"  # the key of a line of JSON
 
@@ -32,15 +33,16 @@ class Perplexity:
     """How surprising texts are to a model."""
 
     model: str
-    texts: int
-    tokens: int
-    words: int  # pieces between white space
-    bytes: int  # of UTF-8
-    nats: float  # the negative log-likelihood of all tokens
-    token_perplexity: float
-    word_perplexity: float
-    byte_perplexity: float
-    bits_per_byte: float
+    texts: Count
+    tokens: Count
+    words: Count  # pieces between white space
+    bytes: Count  # of UTF-8
+    nats: Nats  # the negative log-likelihood of all tokens
+    token_perplexity: Nats
+    word_perplexity: Nats
+    byte_perplexity: Nats
+    bits_per_byte: Nats
+    calibration: Calibration
 
 
 def perplexity(loaded: LoadedModel, texts: Sequence[str]) -> Perplexity:
@@ -54,7 +56,11 @@ def perplexity(loaded: LoadedModel, texts: Sequence[str]) -> Perplexity:
     if not any(texts):
         raise UsageError('--texts: no text is in there; write one JSON object a line, such as {"text": "A river."}')
     tokens = [loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] for text in texts]
-    nats = negative_log_likelihood(loaded, tokens)
+    found = predict(loaded, tokens)
+    nats = sum(float(one.nats.sum()) for one in found)
+    sure = calibrate(
+        np.concatenate([one.confidence for one in found]), np.concatenate([one.ranks for one in found]) == 1
+    )
     counts = (
         sum(map(len, tokens)),
         sum(len(re.split(r"\s+", text)) for text in texts),
@@ -62,45 +68,7 @@ def perplexity(loaded: LoadedModel, texts: Sequence[str]) -> Perplexity:
     )
     by_token, by_word, by_byte = (math.exp(min(nats / max(1, count), MOST_NATS)) for count in counts)
     bits = nats / math.log(2) / max(1, counts[2])
-    return Perplexity(loaded.name, len(texts), *counts, nats, by_token, by_word, by_byte, bits)
-
-
-def windows(tokens: Sequence[int], start: int, length: int) -> Iterator[tuple[list[int], int]]:
-    """Yield what the model is given, at most `length` tokens, and how many tokens after it are to be predicted.
-
-    Args:
-        tokens: of a text; every one is predicted once.
-        start: the token before a text.
-        length: the model's context. Of a text that is longer, each window begins with the last token of the one before;
-            the last is filled with earlier tokens.
-    """
-    stream, done = [start, *tokens], 0
-    while done < len(tokens):
-        count = min(length, len(tokens) - done)
-        end = done + count
-        yield stream[max(0, end - length) : end], count
-        done = end
-
-
-@torch.inference_mode()
-def negative_log_likelihood(loaded: LoadedModel, texts: Iterable[Sequence[int]]) -> float:
-    """Return the nats of all tokens of texts, the more the more surprising."""
-    length = loaded.positions or 1024
-    by_length: dict[int, list[tuple[list[int], list[int]]]] = defaultdict(list)
-    for tokens in texts:
-        done = 0
-        for given, count in windows(tokens, loaded.start_id, length):
-            done += count
-            by_length[len(given)].append((given, list(tokens[done - count : done])))
-    total = 0.0
-    for group in by_length.values():
-        for first in range(0, len(group), BATCH):
-            batch = group[first : first + BATCH]
-            logits = loaded.ranked(loaded.model(input_ids=loaded.tensor([given for given, _ in batch])).logits)
-            for row, (_, targets) in zip(logits, batch, strict=True):
-                logs = row[-len(targets) :].log_softmax(-1)
-                total -= float(logs.gather(1, loaded.tensor(targets)[:, None]).double().sum())
-    return total
+    return Perplexity(loaded.name, len(texts), *counts, nats, by_token, by_word, by_byte, bits, sure)
 
 
 def read_texts(file: Path) -> list[str]:
@@ -164,4 +132,4 @@ def describe(result: Perplexity) -> str:
         )
     ]
     head = f"{visible(result.model)} on {counted(result.texts, 'text')}: {result.bits_per_byte:.4f} bits per byte"
-    return f"{head}\n\n{table(rows)}\n"
+    return f"{head}\n\n{table(rows)}\n\n{describe_calibration(result.calibration)}\n"

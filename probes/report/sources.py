@@ -11,12 +11,15 @@ from probes.curves import CurvesResult
 from probes.generation import GenerationResult
 from probes.model import Anatomy, LoadedModel, load, load_tokenizer
 from probes.model.anatomy import anatomy
+from probes.model.pieces import show
 from probes.recitation import RecitationResult
+from probes.records import check_results
 from probes.report.places import Places
 from probes.report.records import Training, read_optional, read_record
 from probes.report.story import Piece, Reading, Split
 from probes.report.surprise import read_row
 from probes.settings import ReportSettings
+from probes.trace import TraceResult
 from wikilm.errors import RunError
 from wikilm.model_folder import TRAINING
 from wikilm.shards import Manifest, ShardFolder, open_checked
@@ -56,6 +59,7 @@ class Sources:
     generation: GenerationResult
     recitation: RecitationResult
     curves: CurvesResult | None
+    trace: TraceResult | None
     places: Places
     readings: tuple[Reading, ...]
 
@@ -64,7 +68,8 @@ def gather(inputs: Inputs, settings: ReportSettings) -> Sources:
     """Read everything, and follow the sample text through both models.
 
     Raises:
-        RunError: a file is missing or not what it must be, or a model is of the other kind.
+        RunError: a file is missing or not what it must be, a result is of other models or shards than these, or a model
+            is of the other kind.
     """
     shards = open_checked(inputs.shards)
     results = inputs.results
@@ -73,9 +78,10 @@ def gather(inputs: Inputs, settings: ReportSettings) -> Sources:
         results / "generation.json", GenerationResult, "python -m probes generate --steps --output"
     )
     recitation = read_record(results / "recitation.json", RecitationResult, "python -m probes recite --output")
+    _refuse_mixture(inputs)
     tokenizer = load_tokenizer(inputs.tokenizer)
     ids = [int(i) for i in tokenizer(settings.sample, add_special_tokens=False)["input_ids"]]
-    pieces = tuple(Piece(i, str(tokenizer.decode([i], clean_up_tokenization_spaces=False))) for i in ids)
+    pieces = tuple(Piece(i, show(tokenizer, i)) for i in ids)
     places = Places(shards, tokenizer)
     causal, masked = _model(inputs.causal, "causal"), _model(inputs.masked, "masked")
     return Sources(
@@ -87,9 +93,18 @@ def gather(inputs: Inputs, settings: ReportSettings) -> Sources:
         generation,
         recitation,
         read_optional(results / "curves.json", CurvesResult, "python -m probes curves --output"),
+        read_optional(results / "trace.json", TraceResult, "python -m probes trace --output"),
         places,
         tuple(_readings(shards, causal, places, generation)),
     )
+
+
+def _refuse_mixture(inputs: Inputs) -> None:
+    """Refuse results of other models or shards than those that the page is about."""
+    both, causal = (inputs.causal, inputs.masked), (inputs.causal,)
+    made_from = {"fill_mask": both, "generation": causal, "recitation": causal, "curves": both, "trace": causal}
+    paths = {inputs.results / f"{name}.json": models for name, models in made_from.items()}
+    check_results({path: models for path, models in paths.items() if path.exists()}, inputs.shards)
 
 
 def _readings(

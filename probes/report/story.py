@@ -71,6 +71,7 @@ class Choice:
     id: int | None  # None where the word has several tokens
     token: str
     probability: float
+    is_right: bool = False  # it is what stands there, as far as that is known
 
 
 @dataclass(frozen=True)
@@ -163,11 +164,7 @@ class Blank:
     @property
     def right(self) -> bool:
         """Return whether the first guess of the first reading is what stands there."""
-        return self.answer is not None and bool(self.guesses) and self._first == self.answer.strip()
-
-    @property
-    def _first(self) -> str:
-        return self.guesses[0].choices[0].token.strip()
+        return bool(self.guesses) and self.guesses[0].choices[0].is_right
 
 
 @dataclass(frozen=True)
@@ -189,11 +186,12 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Found:
-    """A run of written tokens that stands word for word in the training text."""
+    """A run of tokens, given ones among them, that stands word for word in the training text."""
 
     text: str
     tokens: int
-    title: str
+    times: int  # how often it stands there
+    title: str  # of the first article that has it
     address: str | None
 
 
@@ -208,6 +206,7 @@ class Written:
     place: Place | None  # of the prompt
     recited: int | None  # characters of `text` that follow the prompt there, too
     steps: tuple[Chosen, ...]
+    traced: bool  # whether runs were looked for
     runs: tuple[Found, ...]
 
 
@@ -259,6 +258,7 @@ class Recital:
     continuation: int
     shares: tuple[Measured, ...]
     curve: tuple[ByPrefix, ...]
+    anywhere: float | None  # of training text, given as many tokens from the middle of a row
     examples: tuple[Example, ...]
 
 
@@ -301,4 +301,5 @@ class Story:
     written: tuple[Written, ...]
     recital: Recital
     readings: tuple[Reading, ...]
+    shortest_run: int | None  # tokens of a run that is told in `Written.runs`
     made: tuple[Made, ...]

@@ -1,16 +1,18 @@
 """Tell the story: from results, trainings and shards to what stands on the page; nothing is read or computed here."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from probes.cloze.answer import Cloze
 from probes.generation import Generation
 from probes.measuring import Share
 from probes.model import Anatomy
+from probes.recitation.attempts import START
 from probes.report import story as told
-from probes.report.places import Places, common_start
+from probes.report.places import common_start
 from probes.report.sources import Sources, Trained
 from probes.settings import MASK
+from probes.trace import Trace
 from wikilm.shards import ARTICLE_REASONS, Manifest
 
 ENDED = {
@@ -34,9 +36,10 @@ def tell(sources: Sources) -> told.Story:
         blanks=tuple(blanks(sources)),
         hidden_fraction=sources.fill_mask.masked_fraction,
         hidden=tuple(hidden(sources)),
-        written=tuple(written(one, sources.places) for one in sources.generation.generations),
+        written=tuple(written(one, sources) for one in sources.generation.generations),
         recital=recital(sources),
         readings=sources.readings,
+        shortest_run=sources.trace.min_tokens if sources.trace else None,
         made=tuple(made(trained.anatomy) for trained in sources.trained),
     )
 
@@ -139,18 +142,18 @@ def blanks(sources: Sources) -> Iterator[told.Blank]:
         if not blank or MASK in after:
             continue
         found = sources.places.blank(before, after)
-        guesses = [
-            guess for one in models if number < len(one.clozes) for guess in _guesses(one.kind, one.clozes[number])
-        ]
         place, answer = found or (None, None)
+        clozes = [(one.kind, one.clozes[number]) for one in models if number < len(one.clozes)]
+        guesses = [guess for kind, cloze in clozes for guess in _guesses(kind, cloze, answer)]
         yield told.Blank(before, after, sources.places.searched, place, answer, tuple(guesses))
 
 
-def _guesses(kind: str, cloze: Cloze) -> Iterator[told.Guess]:
+def _guesses(kind: str, cloze: Cloze, answer: str | None) -> Iterator[told.Guess]:
+    right = answer.strip() if answer is not None else None
     for blank in cloze.blanks[:1]:
         for reading in blank.readings:
-            choices = tuple(told.Choice(c.id, c.token, c.probability) for c in reading.choices)
-            yield told.Guess(kind, reading.name, choices)
+            choices = (told.Choice(c.id, c.token, c.probability, c.word.strip() == right) for c in reading.choices)
+            yield told.Guess(kind, reading.name, tuple(choices))
 
 
 def hidden(sources: Sources) -> Iterator[told.Measured]:
@@ -168,9 +171,12 @@ def measured(what: str, model: str, split: str, share: Share, baselines: Sequenc
     return told.Measured(what, model, of, share.value, share.low, share.high, share.trials, tuple(baselines))
 
 
-def written(generation: Generation, places: Places) -> told.Written:
-    """Return what was written after a prompt, and how far the corpus goes on in the same way."""
-    found = places.following(generation.prompt, len(generation.continuation))
+def written(generation: Generation, sources: Sources) -> told.Written:
+    """Return what was written after a prompt, how far the corpus goes on alike, and which runs stand there."""
+    found = sources.places.following(generation.prompt, len(generation.continuation))
+    text = generation.prompt + generation.continuation
+    texts = [one for one in sources.trace.texts if one.kind == "generation"] if sources.trace else []
+    traces = [one.trace for one in texts if one.trace.text == text]
     steps = [
         told.Chosen(
             step.step,
@@ -183,22 +189,34 @@ def written(generation: Generation, places: Places) -> told.Written:
         generation.prompt,
         generation.continuation,
         ENDED.get(generation.ended_by, generation.ended_by),
-        places.searched,
+        sources.places.searched,
         found[0] if found else None,
         common_start(generation.continuation, found[1]) if found else None,
         tuple(steps),
-        (),
+        bool(traces),
+        tuple(_runs(traces)),
     )
+
+
+def _runs(traces: Iterable[Trace]) -> Iterator[told.Found]:
+    """Yield the runs of traced texts that stand in training rows and that the model wrote something of."""
+    for trace in traces:
+        for run in trace.runs:
+            articles = [article for place in run.places if place.split == "train" for article in place.articles]
+            if articles and run.tokens[1] > trace.given:
+                length = run.tokens[1] - run.tokens[0]
+                yield told.Found(run.text, length, run.train, articles[0].title, articles[0].url)
 
 
 def recital(sources: Sources) -> told.Recital:
     """Return how much is recited."""
     result = sources.recitation
-    shares = [
-        measured(what, "causal", one.split, share)
-        for one in result.splits
-        for what, share in (("recited", one.tokens), ("whole", one.whole))
-    ]
+    shares = []
+    for one in result.splits:
+        counts = [by for by in result.baselines if by.split == one.split]
+        for what, share, key in (("recited", one.tokens, "tokens"), ("whole", one.whole, "whole")):
+            baselines = [told.Baseline(by.name, getattr(by, key).value) for by in counts]
+            shares.append(measured(what, "causal", one.split, share, baselines))
     curve = [
         told.ByPrefix(one.prefix, measured("recited", "causal", one.split, one.tokens)) for one in result.by_prefix
     ]
@@ -209,12 +227,16 @@ def recital(sources: Sources) -> told.Recital:
             tuple(told.Stretch(span.text, span.equal) for span in one.truth),
             tuple(told.Stretch(span.text, span.equal) for span in one.model),
             one.equal_tokens,
-            None,
-            None,
+            one.articles[0].title if one.articles else None,
+            one.articles[0].url if one.articles else None,
         )
         for one in result.examples
+        if one.place == START
     ]
-    return told.Recital(result.prefix, result.continuation, tuple(shares), tuple(curve), tuple(examples))
+    anywhere = [one.tokens.value for one in result.anywhere if (one.split, one.prefix) == ("train", result.prefix)]
+    return told.Recital(
+        result.prefix, result.continuation, tuple(shares), tuple(curve), next(iter(anywhere), None), tuple(examples)
+    )
 
 
 def made(anatomy: Anatomy) -> told.Made:

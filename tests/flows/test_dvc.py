@@ -17,9 +17,9 @@ from dvc.utils.hydra import apply_overrides
 from dvclive import Live
 
 from pipeline.output.publish import FINAL
-from probes.curves.curves import SplitAnswers
+from probes.curves.curves import SplitAnswers, Yardstick
 from probes.curves.layout import as_csv
-from probes.measuring import Share
+from probes.measuring import Baseline, Share
 from probes.recitation.layout import curve_csv
 from tests.helpers import ROOT
 from tests.helpers.dvc_files import stages, yaml
@@ -121,7 +121,10 @@ def test_pictures_of_several_columns_are_drawn_from_what_the_curves_stage_writes
     share = Share(0.5, 0.4, 0.6, 10)
     recited = share if kind == "causal" else None
     splits = [SplitAnswers(split, 10, 1.0, share, share, recited, recited) for split in SPLITS]
-    header = as_csv(SimpleNamespace(points=[SimpleNamespace(step=25, splits=splits)])).split("\n")[0].split(",")
+    guesses = tuple(Baseline(name, share, share) for name in ("most_common", "bigram", "neighbours"))
+    yardsticks = [Yardstick(split, 1.0, guesses) for split in SPLITS]
+    curve = SimpleNamespace(points=[SimpleNamespace(step=25, splits=splits)], yardsticks=yardsticks)
+    header = as_csv(curve).split("\n")[0].split(",")
     drawn = [axes for plot in yaml(ROOT / "dvc.yaml")["plots"] for axes in plot.values()]
     path = f"results/curves/{kind}.csv"
     columns = {column for axes in drawn for column in axes["y"].get(path, [])}

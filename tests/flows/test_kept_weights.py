@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from probes.__main__ import main as probe
 from tests.helpers import ROOT
 from tests.helpers.shards import make_rows, make_shards
-from tests.helpers.training import Done, TrainingInputs, environment, record, train
+from tests.helpers.training import Done, TrainingInputs, environment, launched, record, train
 from train.runs import main as runs
 from wikilm.files import sha256_of
 
@@ -127,6 +129,44 @@ MOMENTS = (  # patterns of the name that a folder is about to get, in the order 
     ".step-00000021.gone.unfinished",
     "model",
 )
+
+
+def test_with_an_average_the_best_weights_are_the_average_of_the_step_of_the_lowest_loss(
+    inputs: TrainingInputs, tmp_path: Path
+) -> None:
+    averaged = SETTINGS | {"ema_decay": 0.8}
+    train(inputs.arguments(tmp_path / "whole", **averaged))
+    lowest = best(tmp_path / "whole")["steps"]
+    assert 0 < lowest == record(tmp_path / "whole")["lowest_validation_step"] < STEPS
+    train([*inputs.arguments(tmp_path / "until", **averaged), "--max-steps", str(lowest)])
+    (checkpoint,) = tmp_path.glob(f"until/runs/model/*/step-{lowest:08d}")
+    averages, last = (load_file(checkpoint / f"{name}.safetensors") for name in ("optimizer", "model"))
+    found = load_file(tmp_path / "whole" / "model" / "best" / "model.safetensors")
+    assert found.keys() == last.keys()
+    for name, weights in found.items():
+        assert torch.equal(weights, averages[f"{name}/average"])
+        assert not torch.equal(weights, last[name])
+
+
+@pytest.mark.slow
+def test_two_processes_that_are_killed_export_the_best_weights_of_two_that_are_not(
+    inputs: TrainingInputs, tmp_path: Path
+) -> None:
+    averaged = SETTINGS | {"ema_decay": 0.8}
+    straight, arguments = (inputs.arguments(tmp_path / name, **averaged) for name in ("straight", "killed"))
+    (tmp_path / "killed.py").write_text(KILLED)
+    for given, script, status in (
+        (straight, (), 0),
+        (arguments, (str(tmp_path / "killed.py"), "step-00000028"), 1),
+        (arguments, (), 0),
+    ):
+        done = launched(given, *script)
+        assert done.returncode == status, done.stderr
+    assert "from step 21 to" in done.stderr
+    lowest = best(tmp_path / "straight")["steps"]
+    assert 0 < lowest == record(tmp_path / "straight")["lowest_validation_step"] < STEPS
+    assert tree(tmp_path / "killed" / "model" / "best") == tree(tmp_path / "straight" / "model" / "best")
+    assert tree(tmp_path / "killed" / "model") == tree(tmp_path / "straight" / "model")
 
 
 @pytest.mark.parametrize(

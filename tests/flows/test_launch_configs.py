@@ -2,9 +2,6 @@
 
 import argparse
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
@@ -12,7 +9,6 @@ from accelerate.commands.launch import _validate_launch_command, launch_command_
 from accelerate.utils import DistributedType
 
 from tests.helpers import ROOT
-from tests.helpers.training import TrainingInputs, environment
 
 CONFIGS = sorted(path.name for path in (ROOT / "launch").glob("*.yaml"))
 PROCESSES = {  # file -> distributed type, processes, machines
@@ -64,27 +60,3 @@ def test_processes_meet_on_the_loopback_unless_told_otherwise(name: str) -> None
 def test_flags_go_before_what_a_file_says() -> None:
     args = parsed("two-nodes.yaml", "--machine_rank", "1", "--num_processes", "4", "--main_process_port", "7")
     assert (args.machine_rank, args.num_processes, args.num_machines, args.main_process_port) == (1, 4, 2, 7)
-
-
-@pytest.mark.parametrize("variable", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
-def test_sharded_parameters_are_refused_in_one_line(
-    variable: str, tiny_shards: Path, tiny_tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tests.helpers.training import train
-
-    monkeypatch.setenv(variable, "true")
-    done = train(TrainingInputs(tiny_shards, tiny_tokenizer).arguments(tmp_path), status=2)
-    assert "training keeps the whole model in each process; take launch/eight-gpus.yaml" in done.stderr
-
-
-@pytest.mark.slow
-def test_the_file_for_fsdp_is_refused_once_and_without_a_traceback(
-    tiny_shards: Path, tiny_tokenizer: Path, tmp_path: Path
-) -> None:
-    arguments = TrainingInputs(tiny_shards, tiny_tokenizer).arguments(tmp_path)
-    flags = ["--config_file", "launch/fsdp2.yaml", "--num_processes", "2"]
-    command = [sys.executable, "-m", "train.launch", *flags, "-m", "train", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.count("error: FSDP: training keeps the whole model") == 1
-    assert "Traceback" not in done.stderr

@@ -60,11 +60,13 @@ def rows_of_steps(folder: Path) -> dict[int, list[int]]:
     return {step: sorted(rows) for step, rows in found.items()}
 
 
-def trained(inputs: TrainingInputs, folder: Path, objective: str, processes: int) -> list[dict[str, Any]]:
+def trained(
+    inputs: TrainingInputs, folder: Path, objective: str, processes: int, config: str = "multi-gpu.yaml"
+) -> list[dict[str, Any]]:
     """The curve of a training of so many processes, which notes the rows that it takes."""
     arguments = inputs.arguments(folder, objective, **SETTINGS)
     (folder / "watched.py").write_text(WATCHED)
-    launcher = ["train.launch", "--config_file", "launch/multi-gpu.yaml", "--num_processes", str(processes)]
+    launcher = ["train.launch", "--config_file", f"launch/{config}", "--num_processes", str(processes)]
     start = ["-m", *launcher] if processes > 1 else []
     command = [sys.executable, *start, str(folder / "watched.py"), str(folder), *arguments]
     more = {"PYTHONPATH": str(ROOT)}
@@ -81,10 +83,11 @@ def test_any_number_of_processes_takes_the_same_rows_and_gives_the_curve_of_one(
     inputs = TrainingInputs(tiny_shards, tiny_tokenizer)
     one = trained(inputs, tmp_path / "1", objective, 1)
     assert len(one) == 12
-    for processes in (2, 4):
-        several = trained(inputs, tmp_path / str(processes), objective, processes)
-        assert len(list((tmp_path / str(processes)).glob("rows-*.jsonl"))) == processes
-        assert rows_of_steps(tmp_path / str(processes)) == rows_of_steps(tmp_path / "1")
+    for processes, config in ((2, "multi-gpu.yaml"), (4, "multi-gpu.yaml"), (2, "fsdp2.yaml")):
+        folder = tmp_path / f"{processes}-{config}"
+        several = trained(inputs, folder, objective, processes, config)
+        assert len(list(folder.glob("rows-*.jsonl"))) == processes
+        assert rows_of_steps(folder) == rows_of_steps(tmp_path / "1")
         losses = [[point["loss"] for point in history] for history in (one, several)]
         assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-6)
         assert losses[1] == pytest.approx(losses[0], rel=1e-5)

@@ -126,6 +126,7 @@ _TOKENIZERS = {
         add_bos_token=True,
     ),
     "llama": _llama,
+    "mamba": lambda: _bytes_of(GPTNeoXTokenizer, (*_END, "<|padding|>")),
     "qwen2": lambda: _bytes_of(Qwen2Tokenizer, _END),
     "bloom": lambda: _plain_bytes(
         ("<unk>", "<s>", "</s>", "<pad>"),
@@ -160,6 +161,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "gpt2": {},
     "opt": {"word_embed_proj_dim": _WIDTH, "ffn_dim": 32},
     "llama": {"num_key_value_heads": 1},
+    "mamba": {"state_size": 4},
     "qwen2": {"num_key_value_heads": 1},
     "distilbert": {"dim": _WIDTH, "n_layers": 1, "n_heads": 2, "hidden_dim": 32},
     "electra": {"embedding_size": _WIDTH},
@@ -189,7 +191,7 @@ def make_family(folder: Path, family: str, positions: int = 64) -> PreTrainedMod
         **special,
     }
     config = AutoConfig.for_model(family, **common | _FIELDS.get(family, {}))
-    auto = AutoModelForCausalLM if family in CAUSAL else AutoModelForMaskedLM
+    auto = AutoModelForMaskedLM if family in MASKED else AutoModelForCausalLM
     torch.manual_seed(3)
     model = auto.from_config(config, attn_implementation="eager").eval()
     model.save_pretrained(folder)

@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -88,6 +90,16 @@ def train(arguments: Sequence[str], status: int = 0) -> Done:
 def environment(**more: str) -> dict[str, str]:
     """What a run in a process of its own finds: one CPU thread, and no hub."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1", **more}
+
+
+def launched(
+    arguments: Sequence[str], *script: str, config: str = "multi-gpu.yaml"
+) -> subprocess.CompletedProcess[str]:
+    """A run of two processes, by the command or by a script that runs it."""
+    start = ["-m", "train.launch", "--config_file", f"launch/{config}", "--num_processes", "2"]
+    command = [sys.executable, *start, *(script or ("-m", "train")), *arguments]
+    more = environment(PYTHONPATH=str(ROOT))
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=more, check=False)
 
 
 def record(folder: Path) -> dict[str, Any]:

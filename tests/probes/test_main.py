@@ -18,7 +18,7 @@ from tests.helpers.tokenizers import make_tokenizer
 from wikilm.cli import run
 from wikilm.params import read_params
 
-COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "perplexity", "index", "trace", "report")
+COMMANDS = ("anatomy", "fill-mask", "generate", "recite", "perplexity", "loss", "index", "trace", "report")
 
 
 @pytest.fixture
@@ -105,6 +105,7 @@ QUESTIONS = [
     ),
     ("generate", "--model", "{}/causal", "--prompt", "The river", "--max-new-tokens", "4", "--steps"),
     ("recite", "--model", "{}/causal", "--shards", "{}/shards", "--prefix", "8", "--continue", "8", "--rows", "3"),
+    ("loss", "--model", "{}/masked", "--text", "The river"),
 ]
 
 
@@ -153,10 +154,14 @@ def test_the_projects_own_params_are_read(ask):
         (("generate", "--model", "{}/causal", "--max-new-tokens", "0"), "--max-new-tokens"),
         (("generate", "--model", "{}/causal", "--max-new-tokens", "400"), "48 positions"),
         (("generate", "--model", "{}/causal", "--prompt", "a\udcff"), "not valid UTF-8"),
+        (("generate", "--model", "{}/causal", "--prompt", "A" * 99), "--prompt"),
+        (("generate", "--model", "{}/causal", "--temperature", "-1"), "--temperature"),
+        (("generate", "--model", "{}/causal", "--top-p", "1.5"), "--top-p"),
+        (("generate", "--model", "{}/causal", "--device", "tpu"), "--device"),
         (("generate", "--model", "{}/masked"), "a masked model does not generate"),
         (("generate", "--model", "{}/causal", "--output", "{}"), "name a file"),
         (("generate", "--model", "{}/causal", "--params", "{}/none.yaml"), "no such params file"),
-        (("fill-mask", "--model", "{}/masked", "--text", "no blank"), "[MASK]"),
+        (("fill-mask", "--model", "{}/masked", "--text", "no blank"), "error: --text: "),
         (("fill-mask", "--model", "{}/masked", "--text", "[MASK]", "--masked-fraction", "2"), "--masked-fraction"),
         (("recite", "--model", "{}/causal", "--shards", "{}/shards", "--prefix", "40"), "--prefix 40"),
         (("recite", "--model", "{}/causal", "--shards", "{}/shards", "--prefix-lengths", "1,x"), "--prefix-lengths"),

@@ -1,6 +1,5 @@
 """Have the processes of a training ask each other, and see that they are about to do the same."""
 
-import os
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,27 +11,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from train.plan import Plan
-
-
-SHARDING = {
-    "ACCELERATE_USE_FSDP": "FSDP",
-    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
-    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
-}
-
-
-def refuse_sharding() -> None:
-    """Raise where Accelerate is configured to keep a part of the parameters in each process.
-
-    Raises:
-        UsageError: validation, samples, Muon and checkpoints all take whole parameters.
-    """
-    for variable, name in SHARDING.items():
-        if os.environ.get(variable, "").lower() in ("true", "1"):
-            raise UsageError(
-                f"{name}: training keeps the whole model in each process; take launch/eight-gpus.yaml or another file "
-                f"there whose distributed_type is MULTI_GPU"
-            )
 
 
 def refuse_difference(accelerator: "Accelerator", plan: "Plan", step: int) -> None:

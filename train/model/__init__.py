@@ -7,6 +7,7 @@ weights, and writes nothing.
 from train.model.build import architecture, is_embedding, parameter_counts
 from train.model.compiling import backend
 from train.model.loss import SummedLoss
+from train.model.sharded import gathered, is_shared_out, part_of, shard, whole
 from train.model.warm_weights import CONFIGS, MODELS
 
 __all__ = [
@@ -15,6 +16,11 @@ __all__ = [
     "SummedLoss",
     "architecture",
     "backend",
+    "gathered",
     "is_embedding",
+    "is_shared_out",
     "parameter_counts",
+    "part_of",
+    "shard",
+    "whole",
 ]

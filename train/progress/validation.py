@@ -57,7 +57,8 @@ class Validation:
         count = 0
         for part in parts:
             targets = part.inputs[2]
-            total += loss(*part.inputs).double()
+            with accelerator.autocast():
+                total += loss(*part.inputs).double()
             count += part.targets
             if self._bytes is not None:
                 size += self._bytes[targets.clamp(min=0)].where(targets != IGNORED, 0).sum()

@@ -27,6 +27,7 @@ from wikilm.shards import open_checked
 
 SAVES = 5  # checkpoints of a training, so that a kill has steps before and behind it
 SECONDS = 3600  # a training that takes longer hangs
+SHARDED = ("--use_fsdp", "--fsdp_version", "2", "--fsdp_cpu_ram_efficient_loading", "false")
 
 
 class SetUp(NamedTuple):
@@ -35,10 +36,12 @@ class SetUp(NamedTuple):
     objective: Objective
     processes: int
     accumulation: int
+    is_sharded: bool = False  # the processes share the parameters out
 
     def __str__(self) -> str:
         counts = ((self.processes, "process", "es"), (self.accumulation, "part", "s"))
-        return ", ".join([self.objective, *(f"{n} {what}{plural if n > 1 else ''}" for n, what, plural in counts)])
+        told = [self.objective, *(f"{n} {what}{plural if n > 1 else ''}" for n, what, plural in counts)]
+        return ", ".join([*told, "sharded"] if self.is_sharded else told)
 
 
 class Inputs(NamedTuple):
@@ -86,7 +89,7 @@ class Numbers:
 
     losses: Mapping[int, str]  # step -> loss as hex
     curves: str  # all other points of the curves, as JSON
-    weights: str  # sha256
+    weights: Mapping[str, str]  # file -> sha256, the best ones and those that were kept among them
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,8 @@ def _train(task: Task, folder: Path, module: str, more: Mapping[str, str]) -> tu
     params, inputs = folder / "params.yaml", task.inputs
     told = {"log_every_steps": 1, "checkpoint_every_steps": task.save_every}
     YAML(typ="safe").dump({"pretrain": {task.set_up.objective: {**task.settings, **told}}}, params)
-    several = ["--multi_gpu", "--num_machines", "1", "--num_processes", str(task.set_up.processes)]
+    several = SHARDED if task.set_up.is_sharded else ["--multi_gpu"]
+    several = [*several, "--num_machines", "1", "--num_processes", str(task.set_up.processes)]
     several += ["--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"]
     launcher = ["train.launch", *several, "-m"] if task.set_up.processes > 1 else []
     command = [
@@ -214,7 +218,8 @@ def _numbers(folder: Path) -> Numbers:
     model = folder / "model"
     history = json.loads((model / TRAINING).read_text(encoding="utf-8"))["history"]
     losses = {point["step"]: float(point.pop("loss")).hex() for point in history if "loss" in point}
-    return Numbers(losses, json.dumps(history, sort_keys=True), sha256_of(model / "model.safetensors"))
+    weights = {str(path.relative_to(model)): sha256_of(path) for path in model.rglob("*.safetensors")}
+    return Numbers(losses, json.dumps(history, sort_keys=True), weights)
 
 
 def own_params(work: Path, preset: str) -> Path:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from train.model import part_of
+
 KEY = "/average"  # after a parameter's name, in a checkpoint
 
 
@@ -38,6 +40,10 @@ class Average:
         finally:
             self._exchange()
 
+    def by_name(self) -> Mapping[str, Tensor]:
+        """The averages by the names of their parameters; none where there is no decay."""
+        return self._averages
+
     def state(self) -> dict[str, Tensor]:
         """`parameter name/average` -> tensor."""
         return {f"{name}{KEY}": average for name, average in self._averages.items()}
@@ -45,7 +51,7 @@ class Average:
     def load(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Load what `state` returned out of a larger mapping; return the rest of it."""
         for name, average in self._averages.items():
-            average.copy_(state[f"{name}{KEY}"])
+            average.copy_(part_of(state[f"{name}{KEY}"], average))
         return {name: tensor for name, tensor in state.items() if not name.endswith(KEY)}
 
     def _exchange(self) -> None:

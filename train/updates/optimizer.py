@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from transformers import PreTrainedModel
 
-from train.model import is_embedding
+from train.model import is_embedding, is_shared_out, part_of, whole
 
 if TYPE_CHECKING:
     from train.settings import PretrainSettings
@@ -146,22 +146,34 @@ class Muon(Optimizer):
         momenta = [self._momentum(parameter) for parameter in parameters]
         torch._foreach_mul_(parameters, 1 - lr * decay)
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
-        directions = torch._foreach_lerp(gradients, momenta, MOMENTUM)  # Nesterov's look ahead
-        by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-        for matrix, direction in zip(matrices, directions, strict=True):
-            for weight, piece in zip(matrix.views(matrix.parameter), matrix.views(direction), strict=True):
-                by_shape[weight.shape].append((weight, piece))
-        dtype = dtype_of_products(parameters[0])
-        for shape, pairs in by_shape.items():
-            updates = orthogonalize(torch.stack([piece for _, piece in pairs]).to(dtype)).to(parameters[0].dtype)
-            scale = max(1.0, shape[0] / shape[1]) ** 0.5  # an orthogonal [out, in] maps unit inputs to this size
-            torch._foreach_add_([weight for weight, _ in pairs], list(updates.unbind()), alpha=-lr * scale)
+        ahead = torch._foreach_lerp(gradients, momenta, MOMENTUM)  # Nesterov's look ahead
+        directions = [whole(direction) for direction in ahead]
+        if is_shared_out(parameters[0]):  # all processes turn whole matrices, and each takes its part of them
+            changes = [torch.zeros_like(direction) for direction in directions]
+            move(matrices, changes, directions, lr)
+            parts = [part_of(change, parameter) for change, parameter in zip(changes, parameters, strict=True)]
+            torch._foreach_add_(parameters, parts)
+        else:
+            move(matrices, parameters, directions, lr)
 
     def _momentum(self, parameter: Tensor) -> Tensor:
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
         return state["momentum"]
+
+
+def move(matrices: Iterable[Matrix], weights: Iterable[Tensor], directions: Iterable[Tensor], lr: float) -> None:
+    """Move weights against their directions, made orthogonal; both have the shapes of the matrices' parameters."""
+    by_shape: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    for matrix, weight, direction in zip(matrices, weights, directions, strict=True):
+        for moved, piece in zip(matrix.views(weight), matrix.views(direction), strict=True):
+            by_shape[moved.shape].append((moved, piece))
+    for shape, pairs in by_shape.items():
+        pieces = torch.stack([piece for _, piece in pairs])
+        updates = orthogonalize(pieces.to(dtype_of_products(pieces))).to(pieces.dtype)
+        scale = max(1.0, shape[0] / shape[1]) ** 0.5  # an orthogonal [out, in] maps unit inputs to this size
+        torch._foreach_add_([weight for weight, _ in pairs], list(updates.unbind()), alpha=-lr * scale)
 
 
 def dtype_of_products(parameter: Tensor) -> torch.dtype:
@@ -225,4 +237,4 @@ class Optimizers:
         owner = {p: optimizer for optimizer in self._all for group in optimizer.param_groups for p in group["params"]}
         for name, value in state.items():
             parameter = parameters[name.rpartition("/")[0]]
-            owner[parameter].state[parameter][name.rpartition("/")[2]] = value.to(parameter.device, copy=True)
+            owner[parameter].state[parameter][name.rpartition("/")[2]] = part_of(value, parameter)

@@ -39,7 +39,7 @@ def is_led(loaded, text):
 
 
 @pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("name", CAUSAL)
+@pytest.mark.parametrize("name", [*CAUSAL, "mamba"])  # whose states are no keys and values
 def test_every_word_has_the_log_probability_of_the_whole_text_with_it(family, name, text):
     loaded = family(name)
     left, rescored = fill(loaded, text, ALL).blanks[0].readings

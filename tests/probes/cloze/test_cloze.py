@@ -1,5 +1,6 @@
 """Blanks: what the transformers pipeline says, for masked models; the likeliest whole text, for causal ones."""
 
+import re
 import shutil
 
 import numpy as np
@@ -10,8 +11,10 @@ from transformers import BertConfig, BertForMaskedLM, FillMaskPipeline, pipeline
 from probes.cloze.answer import describe
 from probes.cloze.cloze import MASK, fill
 from probes.model.loading import load
+from probes.output import json_text
 from tests.helpers.families import MASKED
-from wikilm.errors import UsageError
+from wikilm.errors import RunError, UsageError
+from wikilm.terminal import is_unsafe
 
 TEXT = f"The river carries {MASK} down to the sea."
 
@@ -141,11 +144,27 @@ def test_the_text_for_people_says_how_a_causal_model_was_asked(causal):
     assert "blank at position" in text
 
 
+HOSTILE = f"\x1b[31mThe\u202e river\x07\x9b carries {MASK} down\ud800 \r\n"
+
+
+def test_what_a_text_holds_does_nothing_to_a_terminal(masked, causal):
+    for model in (masked, causal):
+        cloze = fill(model, HOSTILE.replace("\ud800", ""), 5, words=["\x1b]0;title\x07"])
+        assert not any(is_unsafe(character) for character in describe(cloze).replace("\n", ""))
+        assert not any(is_unsafe(character) for character in json_text(cloze).replace("\n", ""))
+
+
+def test_what_a_tokenizer_cannot_read_is_one_line_with_the_models_name(masked, causal):
+    for model in (masked, causal):
+        with pytest.raises(RunError, match=re.escape(model.name)):
+            fill(model, HOSTILE, 5)
+
+
 def test_the_last_layer_of_a_masked_model_says_what_the_model_says(masked, causal):
     (blank,) = fill(masked, "The [MASK] carries sand.", 3, layers=True).blanks
     assert [layer.layer for layer in blank.layers] == [0, 1, 2]
     own = [(c.id, c.token, c.probability) for c in blank.choices]
     assert [(c.id, c.token, pytest.approx(c.probability)) for c in blank.layers[-1].candidates] == own
     assert "what each layer alone would say there" in describe(fill(masked, "The [MASK].", 3, layers=True))
-    with pytest.raises(UsageError, match="^--layers: .* generate --layers"):
+    with pytest.raises(UsageError, match=r"^--layers: .* generate --layers"):
         fill(causal, "The [MASK].", 3, layers=True)

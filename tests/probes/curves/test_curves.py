@@ -65,6 +65,12 @@ def test_the_answers_are_those_of_each_question_alone(result, causal, tiny):
         assert answers.recited == score(answers.split, rows[:, 8:16], added, 8, SETTINGS.seed).tokens
 
 
+def test_counts_of_the_training_rows_stand_beside_each_model_once(result):
+    for curve, names in zip(result.models, (2, 3), strict=True):
+        assert [one.split for one in curve.yardsticks] == ["train", "validation"]
+        assert {len(one.baselines) for one in curve.yardsticks} == {names}, "of both neighbours where both are seen"
+
+
 def test_a_masked_model_recites_nothing_and_writes_nothing(result):
     (point,) = result.models[1].points
     assert {answers.recited for answers in point.splits} == {None}

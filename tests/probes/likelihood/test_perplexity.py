@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.likelihood.perplexity import as_lines, perplexity, read_texts, validation_texts, windows
+from probes.likelihood.perplexity import as_lines, perplexity, read_texts, validation_texts
+from probes.likelihood.predictions import windows
 from wikilm.errors import UsageError
 
 TEXTS = ["The river carries sand.\n\nIn winter  the lake freezes.", "Copper ü 日本", " a"]

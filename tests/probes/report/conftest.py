@@ -13,10 +13,12 @@ from probes.generation import run_generation
 from probes.measuring.interval import Share
 from probes.measuring.rows import sample_rows
 from probes.model.loading import load
-from probes.output import json_text
+from probes.output import json_text, with_origin
 from probes.recitation.recite import recite
+from probes.records import made_from as origin
 from probes.report.page import Inputs, write_report
 from probes.settings import FillMaskSettings, GenerationSettings, RecitationSettings, ReportSettings
+from probes.trace import Place, Run, Source, Trace, TracedText, TraceResult
 from wikilm.shards.format import MANIFEST
 from wikilm.shards.manifest import manifest_bytes
 from wikilm.shards.reading import read_manifest
@@ -25,6 +27,10 @@ from wikilm.shards.reading import read_manifest
 HOSTILE = (
     "<script>document.title='ran'</script></style><img src=x onerror=\"document.title='ran'\"> \"'>& \x1b[2J \u202e"
 )
+
+
+MODELS = {"fill_mask": ("causal", "masked"), "curves": ("causal", "masked")}
+MODELS |= dict.fromkeys(("generation", "recitation", "trace"), ("causal",))
 
 
 def training(kind):
@@ -47,6 +53,18 @@ def curves():
     point = Point(HOSTILE, 50, True, False, splits, HOSTILE, (), HOSTILE)
     points = (point, replace(point, step=100, is_best=False, is_last=True))
     return CurvesResult({}, HOSTILE, HOSTILE, 8, 8, (ModelCurve(HOSTILE, "causal", points),))
+
+
+def trace(generation):
+    """A trace of the text that was written, with a run of hostile names."""
+    [one] = generation.generations
+    text, tokens = one.prompt + one.continuation, len(one.prompt_ids) + len(one.ids)
+    places = tuple(
+        Place("train", 0, (0, 4), (Source(1, HOSTILE, address, None),)) for address in ("javascript:alert(1)",)
+    )
+    run = Run((0, tokens), (0, len(text)), text, 1, 0, places)
+    traced = TracedText("generation", Trace(text, tokens, 2, 2, (run,), (), 2, ()))
+    return TraceResult({}, "causal", 6, (), (), (traced,))
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +90,11 @@ def made(tiny, tmp_path_factory):
         "recitation": recite(causal, sample_rows(root / "shards", causal, None, 0), recitation),
         "curves": curves(),
     }
+    results["trace"] = trace(results["generation"])
     (root / "results").mkdir()
     for name, result in results.items():
-        (root / "results" / f"{name}.json").write_text(json_text(result))
+        made_from = origin([str(root / model) for model in MODELS[name]], root / "shards", {})
+        (root / "results" / f"{name}.json").write_text(json_text(with_origin(result, made_from)))
     return root
 
 

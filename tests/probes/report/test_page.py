@@ -170,11 +170,11 @@ def test_a_figure_that_the_results_lack_is_left_out(made, tmp_path):
     assert list(figures["masked"]) == ["val_loss"]
 
 
-@pytest.mark.parametrize("without", ["curves", "blanks", "steps", "examples"])
+@pytest.mark.parametrize("without", ["curves", "trace", "blanks", "steps", "examples"])
 def test_a_part_that_the_results_lack_is_left_out_of_the_page(made, tmp_path, without):
     root = shutil.copytree(made, tmp_path / "copy")
-    if without == "curves":
-        (root / "results" / "curves.json").unlink()
+    if without in ("curves", "trace"):
+        (root / "results" / f"{without}.json").unlink()
     else:
         name, change = {
             "blanks": ("fill_mask", {"models": []}),
@@ -235,6 +235,19 @@ def test_a_damaged_record_is_named_with_its_key(made, tmp_path, name, content, e
     (tmp_path / "copy" / name).write_text(content)
     with pytest.raises(RunError, match=expected):
         write_report(copied(tmp_path / "copy"), tmp_path / "report", ReportSettings())
+
+
+@pytest.mark.parametrize("name", ["fill_mask", "generation", "recitation", "curves", "trace"])
+def test_a_result_of_another_model_or_of_other_shards_is_refused(made, tmp_path, name):
+    root = shutil.copytree(made, tmp_path / "copy")
+    path = root / "results" / f"{name}.json"
+    for key, change in (("shards", "0" * 64), ("models", [])):
+        result = json.loads((made / "results" / f"{name}.json").read_text())
+        result["made_from"][key] = change
+        path.write_text(json.dumps(result))
+        with pytest.raises(RunError, match=rf"{name}\.json: .*make it again with python -m probes"):
+            write_report(copied(root), tmp_path / "report", ReportSettings())
+    assert not (tmp_path / "report").exists()
 
 
 def test_exchanged_models_are_noticed(inputs, tmp_path):

@@ -23,7 +23,7 @@ SHARES = [
     for split in ("train", "validation")
     for prefix in (1, 4)
 ]
-RECITAL = Recital(4, 4, (), tuple(SHARES), ())
+RECITAL = Recital(4, 4, (), tuple(SHARES), None, ())
 
 
 def test_plots_follow_the_theme_and_carry_neither_date_nor_style():
