@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -47,7 +48,7 @@ def listen(port: int) -> socket.socket:
     try:
         return socket.create_server((ADDRESS, port))
     except OSError as error:
-        why = error.strerror or str(error)
+        why = os.strerror(error.errno).lower() if error.errno else str(error)
         raise RunError(f"--port {port}: {why}; give another, or --port 0 for any that is free") from None
 
 
