@@ -11,8 +11,7 @@ from probes.cloze.answer import Cloze
 from probes.cloze.cloze import fill
 from probes.explorer.library import Library
 from probes.explorer.questions import MAX_CHARACTERS, MAX_SHOWN, MAX_TOKENS, Continue, Fill, Question, Row, Trace
-from probes.explorer.steering import steer
-from probes.generation import Generation
+from probes.generation import Generation, continue_prompts
 from probes.measuring.rows import same_vocabulary
 from probes.settings import BLANKS
 from probes.trace import Trace as Traced
@@ -107,13 +106,19 @@ def fill_blanks(library: Library, question: Fill) -> Cloze:
 
 
 def continue_prompt(library: Library, question: Continue) -> Generation:
-    """Continue a prompt, as `python -m probes generate --steps` does; see `steer` for tokens that were chosen.
+    """Continue a prompt, first by the tokens that the reader has chosen, as `python -m probes generate --steps` does.
 
     Raises:
-        UsageError: the model is no causal one, or the text is too long.
+        UsageError: the model is no causal one or has no such tokens, more were chosen than asked for, or the text is
+            too long.
     """
-    loaded = library.model(question.model)
-    return steer(loaded, question.prompt, question.chosen, question.max_new_tokens, question.top_k)
+    loaded, chosen, limit = library.model(question.model), question.chosen, question.max_new_tokens
+    wrong = next((i for i in chosen if i >= loaded.vocab_size), None)
+    if wrong is not None:
+        raise UsageError(f"chosen: {loaded.name} has {loaded.vocab_size} tokens, counted from 0; there is no {wrong}")
+    if len(chosen) > limit:
+        raise UsageError(f"chosen: {len(chosen)} tokens, but max_new_tokens is {limit}; raise it")
+    return continue_prompts(loaded, [question.prompt], limit, shown=question.top_k, chosen=chosen)[0]
 
 
 def trace_text(library: Library, question: Trace) -> Traced:

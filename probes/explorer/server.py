@@ -1,6 +1,8 @@
 """Serve the page and its questions on the loopback until Ctrl-C."""
 
 import asyncio
+import logging
+import os
 import signal
 import socket
 import sys
@@ -46,7 +48,7 @@ def listen(port: int) -> socket.socket:
     try:
         return socket.create_server((ADDRESS, port))
     except OSError as error:
-        why = error.strerror or str(error)
+        why = os.strerror(error.errno).lower() if error.errno else str(error)
         raise RunError(f"--port {port}: {why}; give another, or --port 0 for any that is free") from None
 
 
@@ -76,13 +78,20 @@ async def _serve(library: Library, listening: socket.socket, ready: Callable[[st
 async def running(library: Library, listening: socket.socket) -> AsyncIterator[str]:
     """Serve while the context lasts, and give the address of the page."""
     port = listening.getsockname()[1]
-    runner = web.AppRunner(application(library, port), access_log=None, shutdown_timeout=2.0)
+    runner = web.AppRunner(application(library, port), access_log=None, logger=_quiet(), shutdown_timeout=2.0)
     try:
         await runner.setup()
         await web.SockSite(runner, listening).start()
         yield f"http://{ADDRESS}:{port}/"
     finally:
         await runner.cleanup()
+
+
+def _quiet() -> logging.Logger:
+    """Return a log for aiohttp that keeps what is no HTTP at all from the terminal: it is answered by 400."""
+    logger = logging.getLogger(__name__)
+    logger.setLevel(logging.CRITICAL)
+    return logger
 
 
 def application(library: Library, port: int) -> web.Application:

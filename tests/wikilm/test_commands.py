@@ -214,7 +214,8 @@ def test_a_fault_of_our_own_in_an_import_keeps_its_traceback():
         run(stop, "wikilm show")
 
 
-def test_a_store_s_package_is_named_by_its_extra():
+def test_a_package_is_named_by_its_extra():
+    assert "the extra 'explore' brings it" in explain(ModuleNotFoundError("x", name="aiohttp"), "probes.__main__")
     assert "the extra 's3' brings it" in explain(ModuleNotFoundError("x", name="s3fs"), "pipeline.run.job")
     assert "the extra 'versions' brings it" in explain(ModuleNotFoundError("x", name="dvclive.live"), "train")
 

@@ -57,7 +57,7 @@ export function choices(list, pressed, label, choose) {
     const button = make(
       "button",
       { type: "button", className: "choice", aria: { pressed: number === pressed, label: `${visible(choice.token).trim()}, ${shown}` } },
-      isolated(choice.token, { className: "chip" }),
+      make("bdi", { className: "chip" }, visible(choice.token)),
       bar(choice.probability),
       make("span", { className: "n" }, shown),
     );

@@ -1,6 +1,7 @@
 """The explorer answers its own page as the command line answers, and refuses everybody else."""
 
 import json
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -216,6 +217,26 @@ def test_what_is_out_of_bounds_is_refused_in_one_line(explorer, case, capsys):
 
 def test_a_body_without_bound_is_refused(explorer):
     assert explorer.post("fill", b" " * (MAX_BYTES + 1)).status == 413
+
+
+GARBAGE = {
+    "two hosts": b"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.example\r\n\r\n",
+    "no host": b"GET / HTTP/1.0\r\n\r\n",
+    "another host in its first line": b"GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    "no HTTP": b"\x16\x03\x01\x1b[2J\r\n\r\n",
+    "a control in its path": b"GET /\x1b[2J HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n",
+    "a path without end": b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("case", GARBAGE)
+def test_what_is_no_request_is_refused_and_leaves_the_terminal_alone(explorer, case, capsys, caplog):
+    with socket.create_connection(("127.0.0.1", explorer.port), timeout=60) as connection:
+        connection.sendall(GARBAGE[case].replace(b"{port}", str(explorer.port).encode()))
+        answer = connection.recv(1 << 16)
+    assert answer.split(maxsplit=2)[1] == b"400"
+    assert b"\x1b" not in answer
+    assert (capsys.readouterr().err, caplog.records) == ("", [])
 
 
 def test_questions_to_one_model_wait_for_each_other(explorer, library, monkeypatch):
