@@ -1,5 +1,6 @@
 """A command that DVC starts says which stage it is, and what for."""
 
+import re
 import subprocess
 import sys
 
@@ -48,5 +49,5 @@ def test_a_command_says_it_first():
     command = [sys.executable, "-m", "pipeline.tokenizer", "--params", "none.yaml", "--output", "x"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     first, second = done.stderr.splitlines()
-    assert first.startswith("stage 1 of 8, tokenizer: ")
+    assert re.match(r"stage 1 of \d+, tokenizer: ", first)
     assert "none.yaml" in second

@@ -16,7 +16,7 @@ from probes.model.loading import load
 from probes.report.page import SCHEMA, Inputs, write_report
 from probes.report.story import Story
 from probes.settings import ReportSettings
-from tests.probes.report.conftest import HOSTILE, training
+from tests.helpers.trainings import HOSTILE, training
 from wikilm.errors import RunError
 from wikilm.shards.reading import read_manifest
 
