@@ -32,9 +32,10 @@ from probes.measuring.rows import sample_rows
 from probes.model.loading import LoadedModel
 from probes.recitation.attempts import continue_greedily, score
 from probes.settings import FillMaskSettings, RecitationSettings
+from train.hosts.stop_signal import StopSignal
 from train.loop import Training
 from train.plan.plan import Plan, make_plan
-from train.progress.console import Console, StopSignal
+from train.progress.console import Console
 from train.progress.throughput import Stopwatch
 from train.settings import OBJECTIVES
 from wikilm.params import read_params, section

@@ -9,14 +9,13 @@ from torch import Tensor
 
 from train.hosts.agreement import highest
 from train.hosts.sharding import Sharding
+from train.hosts.stop_signal import Stopped, StopSignal
 from train.progress import (
     WARM_UP_STEPS,
     Console,
     Pace,
     Point,
     Progress,
-    Stopped,
-    StopSignal,
     Stopwatch,
     Validation,
     device_peak,

@@ -16,10 +16,11 @@ from train.hosts.agreement import highest, refuse_difference
 from train.hosts.heartbeat import INTERFACE, choose_interface, other_machines_watched
 from train.hosts.processes import ProcessDied, lost_another
 from train.hosts.sharding import asked_sharding, untold
+from train.hosts.stop_signal import StopSignal
 from train.loop import Training
 from train.model import parameter_counts
 from train.plan import Plan
-from train.progress import FORMULA, TENSORBOARD, Console, StopSignal, chosen, end_trackers, start_trackers
+from train.progress import FORMULA, TENSORBOARD, Console, chosen, end_trackers, start_trackers
 from train.rows import exposures_of
 from train.runs import EndedBy, Record, read_record, saved_steps, shorter, unfinished_others, write_record
 from train.saved import clear_unfinished, full_device_told, held, remove_run, take_over

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from probes.output import json_text
-from probes.report.render import percent, render
+from probes.report.render import render
 from probes.report.sources import Inputs, gather
 from probes.report.story import Measured, Story
 from probes.report.tell import tell
@@ -61,7 +61,7 @@ def headline(story: Story) -> str:
         ("top5", "validation"): "of those in text it never saw",
     }
     shares = _shares(story)
-    lines = [f"{percent(shares[key].value):>8}  {what}" for key, what in rows.items() if key in shares]
+    lines = [f"{100 * shares[key].value:>6.1f} %  {what}" for key, what in rows.items() if key in shares]
     loss = f"{causal.lowest.value:.2f}"
     when = f"at step {causal.lowest.step:,} of {causal.steps:,}; {causal.last_validation:.2f} at the end"
     lines.append(f"{loss:>8}  lowest validation loss of the causal model, {when}")

@@ -61,6 +61,7 @@ class Headings:
 
     recited: float | None
     unseen: float | None
+    unseen_without: float | None  # what the best guess without a model gets right there
     right_where_read: bool  # some blank from training text is filled right, and none that was not trained on
     parameters: str
 
@@ -122,12 +123,14 @@ def figures(story: Story) -> list[Figure]:
 def headings(story: Story) -> Headings:
     """Return what the headings say."""
     recited = {one.split: one for one in story.recital.shares if one.what == "recited"}
+    unseen = recited.get("validation")
     trained = [blank for blank in story.blanks if blank.place and blank.place.split == "train"]
     others = [blank for blank in story.blanks if blank.looked_up and blank not in trained]
     parameters = [one.parameters for one in story.made]
     return Headings(
         _value(recited.get("train")),
         _value(recited.get("validation")),
+        max((one.value for one in unseen.baselines), default=None) if unseen else None,
         any(blank.right for blank in trained) and bool(others) and not any(blank.right for blank in others),
         rounded(sum(parameters) / max(1, len(parameters))),
     )
@@ -168,10 +171,10 @@ def lines(text: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share from 0 to 1 for people: `98.7 %`."""
-    return f"{100 * share:.1f} %"
+    """Write a share from 0 to 1 for people: `98.7 %`, which no line break parts."""
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def chance(probability: float) -> str:
     """Write a probability for people: `98.7 %`, and `< 0.1 %` where it is small, since it is never 0."""
-    return percent(probability) if probability >= 0.001 else "< 0.1 %"
+    return percent(probability) if probability >= 0.001 else "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"

@@ -98,7 +98,8 @@ def test_steps_on_the_way_are_exported_for_probes(undisturbed: Path, inputs: Tra
     assert json.loads((copy / "training.json").read_text())["steps"] == 12
     assert not (copy / "README.md").exists()
     output = tmp_path / "generation.json"
-    probe(["generate", "--model", str(copy), "--params", str(ROOT / "params.yaml"), "--output", str(output)])
+    asked = ["--prompt", "The", "--max-new-tokens", "4", "--params", str(ROOT / "params.yaml")]
+    probe(["generate", "--model", str(copy), *asked, "--output", str(output)])
     assert json.loads(output.read_text())
 
 

@@ -137,6 +137,7 @@ def test_a_dump_by_name_gives_the_shards_of_its_file(place: Path, tmp_path: Path
     assert read_manifest(named).source.checksum == f"sha1:{files['x-multistream.xml.bz2']['sha1']}"
 
 
+@pytest.mark.slow
 def test_worker_processes_read_through_a_proxy_with_three_connections(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

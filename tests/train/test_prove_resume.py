@@ -35,6 +35,7 @@ def both(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_cpu_thread")
 def test_a_killed_training_ends_in_the_numbers_of_an_undisturbed_one(
     proves: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

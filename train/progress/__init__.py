@@ -3,7 +3,7 @@
 What the loop has just done goes in, points and lines come out. This wing writes metrics, and no weights.
 """
 
-from train.progress.console import Console, Stopped, StopSignal
+from train.progress.console import Console
 from train.progress.curves import Point, log_point, lowest_validation, reproducible
 from train.progress.reached import Progress
 from train.progress.throughput import FORMULA, WARM_UP_STEPS, Pace, Stopwatch, device_peak, peak_memory, training_flops
@@ -18,8 +18,6 @@ __all__ = [
     "Pace",
     "Point",
     "Progress",
-    "StopSignal",
-    "Stopped",
     "Stopwatch",
     "Validation",
     "chosen",

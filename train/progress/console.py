@@ -1,33 +1,15 @@
-"""Show a run's progress as a bar on stderr, and turn SIGTERM and Ctrl-C into a request to stop."""
+"""Show a run's progress as a bar on stderr."""
 
 import contextlib
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from train.hosts.processes import end_at_once
 from train.progress.curves import Point
-from wikilm.errors import RunError
 
 QUIET_SECONDS = 10.0  # between two lines of the bar where stderr is a file
-
-
-class Stopped(RunError):
-    """A signal asked the run to end; what was reached is saved. Exit status: 128 + its number, as in shells."""
-
-    is_common = True  # processes agree on it
-
-    def __init__(self, number: int, step: int) -> None:
-        super().__init__(
-            f"stopped by {signal.Signals(number).name}, saved at step {step}; give the same command again to resume"
-        )
-        self.exit_status = 128 + number
 
 
 class Console:
@@ -94,37 +76,3 @@ class _Lasting:
     def flush(self) -> None:
         with contextlib.suppress(OSError):
             self._stream.flush()
-
-
-class StopSignal:
-    """The first signal that asks to end is remembered; a second Ctrl-C ends the process at once.
-
-    Not so where a launcher started this process: it passes on the Ctrl-C that a terminal has sent to all of them, and
-    knows which is the second.
-    """
-
-    def __init__(self, *, launched: bool = False) -> None:
-        self.number: int | None = None
-        self._launched = launched
-
-    @contextmanager
-    def caught(self) -> Iterator["StopSignal"]:
-        """Catch the signals while the block runs."""
-        asking = [signal.SIGTERM, signal.SIGINT]
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup sets it
-            asking.append(signal.SIGHUP)
-        before = {number: signal.signal(number, self._remember) for number in asking}
-        try:
-            yield self
-        except BaseException:
-            if self._launched:  # its launcher asks the others to end as soon as one has, and this one has to say why
-                before = dict.fromkeys(asking, signal.SIG_IGN)
-            raise
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None and number == signal.SIGINT and not self._launched:
-            end_at_once(number)
-        self.number = self.number or number

@@ -98,5 +98,7 @@ def test_the_processes_of_a_run_feed_together_what_it_says(tiny: Path, tmp_path:
 
 
 def test_without_the_setting_there_is_no_record(tiny: Path, tmp_path: Path) -> None:
-    train([*TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(tmp_path), "--max-steps", "1"])
+    train(
+        [*TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(tmp_path, exposures=False), "--max-steps", "1"]
+    )
     assert not (tmp_path / "model" / EXPOSURES).exists()

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.helpers import ROOT
-from train.progress.console import Stopped, StopSignal
+from train.hosts.stop_signal import Stopped, StopSignal
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -24,7 +24,7 @@ def test_the_first_signal_is_remembered_and_the_block_goes_on(number: signal.Sig
 
 TWICE = """
 import signal, sys
-from train.progress.console import StopSignal
+from train.hosts.stop_signal import StopSignal
 with StopSignal(launched=sys.argv[2] == "launched").caught() as stop:
     signal.raise_signal(int(sys.argv[1]))
     signal.raise_signal(signal.SIGTERM)  # only asks again
