@@ -203,7 +203,7 @@ def test_any_workers_and_units_of_any_size_leave_out_the_same(
     assert articles_of(tmp_path / "one") == articles_of(output)
 
 
-@pytest.mark.parametrize("step", ["keep", "cut"])
+@pytest.mark.parametrize("step", ["keep", pytest.param("cut", marks=pytest.mark.slow)])
 def test_an_interrupted_run_resumes_to_the_same_bytes(
     made: tuple[str, Path], inputs: PipelineInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

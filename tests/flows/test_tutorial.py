@@ -75,6 +75,7 @@ def test_it_shows_a_word_in_the_blank_a_recitation_and_a_lost_continuation(tmp_p
     unseen = re.search(r"^ *validation +\d+ +([\d.]+) %", text, re.MULTILINE)
     assert unseen is not None
     assert float(unseen[1]) < 10
+    assert re.search(r"^ +1 +\d+ +\d+ +0 +20 +\S.* https://", text, re.MULTILINE)  # row 20 of train, with its article
 
 
 @pytest.mark.hub

@@ -91,7 +91,7 @@ def finished(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.slow)])
 def shared(request, finished, tmp_path, monkeypatch) -> Iterator[None]:
     """The finished run, pushed as the page says."""
     copy = shutil.copytree(finished, tmp_path / "here", symlinks=True)
