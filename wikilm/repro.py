@@ -25,6 +25,7 @@ from wikilm.errors import RunError, UsageError
 from wikilm.locks import exclusive
 from wikilm.params import DEFAULT_PARAMS, SECTIONS, checked, find_section, read_params, settings_of
 from wikilm.presets import describe
+from wikilm.stage import stages
 from wikilm.stage_process import reproduce
 
 PROGRAM = "python -m wikilm.repro"
@@ -95,6 +96,8 @@ def run_changed(jobs: int) -> None:
 def generations() -> list[list[str]]:
     """Return the stages of dvc.yaml in sets: each needs only outputs of the sets before it.
 
+    Within a set they have the order of dvc.yaml, where the trainings stand side by side, the longest of all.
+
     Raises:
         RunError: DVC cannot read dvc.yaml, params.yaml or dvc.lock.
     """
@@ -102,7 +105,11 @@ def generations() -> list[list[str]]:
 
     with _repository() as repo:
         graph = networkx.relabel_nodes(repo.index.graph, lambda stage: str(stage.addressing))
-        return [sorted(names) for names in networkx.topological_generations(graph.reverse())]
+        order = {name: number for number, (name, _) in enumerate(stages(Path("dvc.yaml")))}
+        return [
+            sorted(names, key=lambda name: (order.get(name, len(order)), name))
+            for names in networkx.topological_generations(graph.reverse())
+        ]
 
 
 def changed_stages(names: Sequence[str]) -> list[str]:

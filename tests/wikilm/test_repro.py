@@ -12,6 +12,7 @@ import pytest
 from tests.helpers import ROOT
 from tests.helpers.waiting import wait_until
 from wikilm.dvc_lock import lock_note
+from wikilm.repro import generations
 from wikilm.stage_process import _lines
 
 STAGES = """stages:
@@ -73,6 +74,12 @@ def test_stages_that_do_not_need_each_other_run_side_by_side_and_a_second_run_do
     again = repro()
     assert (again.returncode, again.stdout) == (0, "")
     assert again.stderr == "Nothing has changed since the last run.\nOpen report/index.html\n"
+
+
+def test_the_two_trainings_run_side_by_side(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (names,) = [names for names in generations() if "pretrain@causal" in names]
+    assert names[:2] == ["pretrain@causal", "pretrain@masked"]
 
 
 def test_a_stage_that_fails_is_named_and_what_follows_it_does_not_run(project):
