@@ -108,7 +108,7 @@ def test_a_resumed_run_has_one_whole_curve_in_each(tiny: Path, tmp_path: Path, n
              "validation_loss" in p]  # fmt: skip
     assert len(curve) == 10
     # Where the library is: the warnings that it gives could not be told to the other processes of the tests.
-    reading = [python, "-W", "ignore", "-m", "tests.train.test_trackers", name, str(metrics)]
+    reading = [python, "-W", "ignore", "-m", "tests.train.progress.test_trackers", name, str(metrics)]
     read = subprocess.run(reading, capture_output=True, text=True, cwd=ROOT, env=environment(), check=True)
     assert [tuple(point) for point in json.loads(read.stdout.splitlines()[-1])] == curve
     rows = (metrics / "plots" / "metrics" / "validation_loss.tsv").read_text().splitlines()[1:]
