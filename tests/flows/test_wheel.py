@@ -160,7 +160,12 @@ def test_the_probes_work_without_beam_dvc_and_accelerate(installed, shards, mode
     probes = installed("probes")
     flags = ["--model", model, "--shards", shards, "--rows", 4, "--json"]
     assert json.loads(probes.output("wikilm", "probe", "recite", *flags))["metrics"]
-    probes.output("python", "-c", "import probes.anatomy, probes.fill_mask, probes.generation, probes.report")
+    wings = "cloze.fill_mask curves generation likelihood.perplexity model.anatomy recitation.recite report.page trace"
+    probes.output("python", "-c", "import " + ", ".join(f"probes.{name}" for name in wings.split()))
+    code = (
+        "from probes.cloze.statements import read_statements as read; print(len(read('known')), len(read('unknown')))"
+    )
+    assert probes.output("python", "-c", code).split() == ["100", "100"]
 
 
 @pytest.mark.parametrize(
