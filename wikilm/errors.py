@@ -1,6 +1,10 @@
 """Define the errors that a user can fix, and say each in one line that names the file, key or flag and the way out."""
 
 import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class RunError(Exception):
@@ -29,3 +33,9 @@ def _reason(error: BaseException) -> str:
         where = f" while writing {error.filename}" if error.filename else ""
         return f"no space left on the device{where}: free some, or name another folder"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def first_fault(error: "ValidationError") -> str:
+    """Say where the first thing is that a record of pydantic may not hold, and what is wrong with it: `rows: ...`."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from pipeline.source.dump_index import index_name
 from pipeline.storage import NotThereError, fetch_text
-from wikilm.errors import RunError, UsageError
+from wikilm.errors import RunError, UsageError, first_fault
 
 JOBS = ("articlesmultistreamdumprecombine", "articlesmultistreamdump")  # large wikis have both: one file, and parts
 CONTENT = "other/mediawiki_content_current"
@@ -157,8 +157,7 @@ def _multistream(folder: str, url: str, job: str, found: _Job) -> list[Listed]:
         try:
             file = _File.model_validate(found.files[name])
         except ValidationError as error:
-            where = error.errors()[0]
-            raise RunError(f"{url}: {name}: {where['loc'][0]}: {where['msg']}; try another date or mirror") from None
+            raise RunError(f"{url}: {name}: {first_fault(error)}; try another date or mirror") from None
         listed.append(Listed(name, folder + name, file.size, f"sha1:{file.sha1}"))
     if not listed:
         raise RunError(f"{url}: {job} is done, but names no multistream file; try another date")

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, ValidationError
 
 from probes.measuring import Share, TokenIds, TrainingCounts, bootstrap, wilson
 from probes.model import LoadedModel
 from probes.recitation.attempts import Attempt
 from probes.recitation.examples import decode
 from probes.recitation.occurrences import count_occurrences
-from wikilm.errors import RunError
+from probes.records import step_of
 from wikilm.exposures import EXPOSURES, read_exposures
-from wikilm.model_folder import TRAINING
+from wikilm.model_folder import BEST, STEPS
 from wikilm.shards import ShardFolder
 
 SEEN, OCCURRENCES, BIGRAM, ZLIB = "seen", "occurrences", "bigram", "zlib"
@@ -64,21 +63,10 @@ def seen(model: Path, rows: int) -> NDArray[np.int64] | None:
     if (model / EXPOSURES).is_file():
         return read_exposures(model, rows).counts
     folder = model.resolve()
-    whole = folder.parent if folder.name == "best" else folder.parent.parent if folder.parent.name == "steps" else None
+    whole = folder.parent if folder.name == BEST else folder.parent.parent if folder.parent.name == STEPS else None
     if whole is None or not (whole / EXPOSURES).is_file():
         return None
-    return read_exposures(whole, rows, _steps(folder / TRAINING)).counts
-
-
-class _Trained(BaseModel):
-    steps: int = Field(ge=0)
-
-
-def _steps(path: Path) -> int:
-    try:
-        return _Trained.model_validate_json(path.read_bytes()).steps
-    except (OSError, ValidationError):
-        raise RunError(f"{path}: does not say after which step these weights are: train the model again") from None
+    return read_exposures(whole, rows, step_of(folder)).counts
 
 
 def guessed(counts: TrainingCounts, made: Attempt) -> NDArray[np.bool_]:

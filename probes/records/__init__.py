@@ -7,6 +7,8 @@ it is a mixture. This wing reads files, and writes none.
 from probes.records.made_from import MADE_FROM, MadeFrom, ModelFiles, hash_model, made_from
 from probes.records.mixture import check_results
 from probes.records.numbers import Count, Finite, Fraction, Nats
+from probes.records.reading import read_record
+from probes.records.training import step_of
 
 __all__ = [
     "MADE_FROM",
@@ -19,4 +21,6 @@ __all__ = [
     "check_results",
     "hash_model",
     "made_from",
+    "read_record",
+    "step_of",
 ]

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from probes.records.made_from import MadeFrom, ModelFiles, hash_model, hash_shards
+from probes.records.reading import read_record
 from wikilm.errors import RunError
 
 
@@ -21,14 +20,7 @@ def read_made_from(path: Path) -> MadeFrom:
     Raises:
         RunError: it cannot be read, or says nothing of it, or not what it must.
     """
-    try:
-        return TypeAdapter(_Part).validate_json(path.read_bytes()).made_from
-    except OSError as error:
-        raise RunError(f"{path}: cannot read it: {error.strerror or error}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "file"
-        raise RunError(f"{path}: {place}: {first['msg']}; make it again with python -m probes") from None
+    return read_record(path, _Part, "python -m probes").made_from
 
 
 def check_results(results: Mapping[Path, Sequence[Path]], shards: Path) -> None:

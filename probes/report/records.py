@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from wikilm.errors import RunError
+from probes.records import read_record
 
 T = TypeVar("T")
 
@@ -41,24 +41,6 @@ class Training(BaseModel):
         """(step, value) of the points that have a value of that name."""
         values = [(point.step, getattr(point, name)) for point in self.history]
         return [(step, value) for step, value in values if value is not None]
-
-
-def read_record(path: Path, kind: type[T], made_by: str) -> T:
-    """Read a JSON file as the dataclass or model that it was written from.
-
-    Raises:
-        RunError: it is missing, or does not hold what it must; `made_by` is the command that makes it.
-    """
-    try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise RunError(f"{path}: no such file; make it with {made_by}") from None
-    except OSError as error:
-        raise RunError(f"{path}: cannot read it: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "file"
-        raise RunError(f"{path}: {place}: {first['msg']}; make it again with {made_by}") from None
 
 
 def read_optional(path: Path, kind: type[T], made_by: str) -> T | None:

@@ -13,9 +13,9 @@ from probes.model import Anatomy, LoadedModel, load, load_tokenizer
 from probes.model.anatomy import anatomy
 from probes.model.pieces import show
 from probes.recitation import RecitationResult
-from probes.records import check_results
+from probes.records import check_results, read_record
 from probes.report.places import Places
-from probes.report.records import Training, read_optional, read_record
+from probes.report.records import Training, read_optional
 from probes.report.story import Piece, Reading, Split
 from probes.report.surprise import read_row
 from probes.settings import ReportSettings

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from probes.trace.texts import TokenizedText, from_ids, from_text
-from wikilm.errors import RunError, UsageError
+from wikilm.errors import RunError, UsageError, first_fault
 
 
 class _Generation(BaseModel):
@@ -67,6 +67,4 @@ def _read(path: Path, kind: type[R], command: str) -> R:
     except OSError as error:
         raise RunError(f"{path}: cannot read it: {error.strerror or error}; {again}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "file"
-        raise RunError(f"{path}: not a result of {command}: {place}: {first['msg']}; {again}") from None
+        raise RunError(f"{path}: not a result of {command}: {first_fault(error)}; {again}") from None

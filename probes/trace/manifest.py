@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from probes.trace.suffixes import id_bytes
-from wikilm.errors import RunError
+from wikilm.errors import RunError, first_fault
 from wikilm.shards import FileEntry, Manifest
 
 FILE = "manifest.json"
@@ -88,9 +88,9 @@ def read_index_manifest(folder: Path) -> IndexManifest:
     except OSError as error:
         raise RunError(f"{path}: cannot read it: {error.strerror or error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        detail = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
-        raise RunError(f"{path}: not the manifest of an index that this version reads: {detail}; {again}") from None
+        raise RunError(
+            f"{path}: not the manifest of an index that this version reads: {first_fault(error)}; {again}"
+        ) from None
     manifest = IndexManifest(**{name: getattr(stored, name) for name in IndexManifest.model_fields})
     if manifest_bytes(manifest) != data:
         raise RunError(f"{path}: damaged, or edited: its own sha256 is of something else; {again}")

@@ -14,8 +14,7 @@ from train.export.figures import figures_of_best
 from train.plan import Plan
 from train.runs import saved_steps, step_name
 from train.saved import BEST, KEPT, load_weights
-
-STEPS = "steps"  # the folder of the weights of steps on the way
+from wikilm.model_folder import STEPS
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pydantic import (
     model_serializer,
 )
 
-from wikilm.errors import RunError
+from wikilm.errors import RunError, first_fault
 from wikilm.shards.format import CANARY_SHARD
 
 FORMAT = 3
@@ -277,9 +277,9 @@ def parse_manifest(data: bytes, path: str) -> Manifest:
     try:
         stored = _Stored.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        detail = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
-        raise RunError(f"{path}: not a manifest that this version reads: {detail}; make the shards again") from None
+        raise RunError(
+            f"{path}: not a manifest that this version reads: {first_fault(error)}; make the shards again"
+        ) from None
     manifest = Manifest(**{name: getattr(stored, name) for name in Manifest.model_fields})
     if manifest_bytes(manifest) != data:
         raise RunError(f"{path}: damaged, or edited: its own sha256 is of something else; make the shards again")

@@ -13,7 +13,7 @@ from probes.curves.layout import describe
 from probes.measuring import next_token_losses, sample_rows
 from probes.output import json_text
 from probes.recitation.attempts import continue_greedily, score
-from probes.report.records import read_record
+from probes.records import read_record
 from probes.settings import CurvesSettings
 from wikilm.errors import UsageError
 
