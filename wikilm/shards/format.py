@@ -56,10 +56,15 @@ def _without_nulls(columns: dict[str, pa.DataType], names_wikis: bool) -> pa.Sch
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
 
 
-CANARY_SHARD = "train/canaries.arrow"
-CANARY_ARTICLES = f"{ARTICLES}/train-canaries.arrow"
+def articles_of(shard: str) -> str:
+    """Return the path of the articles table that belongs to a shard, by the shard's path within the same folder."""
+    return f"{ARTICLES}/{shard.replace('/data-', '-').replace('/', '-')}"
 
 
 def articles_name(split: str, unit: int, units: int) -> str:
-    """Return the path of the articles table that belongs to a shard, within the same folder."""
-    return f"{ARTICLES}/{split}-{unit:05d}-of-{units:05d}.arrow"
+    """Return the path of the articles table that belongs to the shard of a unit."""
+    return articles_of(shard_name(split, unit, units))
+
+
+CANARY_SHARD = "train/canaries.arrow"
+CANARY_ARTICLES = articles_of(CANARY_SHARD)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wikilm.errors import RunError, UsageError
 from wikilm.origin import page_url
-from wikilm.shards.format import CANARY_ARTICLES, CANARY_SHARD, MANIFEST, articles_name, articles_schema
+from wikilm.shards.format import CANARY_SHARD, MANIFEST, articles_of, articles_schema
 from wikilm.shards.manifest import Manifest, ShardEntry
 from wikilm.shards.reading import open_shard
 
@@ -106,9 +106,7 @@ def _shard_of(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[S
 
 def _articles(folder: Path, manifest: Manifest, shard: ShardEntry) -> pa.Table:
     """Read the articles table of a shard, and refuse any other than the one that the manifest names."""
-    name = articles_name(shard.split, shard.unit, manifest.source.units)
-    if shard.path == CANARY_SHARD:
-        name = CANARY_ARTICLES
+    name = articles_of(shard.path)
     again = f"run python -m pipeline.verify {folder}"
     entry = next((entry for entry in manifest.articles if entry.path == name), None)
     if entry is None:
