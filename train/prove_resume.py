@@ -30,7 +30,7 @@ from wikilm.cores import cores
 from wikilm.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from train.proof import Outcome
+    from train.proof.proof import Outcome
 
 PROGRAM = "python -m train.prove_resume"
 TITLES = ("set-up", "killed", "resumed from", "losses equal", "weights")
@@ -110,7 +110,16 @@ def prove(args: argparse.Namespace, work: Path) -> list["Outcome"]:
         UsageError: settings or a preset that are wrong.
         RunError: a training failed, or a moment never came.
     """
-    from train.proof import Inputs, SetUp, chosen_kills, inputs_of_preset, killed, own_params, prepared, undisturbed
+    from train.proof.proof import (
+        Inputs,
+        SetUp,
+        chosen_kills,
+        inputs_of_preset,
+        killed,
+        own_params,
+        prepared,
+        undisturbed,
+    )
 
     params = own_params(work, args.preset) if args.preset else args.params
     inputs = Inputs(args.shards, args.tokenizer, params) if args.shards else inputs_of_preset(work, params)

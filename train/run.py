@@ -121,9 +121,9 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
     finally:
         console.close()
         end_trackers(accelerator)
-    figures = run_figures(training)
     with training.learner.outcome() as model:  # which takes all processes where they share the parameters out
         if first:
+            figures = run_figures(training)
             export(
                 *(plan.output, model, plan.tokenizer, plan.tokenizer_folder, plan.manifest, figures),
                 copies=copies_to_export(plan, figures, named_weights(model)),

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 from probes.__main__ import main as probe
 from tests.helpers import ROOT
 from tests.helpers.shards import make_rows, make_shards
-from tests.helpers.training import Done, TrainingInputs, environment, launched, record, train
+from tests.helpers.training import KILLED, Done, TrainingInputs, environment, launched, record, train, tree
 from train.runs import main as runs
 from wikilm.files import sha256_of
 
@@ -43,11 +43,6 @@ def undisturbed(inputs: TrainingInputs, one_cpu_thread: None, tmp_path_factory: 
     folder = tmp_path_factory.mktemp("undisturbed")
     train(inputs.arguments(folder, **SETTINGS))
     return folder
-
-
-def tree(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
 
 
 def best(folder: Path) -> dict[str, Any]:
@@ -101,18 +96,6 @@ def test_steps_on_the_way_are_exported_for_probes(undisturbed: Path, inputs: Tra
     asked = ["--prompt", "The", "--max-new-tokens", "4", "--params", str(ROOT / "params.yaml")]
     probe(["generate", "--model", str(copy), *asked, "--output", str(output)])
     assert json.loads(output.read_text())
-
-
-KILLED = """
-import fnmatch, os, runpy, sys
-pattern = "*/" + sys.argv[1]
-def hook(event, arguments):
-    if event == "os.rename" and fnmatch.fnmatch(str(arguments[1]), pattern):
-        os.kill(os.getpid(), 9)
-sys.addaudithook(hook)
-sys.argv = ["train", *sys.argv[2:]]
-runpy.run_module("train", run_name="__main__")
-"""
 
 
 def killed(pattern: str, arguments: list[str]) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,8 @@ import pytest
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from tests.helpers import ROOT
-from tests.helpers.training import TrainingInputs, environment, launched, record, train
+from tests.helpers.training import KILLED, TrainingInputs, launched, record, train, tree
 from train.runs import saved_steps
-from wikilm.files import sha256_of
 
 pytestmark = pytest.mark.slow
 SETTINGS = {
@@ -23,25 +19,11 @@ SETTINGS = {
 }  # fmt: skip
 STEPS = 18
 FSDP = "fsdp2.yaml"
-KILLED = """
-import os, runpy, sys
-name = sys.argv.pop(1)
-def hook(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith(name):
-        os.kill(os.getpid(), 9)
-sys.addaudithook(hook)
-runpy.run_module("train", run_name="__main__")
-"""
 
 
 @pytest.fixture(scope="module")
 def inputs(tiny_shards: Path, tiny_tokenizer: Path) -> TrainingInputs:
     return TrainingInputs(tiny_shards, tiny_tokenizer)
-
-
-def tree(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
 
 
 def losses(folder: Path) -> list[float]:
@@ -124,9 +106,7 @@ def test_what_cannot_be_shared_out_is_refused_once_and_without_a_traceback(
     inputs: TrainingInputs, tmp_path: Path, flags: tuple[str, ...], settings: dict[str, Any], told: str
 ) -> None:
     arguments = inputs.arguments(tmp_path, **settings)
-    start = ["-m", "train.launch", "--config_file", f"launch/{FSDP}", "--num_processes", "2", *flags]
-    command = [sys.executable, *start, "-m", "train", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
+    done = launched(arguments, config=FSDP, flags=flags)
     assert done.returncode == 2, done.stderr
     assert done.stderr.count(told) == 1
     assert "Traceback" not in done.stderr

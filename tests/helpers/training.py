@@ -18,6 +18,7 @@ from train.__main__ import main, parse
 from train.plan.plan import Plan, make_plan
 from train.settings import SETTINGS, Objective, PretrainSettings
 from wikilm.cli import run
+from wikilm.files import sha256_of
 from wikilm.params import section
 from wikilm.shards.manifest import TokenizerEntry
 
@@ -93,10 +94,10 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def launched(
-    arguments: Sequence[str], *script: str, config: str = "multi-gpu.yaml"
+    arguments: Sequence[str], *script: str, config: str = "multi-gpu.yaml", flags: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """A run of two processes, by the command or by a script that runs it."""
-    start = ["-m", "train.launch", "--config_file", f"launch/{config}", "--num_processes", "2"]
+    """A run of two processes, by the command or by a script that runs it; `flags` are the launcher's."""
+    start = ["-m", "train.launch", "--config_file", f"launch/{config}", "--num_processes", "2", *flags]
     command = [sys.executable, *start, *(script or ("-m", "train")), *arguments]
     more = environment(PYTHONPATH=str(ROOT))
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=more, check=False)
@@ -105,3 +106,22 @@ def launched(
 def record(folder: Path) -> dict[str, Any]:
     """The training.json of the model that a run made in `folder`."""
     return json.loads((folder / "model" / "training.json").read_text())
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """The files below a folder, each with its hash."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+# A training that is killed when a folder is about to get a name of a pattern, its first argument
+KILLED = """
+import fnmatch, os, runpy, sys
+pattern = "*/" + sys.argv[1]
+def hook(event, arguments):
+    if event == "os.rename" and fnmatch.fnmatch(str(arguments[1]), pattern):
+        os.kill(os.getpid(), 9)
+sys.addaudithook(hook)
+sys.argv = ["train", *sys.argv[2:]]
+runpy.run_module("train", run_name="__main__")
+"""

@@ -8,25 +8,30 @@ from typing import NamedTuple
 from wikilm.errors import UsageError
 
 FSDP = "ACCELERATE_USE_FSDP"  # set by `accelerate launch`, as are all of these
+RESHARD = "FSDP_RESHARD_AFTER_FORWARD"
 OTHERS = {"ACCELERATE_USE_DEEPSPEED": "DeepSpeed", "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM"}
-# variable -> its default, the values that can be, its name in fsdp_config, and the way out
+# variable, which in lower case is its name in fsdp_config -> its default, the values that can be, and the way out
 TAKEN = {
-    "FSDP_VERSION": ("1", ("2",), "fsdp_version", "write 2"),
+    "FSDP_VERSION": ("1", ("2",), "write 2"),
     "FSDP_AUTO_WRAP_POLICY": (
-        *("TRANSFORMER_BASED_WRAP", ("TRANSFORMER_BASED_WRAP",), "fsdp_auto_wrap_policy"),
+        "TRANSFORMER_BASED_WRAP",
+        ("TRANSFORMER_BASED_WRAP",),
         "write TRANSFORMER_BASED_WRAP: each block of the model is gathered by itself",
     ),
-    "FSDP_RESHARD_AFTER_FORWARD": ("true", ("true", "false"), "fsdp_reshard_after_forward", "write true or false"),
+    RESHARD: ("true", ("true", "false"), "write true or false"),
     "FSDP_OFFLOAD_PARAMS": (
-        *("false", ("false",), "fsdp_offload_params"),
+        "false",
+        ("false",),
         "write false, and take more processes or pretrain.*.gradient_checkpointing: true to save memory",
     ),
     "FSDP_CPU_RAM_EFFICIENT_LOADING": (
-        *("false", ("false",), "fsdp_cpu_ram_efficient_loading"),
+        "false",
+        ("false",),
         "write false: each process makes or loads the first weights by itself",
     ),
     "FSDP_ACTIVATION_CHECKPOINTING": (
-        *("false", ("false",), "fsdp_activation_checkpointing"),
+        "false",
+        ("false",),
         "write false, and pretrain.*.gradient_checkpointing: true in the params",
     ),
 }
@@ -52,25 +57,25 @@ def asked_sharding(environment: Mapping[str, str] = os.environ) -> Sharding | No
             )
     if not _is_on(environment, FSDP):
         return None
-    for variable, (default, known, key, way_out) in TAKEN.items():
+    for variable, (default, known, way_out) in TAKEN.items():
         if (value := environment.get(variable, default)) not in known:
-            raise UsageError(f"fsdp_config.{key}: {value} is nothing that training does; {way_out}")
+            raise UsageError(f"fsdp_config.{variable.lower()}: {value} is nothing that training does; {way_out}")
     several = int(environment.get("WORLD_SIZE", "1")) > 1
-    return Sharding(environment.get("FSDP_RESHARD_AFTER_FORWARD", "true") == "true") if several else None
+    return Sharding(environment.get(RESHARD, TAKEN[RESHARD][0]) == "true") if several else None
 
 
 @contextmanager
-def untold(variable: str = FSDP) -> Iterator[None]:
+def untold() -> Iterator[None]:
     """Hide from Accelerate, while the block runs, that parameters are to be shared out.
 
     It knows how on GPUs alone, and with optimizers that it has wrapped; what torch does is the same on every device.
     """
-    before = os.environ.pop(variable, None)
+    before = os.environ.pop(FSDP, None)
     try:
         yield
     finally:
         if before is not None:
-            os.environ[variable] = before
+            os.environ[FSDP] = before
 
 
 def _is_on(environment: Mapping[str, str], variable: str) -> bool:

@@ -6,6 +6,7 @@ from transformers import PreTrainedModel
 
 from train.model.build import build
 from train.model.initialization import initialize
+from train.model.warm_weights import load
 
 if TYPE_CHECKING:
     from train.plan import Plan
@@ -17,20 +18,12 @@ def first_model(plan: "Plan") -> PreTrainedModel:
     Raises:
         RunError: the weights that it should start from are damaged, or not those of its configuration.
     """
-    model = _pretrained(plan) if plan.start else _untrained(plan)
+    model = load(plan.start, plan.settings, plan.manifest) if plan.start else _untrained(plan)
     if plan.settings.gradient_checkpointing:
         # Its name in new versions of transformers, and in 5.17
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     return model
-
-
-def _pretrained(plan: "Plan") -> PreTrainedModel:
-    """Load the model that the run starts from."""
-    from train.model.warm_weights import load  # here, since other runs need none of it
-
-    assert plan.start
-    return load(plan.start, plan.settings, plan.manifest)
 
 
 def _untrained(plan: "Plan") -> PreTrainedModel:

@@ -62,7 +62,8 @@ def make_plan(
             output that has other settings.
         RunError: shards that are missing, damaged or empty.
     """
-    settings, told = section(params, f"pretrain.{objective}", SETTINGS[objective]), params or DEFAULT_PARAMS
+    settings, file = section(params, f"pretrain.{objective}", SETTINGS[objective]), params or DEFAULT_PARAMS
+    told = f"{file}: pretrain.{objective}"
     if evaluate:
         refuse_training(max_steps, fresh, keep_run)
     else:
@@ -70,8 +71,8 @@ def make_plan(
     opened = shards_with_rows(shards, ("validation",) if evaluate else SPLITS)
     sets = validation_sets(validation, opened)
     if not evaluate:
-        refuse_large_batch(settings, opened, f"{told}: pretrain.{objective}")
-    recipe = recipe_of(objective, settings, opened.manifest, f"{told}: pretrain.{objective}")
+        refuse_large_batch(settings, opened, told)
+    recipe = recipe_of(objective, settings, opened.manifest, told)
     run = (runs or output.parent / "runs" / output.name) / recipe.fingerprint
     if not fresh and not evaluate:
         refuse_abandoning(run, recipe.identity, output.resolve())
@@ -81,7 +82,7 @@ def make_plan(
     order = Order(opened.manifest.row_count("train"), settings.batch_size, settings.seed)
     planned = order.step_count(settings.epochs)
     return Plan(
-        **vars(recipe), params=told, shards=opened, tokenizer_folder=tokenizer, tokenizer=loaded, output=output,
+        **vars(recipe), params=file, shards=opened, tokenizer_folder=tokenizer, tokenizer=loaded, output=output,
         run=run, metrics=metrics or output.parent / "metrics" / output.name, order=order, planned_steps=planned,
         last_step=min(planned, max_steps or planned), fresh=fresh, keep_run=keep_run, validation=sets,
         evaluate=evaluate,

@@ -31,7 +31,7 @@ MODEL, HASHES = "model.safetensors", "hashes.json"
 
 
 class Keeper:
-    """Chooses what is kept while a run trains; the main process has it."""
+    """Chooses what is kept while a run trains; all processes ask what it wants, and the main one keeps it."""
 
     def __init__(self, run: Path, settings: "PretrainSettings") -> None:
         self._run, self._settings = run, settings

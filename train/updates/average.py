@@ -50,8 +50,7 @@ class Average:
 
     def load(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Load what `state` returned out of a larger mapping; return the rest of it."""
-        for name, average in self._averages.items():
-            average.copy_(part_of(state[f"{name}{KEY}"], average))
+        self._averages = {name: part_of(state[f"{name}{KEY}"], average) for name, average in self._averages.items()}
         return {name: tensor for name, tensor in state.items() if not name.endswith(KEY)}
 
     def _exchange(self) -> None:

@@ -39,13 +39,13 @@ class Learner:
         self.model = first_model(plan).train()
         compiler = None if sharding else backend(plan.settings.compile, accelerator.device)
         self.is_compiled = compiler is not None
-        if sharding:  # a block at a time goes to the device
-            self.loss = SummedLoss(self.model, plan.objective, left_out=plan.left_out)
+        if not sharding:  # where they share the parameters out, a block at a time goes to the device
+            self.model.to(accelerator.device)
+        self.loss = SummedLoss(self.model, plan.objective, compiler, plan.left_out)
+        if sharding:
             self._hollow = shard(self.loss, accelerator.device, accelerator.num_processes, *sharding)
             accelerator.prepare_model(self.loss, evaluation_mode=True)  # has it compute in mixed precision
         else:
-            self.model.to(accelerator.device)
-            self.loss = SummedLoss(self.model, plan.objective, compiler, plan.left_out)
             self.loss = accelerator.prepare_model(self.loss)
         self.optimizers = Optimizers(self.model, plan.settings)
         self.average = Average(self.model, plan.settings.ema_decay)

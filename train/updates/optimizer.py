@@ -170,8 +170,10 @@ def move(matrices: Iterable[Matrix], weights: Iterable[Tensor], directions: Iter
         for moved, piece in zip(matrix.views(weight), matrix.views(direction), strict=True):
             by_shape[moved.shape].append((moved, piece))
     for shape, pairs in by_shape.items():
-        pieces = torch.stack([piece for _, piece in pairs])
-        updates = orthogonalize(pieces.to(dtype_of_products(pieces))).to(pieces.dtype)
+        one = pairs[0][1]
+        # No name for the stack in full precision: it would live on while its copy in bf16 is worked on.
+        pieces = torch.stack([piece for _, piece in pairs]).to(dtype_of_products(one))
+        updates = orthogonalize(pieces).to(one.dtype)
         scale = max(1.0, shape[0] / shape[1]) ** 0.5  # an orthogonal [out, in] maps unit inputs to this size
         torch._foreach_add_([weight for weight, _ in pairs], list(updates.unbind()), alpha=-lr * scale)
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from train.hosts.sharding import FSDP, TAKEN, Sharding, asked_sharding, untold
+from train.hosts.sharding import FSDP, Sharding, asked_sharding, untold
 from wikilm.errors import UsageError
 
 ASKED = {FSDP: "true", "FSDP_VERSION": "2", "WORLD_SIZE": "2"}
@@ -32,7 +32,7 @@ def test_nobody_shares_where_it_was_not_asked_for_or_there_is_but_one(environmen
     ],
 )
 def test_what_cannot_be_names_the_key_and_the_way_out(variable: str, value: str) -> None:
-    with pytest.raises(UsageError, match=rf"^fsdp_config\.{TAKEN[variable][2]}: {value} is .*; write "):
+    with pytest.raises(UsageError, match=rf"^fsdp_config\.{variable.lower()}: {value} is .*; write "):
         asked_sharding(ASKED | {variable: value})
 
 
