@@ -28,14 +28,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     from pipeline.inspection.origins import as_json, lines
     from pipeline.storage import parse_place
-    from wikilm.shards import locate, read_manifest
+    from wikilm.shards import Origins, read_manifest
 
     place = parse_place(args.shards, "--shards")
     if not place.is_local:
         raise UsageError(f"--shards: {place}: rows are located in a folder of this machine; copy the shards to one")
     folder = Path(args.shards) if "://" not in args.shards else place.path  # as the user wrote it, in messages
     manifest = read_manifest(folder)
-    shard, inside, origins = locate(folder, manifest, args.split, args.row)
+    shard, inside, origins = Origins(folder, manifest).locate(args.split, args.row)
     for line in lines(origins):
         print(line)
     # In ASCII, so that a title can do nothing to a terminal and still is here exactly as it is.

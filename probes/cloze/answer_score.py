@@ -72,27 +72,20 @@ def score_answer(loaded: LoadedModel, text: str, answer: str, where: str) -> Ans
 
 def _masked(loaded: LoadedModel, ids: list[int], first: int, last: int) -> tuple[Tensor, Tensor]:
     """Return the log-probability of each token of the answer, and the logits at a blank of one token."""
-    mask = loaded.tokenizer.mask_token_id
-    if mask is None:
-        raise RunError(f"{loaded.name}: its tokenizer has no mask token, so it cannot fill blanks")
-    shown = [[*ids[:place], *[mask] * (last - place), *ids[last:]] for place in range(first, last)]
-    logits = loaded.ranked(_logits(loaded, shown))
-    steps = torch.arange(last - first, device=logits.device)
-    at = logits[steps, first + steps]
-    single = at[0] if last - first == 1 else _logits(loaded, [[*ids[:first], mask, *ids[last:]]])[0, first]
-    return at.log_softmax(-1)[steps, loaded.tensor(ids[first:last])], loaded.ranked(single)
+    mask = loaded.mask_id
+    hidden = [[*ids[:place], *[mask] * (last - place), *ids[last:]] for place in range(first, last)]
+    steps = torch.arange(last - first, device=loaded.device)
+    at = loaded.ranked(loaded.logits(loaded.tensor(hidden))[steps, first + steps])
+    if last - first == 1:
+        single = at[0]
+    else:
+        single = loaded.ranked(loaded.logits(loaded.tensor([[*ids[:first], mask, *ids[last:]]]))[0, first])
+    return at.log_softmax(-1)[steps, loaded.tensor(ids[first:last])], single
 
 
 def _left(loaded: LoadedModel, ids: list[int], first: int, last: int) -> tuple[Tensor, Tensor]:
     """Return the same by what stands to the left."""
     given = ids[: last - 1] if first else [loaded.start_id, *ids[: last - 1]]
-    logits = loaded.ranked(_logits(loaded, [given])[0, -(last - first) :])
+    logits = loaded.ranked(loaded.logits(loaded.tensor([given]))[0, -(last - first) :])
     steps = torch.arange(last - first, device=logits.device)
     return logits.log_softmax(-1)[steps, loaded.tensor(ids[first:last])], logits[0]
-
-
-def _logits(loaded: LoadedModel, rows: list[list[int]]) -> Tensor:
-    """Float [rows, tokens, vocabulary]."""
-    inputs = loaded.tensor(rows)
-    logits: Tensor = loaded.model(input_ids=inputs, attention_mask=torch.ones_like(inputs)).logits
-    return logits

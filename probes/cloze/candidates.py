@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from probes.model import Encoded, LoadedModel
+from probes.output import quoted
+from wikilm.errors import UsageError
 
 _AT_A_TIME = 2048  # texts encoded in one call: what they are encoded to is dropped but for the ids
 
@@ -21,6 +23,11 @@ class Filled:
     first: int  # the tokens that stand for the word, and for the space before it, begin here
     last: int  # and end before this one
 
+    @property
+    def own(self) -> tuple[int, ...]:
+        """The tokens that stand for the word."""
+        return self.ids[self.first : self.last]
+
 
 def fill_in(loaded: LoadedModel, before: str, after: str, words: Iterable[str]) -> list[Filled]:
     """Put each of `words` between `before` and `after`; of words that give the same ids, the first."""
@@ -33,6 +40,25 @@ def fill_in(loaded: LoadedModel, before: str, after: str, words: Iterable[str]) 
             first, last = tokens_of(encoded, before, word)
             found.setdefault(encoded.ids, Filled(word, encoded.ids, first, last))
     return list(found.values())
+
+
+def fill_given(loaded: LoadedModel, before: str, after: str, words: Iterable[str]) -> list[Filled]:
+    """Put words that were asked for into the blank, as `fill_in` does.
+
+    Raises:
+        UsageError: one of them is blank, or no token stands for it.
+    """
+    found = fill_in(loaded, before, after, words)
+    for filled in found:
+        if not filled.word.strip() or not filled.own:
+            raise UsageError(f"--word {quoted(filled.word)}: no token of {loaded.name} stands for it; give another")
+    return found
+
+
+def shown(loaded: LoadedModel, filled: Filled) -> str:
+    """Return how a word is shown: one token so that no two look alike, several as their text."""
+    ids = filled.own
+    return loaded.show(ids[0]) if len(ids) == 1 else loaded.text_after(filled.ids[: filled.first], ids)
 
 
 def tokens_of(encoded: Encoded, before: str, word: str) -> tuple[int, int]:
@@ -51,7 +77,7 @@ def fitting_entries(loaded: LoadedModel, before: str, after: str) -> list[Filled
     return [
         filled
         for filled in fill_in(loaded, before, after, words)
-        if filled.last - filled.first == 1 and filled.ids[filled.first] not in special
+        if len(filled.own) == 1 and filled.own[0] not in special
     ]
 
 
@@ -63,14 +89,11 @@ def vocabulary_words(loaded: LoadedModel) -> list[str]:
     leave_out = set(loaded.tokenizer.all_special_ids)
     ids = [i for i in range(loaded.vocab_size) if i not in leave_out]
     # After another piece, since alone a piece may lose its space or keep its ##.
-    ahead = next(i for i, added in zip(*_read(loaded.encode("a")), strict=True) if not added)
+    one = loaded.encode("a")
+    ahead = next(i for i, added in zip(one.ids, one.added, strict=True) if not added)
     start = len(loaded.decode([ahead]))
     texts = (text[start:].strip() for text in loaded.decode_all([[ahead, i] for i in ids]))
     return list(dict.fromkeys(text for text in texts if text and "\ufffd" not in text))
-
-
-def _read(encoded: Encoded) -> tuple[tuple[int, ...], tuple[bool, ...]]:
-    return encoded.ids, encoded.added
 
 
 def _parts(words: Sequence[str], before: str, after: str) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from probes.cloze.answer import Blank, Choice, Cloze, Reading
-from probes.cloze.candidates import Filled, fill_in, fitting_entries, tokens_of
+from probes.cloze.candidates import Filled, fill_given, fitting_entries, shown, tokens_of
 from probes.cloze.scoring import Beginning, read_beginning, score_endings
 from probes.model import LoadedModel
 from probes.settings import MASK
@@ -47,7 +47,7 @@ def fill_causal(
     for number, after in enumerate(parts[1:], start=2):
         right = after if number == len(parts) else after.rstrip(" ")
         entries = fitting_entries(loaded, done, right)
-        given = fill_in(loaded, done, right, words)
+        given = fill_given(loaded, done, right, words)
         if not entries and not given:
             raise RunError(f"{loaded.name}: no token of its vocabulary fits the blank; give words with --word")
         if not lead and any(not filled.first for filled in (*entries, *given)):
@@ -59,16 +59,16 @@ def fill_causal(
         done, compared = done + best + after, len(ranking.filled)
     read = loaded.encode(done)
     ids = [*lead, *read.ids]
-    shown = [loaded.show(i) for i in ids]
+    tokens = [loaded.show(i) for i in ids]
     blanks = []
     for (before, word), readings in zip(places, found, strict=True):
         first, last = (len(lead) + at for at in tokens_of(read, before, word))
-        shown[first:last] = [MASK] * (last - first)
+        tokens[first:last] = [MASK] * (last - first)
         blanks.append(Blank(first, readings))
     return Cloze(
         text=text,
         ids=tuple(ids),
-        tokens=tuple(shown),
+        tokens=tuple(tokens),
         attention_mask=(1,) * len(ids),
         logits_shape=(compared, len(ids), loaded.output_size),
         blanks=tuple(blanks),
@@ -159,13 +159,11 @@ def _reading(loaded: LoadedModel, name: str, ranking: _Compared, top_k: int) -> 
 
 
 def _choice(loaded: LoadedModel, rank: int, filled: Filled, probability: float, text_log_probability: float) -> Choice:
-    ids = filled.ids[filled.first : filled.last]
-    token = loaded.show(ids[0]) if len(ids) == 1 else loaded.text_after(filled.ids[: filled.first], ids)
     return Choice(
         rank=rank,
-        id=ids[0],
-        ids=ids,
-        token=token,
+        id=filled.own[0],
+        ids=filled.own,
+        token=shown(loaded, filled),
         word=filled.word,
         probability=probability,
         text_log_probability=text_log_probability,

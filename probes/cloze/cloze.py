@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from probes.cloze.answer import Blank, Choice, Cloze, Reading
-from probes.cloze.candidates import fill_in
+from probes.cloze.candidates import fill_given, shown
 from probes.cloze.causal import fill_causal
 from probes.generation import by_layer, layer_logits, top
 from probes.model import LoadedModel
 from probes.settings import BLANKS, MASK
-from wikilm.errors import RunError, UsageError
+from wikilm.errors import UsageError
 
 
 def fill(
@@ -41,9 +41,9 @@ def fill(
             causal model are asked for.
         RunError: a masked model whose tokenizer has no mask token, or no word fits the blank.
     """
+    if loaded.kind == "masked":
+        _ = loaded.mask_id  # which is to be there before anything is said of the text
     own = loaded.tokenizer.mask_token
-    if loaded.kind == "masked" and own is None:
-        raise RunError(f"{loaded.name}: its tokenizer has no mask token, so it cannot fill blanks")
     spellings = dict.fromkeys([*BLANKS, *([own] if own else [])])
     parts = re.split("|".join(map(re.escape, spellings)), text)
     if len(parts) == 1:
@@ -60,13 +60,15 @@ def _fill_masked(
     loaded: LoadedModel, text: str, parts: Sequence[str], top_k: int, words: Sequence[str], *, layers: bool
 ) -> Cloze:
     """Fill all blanks at once, each from one pass over the whole text: what `transformers`' fill-mask pipeline does."""
-    mask = loaded.tokenizer.mask_token_id
+    mask = loaded.mask_id
     ids = loaded.encode(str(loaded.tokenizer.mask_token).join(parts)).ids
     loaded.check_length(len(ids), "--text")
-    logits = _logits(loaded, ids)
+    inputs = loaded.tensor([list(ids)])
+    logits = loaded.logits(inputs)[0]
     filled, blanks = list(ids), []
     places = [n for n, i in enumerate(ids) if i == mask]
-    lens = layer_logits(loaded, _inputs(loaded, ids), places) if layers else None
+    seen = {"input_ids": inputs, "attention_mask": torch.ones_like(inputs)}
+    lens = layer_logits(loaded, seen, places) if layers else None
     for number, position in enumerate(places):
         best = top(loaded, logits[position], top_k)
         choices = [
@@ -105,27 +107,15 @@ def _given(loaded: LoadedModel, logits: Tensor, parts: Sequence[str], number: in
     """
     mask = str(loaded.tokenizer.mask_token)
     before, after = mask.join(parts[: number + 1]), mask.join(parts[number + 1 :])
-    (filled,) = fill_in(loaded, before, after, [word])
-    ids = filled.ids[filled.first : filled.last]
+    (filled,) = fill_given(loaded, before, after, [word])
+    ids = filled.own
     single = loaded.ranked(logits).softmax(-1)
     probability = float(single[ids[0]]) if len(ids) == 1 else 1.0
     if len(ids) > 1:
         loaded.check_length(len(filled.ids), f"--word {word}")
         hidden = list(filled.ids)
-        hidden[filled.first : filled.last] = [loaded.tokenizer.mask_token_id] * len(ids)
-        shares = loaded.ranked(_logits(loaded, hidden)[filled.first : filled.last]).softmax(-1)
+        hidden[filled.first : filled.last] = [loaded.mask_id] * len(ids)
+        shares = loaded.ranked(loaded.logits(loaded.tensor([hidden]))[0, filled.first : filled.last]).softmax(-1)
         probability = float(shares.gather(-1, loaded.tensor(ids)[:, None]).prod())
     rank = int((single > probability).sum()) + 1
-    token = loaded.show(ids[0]) if len(ids) == 1 else loaded.text_after(filled.ids[: filled.first], ids)
-    return Choice(rank, ids[0], ids, token, word, probability, None)
-
-
-def _logits(loaded: LoadedModel, ids: Sequence[int]) -> Tensor:
-    """Float [tokens, vocabulary]."""
-    with torch.inference_mode():
-        return loaded.model(**_inputs(loaded, ids)).logits[0]
-
-
-def _inputs(loaded: LoadedModel, ids: Sequence[int]) -> dict[str, Tensor]:
-    inputs = loaded.tensor([list(ids)])
-    return {"input_ids": inputs, "attention_mask": torch.ones_like(inputs)}
+    return Choice(rank, ids[0], ids, shown(loaded, filled), word, probability, None)

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from probes.cloze.answer_score import Answer, Guess, score_answer
-from probes.cloze.statements import Statement, read_statements
+from probes.cloze.statements import Statement
 from probes.measuring import Mean, Share, TrainingCounts, bootstrap_mean, guess_between, wilson
 from probes.model import LoadedModel
 from probes.output import counted, quoted, table
@@ -71,15 +71,14 @@ class Answered:
 
 
 def score_file(
-    loaded: LoadedModel, name: str, counts: TrainingCounts | None, seed: int
+    loaded: LoadedModel, name: str, statements: Sequence[Statement], counts: TrainingCounts | None, seed: int
 ) -> tuple[FileScores, tuple[Answered, ...]]:
     """Score each statement of a file, as it stands and without its subject, and beside baselines where counted.
 
     Raises:
-        UsageError: the file cannot be read, or each of its statements has more tokens than the model has positions.
+        UsageError: each of its statements has more tokens than the model has positions.
         RunError: the model cannot fill blanks.
     """
-    statements = read_statements(name)
     taken, found, bare = [], [], []
     for statement in tqdm(statements, desc=visible(name), unit="statement", disable=None, file=sys.stderr):
         where, text = f"--file {name}: line {statement.line}", statement.without_subject

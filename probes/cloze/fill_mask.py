@@ -87,8 +87,7 @@ def run_fill_mask(
     Returns:
         The answers with all sums, and the answers to each statement.
     """
-    for file in files:
-        read_statements(file)  # before any model is asked, which takes a while
+    statements = {file: read_statements(file) for file in files}  # before any model is asked, which takes a while
     answers: list[ModelClozes] = []
     of_files: list[FileAnswers] = []
     labels: list[str] = []
@@ -100,7 +99,7 @@ def run_fill_mask(
         if sample and counts is None:  # once for all models, which read the same shards
             counts = count_training(sample.shards, settings.seed)
             counted = Counted(counts.rows, int(counts.tokens.sum()), blind_loss(counts, sample.validation))
-        scored = [score_file(loaded, file, counts, settings.seed) for file in files]
+        scored = [score_file(loaded, file, each, counts, settings.seed) for file, each in statements.items()]
         of_files += [FileAnswers(name, loaded.kind, sums.file, each) for sums, each in scored]
         clozes = _clozes(loaded, settings, layers=layers)
         found = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts) if sample else ()

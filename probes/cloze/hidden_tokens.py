@@ -7,12 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from probes.measuring import Baseline, RowSample, Share, TokenIds, TrainingCounts, bootstrap, guess_hidden
-from probes.model import LoadedModel
+from probes.model import LoadedModel, rows_at_a_time
 from probes.records import Count
 from wikilm.errors import RunError
 from wikilm.shards import SPLITS
-
-_LOGITS_AT_A_TIME = 2**25  # 128 MiB of float32
 
 
 @dataclass(frozen=True)
@@ -64,56 +62,72 @@ def accuracy(
     chunk_tokens = sample.manifest.chunk_tokens
     if loaded.positions is not None and chunk_tokens > loaded.positions:
         raise RunError(f"{loaded.name}: has {loaded.positions} positions, but the rows have {chunk_tokens} tokens")
-    if loaded.kind == "masked" and loaded.tokenizer.mask_token_id is None:
-        raise RunError(f"{loaded.name}: its tokenizer has no mask token, so nothing can be hidden from it")
+    if loaded.kind == "masked":
+        _ = loaded.mask_id  # which is to be there before any rows are tried
     return tuple(_split_accuracy(loaded, sample, split, fraction, seed, counts) for split in SPLITS)
+
+
+def hidden_rows(sample: RowSample, split: str, fraction: float, seed: int) -> tuple[TokenIds, NDArray[np.bool_]]:
+    """Return the rows of a split that have tokens to hide, and which are hidden: bool, of the shape of the rows.
+
+    Raises:
+        RunError: there is no such row.
+    """
+    rows, end = sample.split(split), sample.manifest.tokenizer.end_of_text_id
+    rows = rows[(rows[:, 1:] != end).any(axis=1)]  # a row of nothing but ends of text has nothing to hide
+    if len(rows) == 0:
+        raise RunError(f"the {split} split has no row with text in it")
+    return rows, hidden_places(rows, fraction, end, seed)
+
+
+def hidden_baselines(
+    counts: TrainingCounts, rows: TokenIds, hidden: NDArray[np.bool_], seed: int, *, both_sides: bool
+) -> tuple[Baseline, ...]:
+    """Guess hidden tokens by counts of the training rows, from what a model may see; see `guess_hidden`."""
+    true, guesses = rows[hidden, None], guess_hidden(counts, rows, hidden, both_sides=both_sides)
+    return tuple(
+        Baseline(
+            name,
+            _share((found[:, :1] == true).any(axis=1), hidden, seed),
+            _share((found[:, :5] == true).any(axis=1), hidden, seed),
+        )
+        for name, found in guesses.items()
+    )
+
+
+def _share(right: NDArray[np.bool_], hidden: NDArray[np.bool_], seed: int) -> Share:
+    """Return the share of hidden tokens with a right guess; `right` has them in the order of the rows."""
+    places = hidden.sum(axis=1, dtype=np.int64)
+    return bootstrap(np.add.reduceat(right, np.cumsum(places) - places, dtype=np.int64), places, seed)
 
 
 def _split_accuracy(
     loaded: LoadedModel, sample: RowSample, split: str, fraction: float, seed: int, counts: TrainingCounts | None
 ) -> Accuracy:
-    rows = sample.split(split)
-    end = sample.manifest.tokenizer.end_of_text_id
-    rows = rows[(rows[:, 1:] != end).any(axis=1)]  # a row of nothing but ends of text has nothing to hide
-    if len(rows) == 0:
-        raise RunError(f"the {split} split has no row with text in it")
-    hidden = hidden_places(rows, fraction, end, seed)
+    rows, hidden = hidden_rows(sample, split, fraction, seed)
     ranks = _ranks(loaded, loaded.tensor(rows), loaded.tensor(hidden, torch.bool))
     both_sides = loaded.kind == "masked"
-    guesses = guess_hidden(counts, rows, hidden, both_sides=both_sides) if counts else {}
-    true, places = rows[hidden, None], hidden.sum(axis=1, dtype=np.int64)
-
-    def share(right: NDArray[np.bool_]) -> Share:
-        """Return the share of hidden places with a right guess; `right` has them in the order of the rows."""
-        return bootstrap(np.add.reduceat(right, np.cumsum(places) - places, dtype=np.int64), places, seed)
-
     return Accuracy(
         split=split,
         rows=len(rows),
-        places=int(places.sum()),
+        places=int(hidden.sum()),
         context="both sides" if both_sides else "the left side",
-        top1=share(ranks < 1),
-        top5=share(ranks < 5),
-        baselines=tuple(
-            Baseline(name, share((found[:, :1] == true).any(axis=1)), share((found[:, :5] == true).any(axis=1)))
-            for name, found in guesses.items()
-        ),
+        top1=_share(ranks < 1, hidden, seed),
+        top5=_share(ranks < 5, hidden, seed),
+        baselines=hidden_baselines(counts, rows, hidden, seed, both_sides=both_sides) if counts else (),
     )
 
 
 def _ranks(loaded: LoadedModel, rows: torch.Tensor, hidden: torch.Tensor) -> NDArray[np.int64]:
     """int64 [hidden places]: how many entries of the vocabulary the model puts before, or level with, the true one."""
-    tokens, vocabulary = rows.shape[1], loaded.output_size
-    batch = max(1, _LOGITS_AT_A_TIME // (tokens * vocabulary))
+    batch = rows_at_a_time(rows.shape[1] * loaded.output_size)
     ranks = []
     with torch.inference_mode():
         for ids, places in zip(rows.split(batch), hidden.split(batch), strict=True):
-            all_seen = torch.ones_like(ids)  # rows are full: an end-of-text token is no padding
             if loaded.kind == "masked":
-                shown = ids.masked_fill(places, loaded.tokenizer.mask_token_id)
-                logits = loaded.model(input_ids=shown, attention_mask=all_seen).logits[places]
+                logits = loaded.logits(ids.masked_fill(places, loaded.mask_id))[places]
             else:
-                logits = loaded.model(input_ids=ids, attention_mask=all_seen).logits[:, :-1][places[:, 1:]]
+                logits = loaded.logits(ids)[:, :-1][places[:, 1:]]
             logits = loaded.ranked(logits)
             true = logits.gather(-1, ids[places][:, None])
             # Level entries count against the model: one that gives every token the same score knows nothing.

@@ -11,9 +11,7 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from probes.model import LoadedModel
-
-_NUMBERS_AT_A_TIME = 2**25  # 128 MiB of float32: the logits of a batch, and the cache that each of its texts is given
+from probes.model import LoadedModel, rows_at_a_time
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def _rows_at_a_time(beginning: Beginning, length: int) -> int:
         numbers += len(beginning.ids) * len(beginning.following)
     else:
         numbers = max(numbers, sum(layer.keys.numel() + layer.values.numel() for layer in beginning.cache.layers))
-    return max(1, _NUMBERS_AT_A_TIME // numbers)
+    return rows_at_a_time(numbers)
 
 
 def _score(loaded: LoadedModel, beginning: Beginning, endings: Sequence[Sequence[int]]) -> Tensor:

@@ -9,13 +9,14 @@ from tqdm import tqdm
 
 from probes.cloze.answer import Choice
 from probes.cloze.cloze import fill
-from probes.cloze.hidden_tokens import accuracy, hidden_places
+from probes.cloze.hidden_tokens import accuracy, hidden_baselines, hidden_rows
 from probes.curves.checkpoints import Checkpoint, find_checkpoints
 from probes.generation import continue_prompts
 from probes.measuring import (
     Baseline,
     RowSample,
     Share,
+    TrainingCounts,
     blind_loss,
     count_training,
     hidden_token_losses,
@@ -100,12 +101,16 @@ def ask_checkpoints(
     points: dict[Path, list[Point]] = {model: [] for model in found}
     kinds: dict[Path, str] = {}
     measured: dict[Path, tuple[Yardstick, ...]] = {}
+    counts: TrainingCounts | None = None
     todo = [(model, checkpoint) for model, checkpoints in found.items() for checkpoint in checkpoints]
     for model, checkpoint in tqdm(todo, unit="checkpoint", disable=None, file=sys.stderr):
         loaded = load(str(checkpoint.folder), machine)
+        sample = sample_rows(shards, loaded, settings.rows, settings.seed)
+        points[model].append(ask(loaded, checkpoint, sample, settings))
         if checkpoint.is_last:
-            kinds[model], measured[model] = loaded.kind, yardsticks(loaded, shards, settings)
-        points[model].append(ask(loaded, checkpoint, shards, settings))
+            if counts is None:  # once for all models, which read the same shards
+                counts = count_training(sample.shards, settings.seed)
+            kinds[model], measured[model] = loaded.kind, yardsticks(counts, sample, loaded.kind, settings)
     curves = tuple(
         ModelCurve(str(model), kinds[model], tuple(of_model), measured[model]) for model, of_model in points.items()
     )
@@ -114,9 +119,8 @@ def ask_checkpoints(
     )
 
 
-def ask(loaded: LoadedModel, checkpoint: Checkpoint, shards: Path, settings: CurvesSettings) -> Point:
+def ask(loaded: LoadedModel, checkpoint: Checkpoint, sample: RowSample, settings: CurvesSettings) -> Point:
     """Ask one checkpoint."""
-    sample = sample_rows(shards, loaded, settings.rows, settings.seed)
     if loaded.kind == "causal":
         check_lengths(loaded, sample.manifest.chunk_tokens, settings.prefix, settings.continuation)
     cloze = fill(loaded, settings.cloze, settings.top_k, settings.candidates)
@@ -135,14 +139,15 @@ def ask(loaded: LoadedModel, checkpoint: Checkpoint, shards: Path, settings: Cur
     )
 
 
-def yardsticks(loaded: LoadedModel, shards: Path, settings: CurvesSettings) -> tuple[Yardstick, ...]:
-    """Guess what checkpoints like this one are asked by counts of the training rows alone."""
-    sample = sample_rows(shards, loaded, settings.rows, settings.seed)
-    counts = count_training(sample.shards, settings.seed)
+def yardsticks(counts: TrainingCounts, sample: RowSample, kind: str, settings: CurvesSettings) -> tuple[Yardstick, ...]:
+    """Guess what checkpoints of a model of this kind are asked by counts of the training rows alone."""
     blind = blind_loss(counts, sample.validation)
-    losses = {SPLITS[0]: blind.unigram_train, SPLITS[1]: blind.unigram_validation}
-    guessed = accuracy(loaded, sample, settings.masked_fraction, settings.seed, counts)
-    return tuple(Yardstick(one.split, losses[one.split], one.baselines) for one in guessed)
+    found = []
+    for split, loss in zip(SPLITS, (blind.unigram_train, blind.unigram_validation), strict=True):
+        rows, hidden = hidden_rows(sample, split, settings.masked_fraction, settings.seed)
+        baselines = hidden_baselines(counts, rows, hidden, settings.seed, both_sides=kind == "masked")
+        found.append(Yardstick(split, loss, baselines))
+    return tuple(found)
 
 
 def _splits(loaded: LoadedModel, sample: RowSample, settings: CurvesSettings) -> Iterator[SplitAnswers]:
@@ -150,9 +155,7 @@ def _splits(loaded: LoadedModel, sample: RowSample, settings: CurvesSettings) ->
     for split in SPLITS:
         rows, right = sample.split(split), guessed[split]
         if loaded.kind == "masked":
-            end = sample.manifest.tokenizer.end_of_text_id
-            rows = rows[(rows[:, 1:] != end).any(axis=1)]
-            hidden = hidden_places(rows, settings.masked_fraction, end, settings.seed)
+            rows, hidden = hidden_rows(sample, split, settings.masked_fraction, settings.seed)
             loss = hidden_token_losses(loaded, rows, hidden).mean()
             yield SplitAnswers(split, len(rows), float(loss), right.top1, right.top5, None, None)
             continue

@@ -17,7 +17,7 @@ from probes.settings import BLANKS
 from probes.trace import Trace as Traced
 from probes.trace import from_ids, from_text, trace
 from wikilm.errors import UsageError
-from wikilm.shards import Origin, locate
+from wikilm.shards import Origin
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def show_row(library: Library, question: Row) -> RowAnswer:
     if question.row >= len(rows):
         there = f"rows 0 to {len(rows) - 1}" if len(rows) else "no rows"
         raise UsageError(f"row {question.row}: the {question.split} split has {there}")
-    shard, inside, articles = locate(folder.path, folder.manifest, question.split, question.row)
+    shard, inside, articles = library.shelf.origins.locate(question.split, question.row)
     ids = rows.take(np.array([question.row])).tolist()[0]
     return RowAnswer(
         split=question.split,

@@ -8,7 +8,7 @@ from probes.model import LoadedModel, load
 from probes.settings import FillMaskSettings, GenerationSettings, Machine, TraceSettings
 from probes.trace import Index, open_index
 from wikilm.errors import UsageError
-from wikilm.shards import SPLITS, ShardFolder, SplitRows, open_checked
+from wikilm.shards import SPLITS, Origins, ShardFolder, SplitRows, open_checked
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Shelf:
 
     folder: ShardFolder
     rows: dict[str, SplitRows]  # by split
+    origins: Origins
     index: Index | None  # None where none was named, or none has been made
 
 
@@ -62,4 +63,4 @@ def open_shelf(shards: Path, index: Path | None) -> Shelf:
     """
     folder = open_checked(shards)
     opened = open_index(index, shards) if index is not None and index.exists() else None
-    return Shelf(folder, {split: folder.rows(split) for split in SPLITS}, opened)
+    return Shelf(folder, {split: folder.rows(split) for split in SPLITS}, Origins(folder.path, folder.manifest), opened)

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from probes.model import LoadedModel
-from wikilm.errors import RunError
+from probes.model import LoadedModel, rows_at_a_time
 
-BATCH = 32  # windows computed at a time
+BATCH = 32  # windows computed at a time, fewer where their logits are many
 CONTEXT = 1024  # of a model that sets no limit
 
 
@@ -58,9 +57,10 @@ def predict(loaded: LoadedModel, texts: Sequence[Sequence[int]]) -> list[Predict
             by_length[len(given)].append((given, list(tokens[done : done + count]), number, done))
             done += count
     found = [_empty(len(tokens)) for tokens in texts]
-    for group in by_length.values():
-        for first in range(0, len(group), BATCH):
-            batch = group[first : first + BATCH]
+    for tokens_given, group in by_length.items():
+        at_a_time = min(BATCH, rows_at_a_time(tokens_given * loaded.output_size))
+        for first in range(0, len(group), at_a_time):
+            batch = group[first : first + at_a_time]
             logits = loaded.ranked(loaded.model(input_ids=loaded.tensor([given for given, *_ in batch])).logits)
             for row, (_, targets, number, at) in zip(logits, batch, strict=True):
                 _fill(found[number], at, row[-len(targets) :], loaded.tensor(targets))
@@ -75,16 +75,15 @@ def predict_masked(loaded: LoadedModel, ids: Sequence[int], places: Sequence[int
     Raises:
         RunError: its tokenizer has no mask token.
     """
-    mask = loaded.tokenizer.mask_token_id
-    if mask is None:
-        raise RunError(f"{loaded.name}: its tokenizer has no mask token, so nothing can be hidden from it")
+    mask = loaded.mask_id
     found, whole = _empty(len(places)), loaded.tensor([list(ids)])
-    for first in range(0, len(places), BATCH):
-        at = loaded.tensor(list(places[first : first + BATCH]))
+    at_a_time = min(BATCH, rows_at_a_time(len(ids) * loaded.output_size))
+    for first in range(0, len(places), at_a_time):
+        at = loaded.tensor(list(places[first : first + at_a_time]))
         shown = whole.expand(len(at), -1).clone()
         rows = torch.arange(len(at), device=at.device)
         shown[rows, at] = mask
-        logits = loaded.model(input_ids=shown, attention_mask=torch.ones_like(shown)).logits[rows, at]
+        logits = loaded.logits(shown)[rows, at]
         _fill(found, first, loaded.ranked(logits), whole[0, at])
     return found
 

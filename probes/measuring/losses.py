@@ -5,9 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from probes.measuring.rows import TokenIds
-from probes.model import LoadedModel
-
-LOGITS_AT_A_TIME = 2**25  # 128 MiB of float32
+from probes.model import LoadedModel, rows_at_a_time
 
 
 @torch.inference_mode()
@@ -21,7 +19,7 @@ def next_token_losses(loaded: LoadedModel, rows: TokenIds, last: int | None = No
     """
     last, losses = rows.shape[1] - 1 if last is None else last, []
     short = {"logits_to_keep": last + 1} if loaded.takes("logits_to_keep") else {}
-    for ids in loaded.tensor(np.ascontiguousarray(rows)).split(_batch(loaded, last + 1)):
+    for ids in loaded.tensor(np.ascontiguousarray(rows)).split(rows_at_a_time((last + 1) * loaded.output_size)):
         seen = torch.ones_like(ids)  # rows are full: an end-of-text token is no padding
         logits = loaded.model(input_ids=ids, attention_mask=seen, **short).logits[:, -last - 1 : -1]
         losses.append(_nats(loaded, logits, ids[:, -last:]))
@@ -37,18 +35,12 @@ def hidden_token_losses(loaded: LoadedModel, rows: TokenIds, hidden: NDArray[np.
         rows: token ids.
         hidden: bool, of the shape of `rows`.
     """
-    batch, losses = _batch(loaded, rows.shape[1]), []
+    batch, losses = rows_at_a_time(rows.shape[1] * loaded.output_size), []
     parts = zip(loaded.tensor(rows).split(batch), loaded.tensor(hidden, torch.bool).split(batch), strict=True)
     for ids, places in parts:
-        shown = ids.masked_fill(places, loaded.tokenizer.mask_token_id)
-        logits = loaded.model(input_ids=shown, attention_mask=torch.ones_like(ids)).logits[places]
+        logits = loaded.logits(ids.masked_fill(places, loaded.mask_id))[places]
         losses.append(_nats(loaded, logits, ids[places]))
     return torch.cat(losses).numpy()
-
-
-def _batch(loaded: LoadedModel, tokens: int) -> int:
-    """Return how many rows of `tokens` a forward pass takes."""
-    return max(1, LOGITS_AT_A_TIME // (tokens * loaded.output_size))
 
 
 def _nats(loaded: LoadedModel, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:

@@ -107,6 +107,26 @@ class LoadedModel:
             f"{self.name}: its tokenizer has no token for the start of a text; give a text that is not empty"
         )
 
+    @property
+    def mask_id(self) -> int:
+        """The id that hides a token of a masked model's text.
+
+        Raises:
+            RunError: the tokenizer has none.
+        """
+        if self.tokenizer.mask_token_id is None:
+            raise RunError(f"{self.name}: its tokenizer has no mask token, so it cannot fill blanks")
+        return int(self.tokenizer.mask_token_id)
+
+    def logits(self, ids: Tensor) -> Tensor:
+        """Return the logits [texts, tokens, vocabulary] of texts of equal length, int64 [texts, tokens].
+
+        All of a text is seen: an end-of-text token in it is no padding.
+        """
+        with torch.inference_mode():
+            found: Tensor = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+        return found
+
     def tensor(self, values: Any, dtype: torch.dtype = torch.long) -> Tensor:
         """Return numbers, such as ids, a NumPy array or a tensor, as a tensor on the model's device."""
         return torch.as_tensor(values, dtype=dtype, device=self.device)
@@ -145,7 +165,7 @@ class LoadedModel:
             )
 
     def encode(self, text: str) -> Encoded:
-        """Encode a whole text as the model reads it; see `pieces.encode`."""
+        """Encode a whole text as the model reads it; see `pieces.encode_all`."""
         return self.encode_all([text])[0]
 
     def encode_all(self, texts: Sequence[str]) -> list[Encoded]:

@@ -49,13 +49,8 @@ def check_offsets(name: str, tokenizer: Any) -> None:
         )
 
 
-def encode(tokenizer: Any, text: str) -> Encoded:
-    """Encode one whole text with the tokenizer's own special tokens: <s> where it adds one, [CLS] and [SEP]."""
-    return encode_all(tokenizer, [text])[0]
-
-
 def encode_all(tokenizer: Any, texts: Sequence[str]) -> list[Encoded]:
-    """Encode each text as `encode` does, all in one call."""
+    """Encode whole texts, all in one call, with the tokenizer's own special tokens: <s>, [CLS] and [SEP]."""
     if not texts:
         return []
     found = tokenizer(list(texts), return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
@@ -108,7 +103,7 @@ def text_after(tokenizer: Any, prefix: Sequence[int], ids: Sequence[int], *, spe
     end in `ids` belongs to what is added.
     """
     before, whole = decode(tokenizer, prefix, special=special), decode(tokenizer, [*prefix, *ids], special=special)
-    return whole[_common(before, whole) :]
+    return whole[common_start(before, whole) :]
 
 
 def texts_after(tokenizer: Any, prefix: Sequence[int], ids: Sequence[int], *, special: bool = True) -> tuple[str, ...]:
@@ -117,11 +112,11 @@ def texts_after(tokenizer: Any, prefix: Sequence[int], ids: Sequence[int], *, sp
     A token that only begins a character adds nothing: the character comes with the token that completes it.
     """
     wholes = [decode(tokenizer, [*prefix, *ids[:n]], special=special) for n in range(len(ids) + 1)]
-    ends = [_common(text, wholes[-1]) for text in wholes]
+    ends = [common_start(text, wholes[-1]) for text in wholes]
     ends = [max(ends[: n + 1]) for n in range(len(ends))]
     return tuple(wholes[-1][a:b] for a, b in pairwise(ends))
 
 
-def _common(one: str, other: str) -> int:
-    """How many characters two texts begin with in common."""
+def common_start(one: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,6 @@ from numpy.typing import NDArray
 
 from probes.measuring import Auc, RowSample, auc, next_token_losses
 from probes.model import LoadedModel
-from probes.recitation.examples import decode
 from wikilm.shards import SPLITS, open_split
 
 LOSS, LOSS_PER_ZLIB = "loss", "loss_per_zlib"
@@ -27,7 +27,7 @@ class Membership:
     auc: Auc
 
 
-def membership(loaded: LoadedModel, sample: RowSample) -> tuple[Membership, ...]:
+def membership(loaded: LoadedModel, sample: RowSample, articles: Sequence[NDArray[np.int64]]) -> tuple[Membership, ...]:
     """Score the rows of both splits by their loss (Yeom et al. 2018, arXiv:1709.01604), alone and against zlib.
 
     The ratio to zlib is that of Carlini et al. 2021 (arXiv:2012.07805, section 5.2): what compresses well has a low
@@ -37,10 +37,10 @@ def membership(loaded: LoadedModel, sample: RowSample) -> tuple[Membership, ...]
     for split in SPLITS:
         rows = sample.split(split)
         nats = next_token_losses(loaded, rows).astype(np.float64)
-        bits = np.array([8 * len(zlib.compress(decode(loaded, row).encode(), 9)) for row in rows])
+        bits = np.array([8 * len(zlib.compress(loaded.decode(row.tolist()).encode(), 9)) for row in rows])
         scores[LOSS].append(nats.mean(axis=1))
         scores[LOSS_PER_ZLIB].append(nats.sum(axis=1) / math.log(2) / bits)
-    train, validation = (len(np.unique(row_articles(sample, split))) for split in SPLITS)
+    train, validation = (len(np.unique(of_rows)) for of_rows in articles)
     return tuple(
         Membership(name, auc(-members, -others, (train, validation))) for name, (members, others) in scores.items()
     )

@@ -30,13 +30,14 @@ def count_occurrences(shards: ShardFolder, wanted: TokenIds) -> NDArray[np.int64
     runs, which = np.unique(wanted, axis=0, return_inverse=True)
     hashes = _hash(runs)
     order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
     counts = np.zeros(len(runs), np.int64)
     for first in range(0, len(rows), _ROWS_AT_A_TIME):
         taken = rows.take(np.arange(first, min(first + _ROWS_AT_A_TIME, len(rows))))
         windows = sliding_window_view(taken, tokens, axis=1).reshape(-1, tokens)
         found = _hash(windows)
-        left = np.searchsorted(hashes[order], found, side="left")
-        right = np.searchsorted(hashes[order], found, side="right")
+        left = np.searchsorted(ordered, found, side="left")
+        right = np.searchsorted(ordered, found, side="right")
         places = np.flatnonzero(right > left)
         for more in range(int((right - left).max(initial=0))):  # than one where hashes are alike by chance
             places = places[left[places] + more < right[places]]

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from probes.measuring import Share, TokenIds, TrainingCounts, bootstrap, wilson
 from probes.model import LoadedModel
 from probes.recitation.attempts import Attempt
-from probes.recitation.examples import decode
 from probes.recitation.occurrences import count_occurrences
 from probes.records import step_of
 from wikilm.exposures import EXPOSURES, read_exposures
@@ -89,15 +88,16 @@ def zlib_bits(loaded: LoadedModel, given: TokenIds, following: TokenIds) -> NDAr
     """Return the bits per byte that zlib adds for a text once it has another: float64 [rows]."""
     rates = []
     for left, right in zip(given, following, strict=True):
-        one, both = decode(loaded, left).encode(), decode(loaded, np.concatenate([left, right])).encode()
+        one, both = (loaded.decode(ids.tolist()).encode() for ids in (left, np.concatenate([left, right])))
         rates.append(8 * (len(zlib.compress(both, 9)) - len(zlib.compress(one, 9))) / max(1, len(both) - len(one)))
     return np.array(rates)
 
 
 def groups(
     loaded: LoadedModel,
+    shards: ShardFolder,
     attempts: Sequence[Attempt],
-    counts: TrainingCounts,
+    by_bigram: Sequence[NDArray[np.bool_]],
     occurrences: Sequence[NDArray[np.int64]],
     seed: int,
 ) -> Iterator[Group]:
@@ -105,8 +105,9 @@ def groups(
 
     Args:
         loaded: the model.
+        shards: that it was trained on.
         attempts: one of each split.
-        counts: of the training rows.
+        by_bigram: which tokens of each attempt a table of pairs guesses; see `guessed`.
         occurrences: of the continuations of each attempt, in the training rows.
         seed: of the bootstrap.
 
@@ -114,13 +115,13 @@ def groups(
         RunError: the record of the rows that the model has seen is damaged, or of other shards.
     """
     for made in attempts:
-        exposures = seen(loaded.folder, counts.shards.manifest.row_count("train")) if made.split == "train" else None
+        exposures = seen(loaded.folder, shards.manifest.row_count("train")) if made.split == "train" else None
         if exposures is not None:
             yield from _grouped(SEEN, made, *_by_kind(exposures[made.rows]), seed)
     for made, times in zip(attempts, occurrences, strict=True):
         yield from _grouped(OCCURRENCES, made, *_by_range(times, (0, 1, 2, 4, 8)), seed)
-    for made in attempts:
-        right = guessed(counts, made).sum(axis=1, dtype=np.int64)
+    for made, guesses in zip(attempts, by_bigram, strict=True):
+        right = guesses.sum(axis=1, dtype=np.int64)
         tokens = made.truth.shape[1]
         starts = sorted({0, max(1, tokens // 8), max(1, tokens // 4), max(1, tokens // 2)})
         yield from _grouped(BIGRAM, made, *_by_range(right, starts, f" of {tokens}"), seed)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from probes.measuring import (
     Counted,
@@ -105,13 +106,16 @@ def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings)
     lengths = sorted({settings.continuation, *(n for n in settings.continuation_lengths if n <= longest)})
     by_continuation = [score_attempt(made.cut(n), settings.seed) for made in asked for n in lengths]
     counts = count_training(sample.shards, settings.seed)
+    by_bigram = [guessed(counts, made) for made in headline]
+    occurrences = times_in_training(sample.shards, headline)
+    articles = [row_articles(sample, split) for split in SPLITS]
     canaries = ask_canaries(loaded, sample.manifest, settings)
     result = RecitationResult(
         metrics={},
         model=loaded.name,
         prefix=settings.prefix,
         continuation=settings.continuation,
-        splits=tuple(score_attempt(made, settings.seed) for made in headline),
+        splits=tuple(one for one in by_continuation if one.continuation == settings.continuation),
         by_prefix=tuple(curves[START]),
         examples=tuple(
             one for made in headline for one in examples(loaded, sample.shards, made, settings.examples, settings.seed)
@@ -119,10 +123,12 @@ def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings)
         baselines=tuple(one for made in headline for one in by_counts(counts, made, settings.seed)),
         anywhere=tuple(curves[ANYWHERE]),
         by_continuation=tuple(by_continuation),
-        difference=difference(sample, headline, settings.seed),
-        predictable=tuple(predictable(made, guessed(counts, made), settings.seed) for made in headline),
-        groups=tuple(groups(loaded, headline, counts, times_in_training(sample.shards, headline), settings.seed)),
-        membership=membership(loaded, sample),
+        difference=difference(headline, articles, settings.seed),
+        predictable=tuple(
+            predictable(made, right, settings.seed) for made, right in zip(headline, by_bigram, strict=True)
+        ),
+        groups=tuple(groups(loaded, sample.shards, headline, by_bigram, occurrences, settings.seed)),
+        membership=membership(loaded, sample, articles),
         canaries=canaries,
         by_times=by_times(canaries, settings.seed),
     )
@@ -138,15 +144,15 @@ def by_counts(counts: TrainingCounts, made: Attempt, seed: int) -> Iterator[ByCo
         yield ByCounts(name, made.split, scored.tokens, scored.whole)
 
 
-def difference(sample: RowSample, attempts: Sequence[Attempt], seed: int) -> Difference:
-    """Test whether more tokens of training rows are recited than of validation rows."""
+def difference(attempts: Sequence[Attempt], articles: Sequence[NDArray[np.int64]], seed: int) -> Difference:
+    """Test whether more tokens of training rows are recited than of validation rows; see `row_articles`."""
     train, validation = (
         Counted(
             made.equal.sum(axis=1, dtype=np.int64),
             np.full(len(made.truth), made.truth.shape[1], np.int64),
-            row_articles(sample, made.split),
+            of_rows,
         )
-        for made in attempts
+        for made, of_rows in zip(attempts, articles, strict=True)
     )
     return permutation_test(train, validation, seed)
 

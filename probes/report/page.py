@@ -6,7 +6,7 @@ from typing import TypeAlias
 from probes.output import json_text
 from probes.report.render import render
 from probes.report.sources import Inputs, gather
-from probes.report.story import Measured, Story
+from probes.report.story import Story
 from probes.report.tell import tell
 from probes.settings import ReportSettings
 from wikilm.files import write_atomically
@@ -26,7 +26,7 @@ def metrics(story: Story) -> Metrics:
     changed, and less of what two machines differ in. A figure that the results lack is left out.
     """
     causal, masked = story.learning
-    shares = _shares(story)
+    shares = story.shares
     recited, top5 = shares.get(("recited", "train")), shares.get(("top5", "train"))
     figures: dict[str, dict[str, float | None]] = {
         "corpus": {"rows": story.corpus.rows[0].count},
@@ -44,12 +44,6 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-def _shares(story: Story) -> dict[tuple[str, str], Measured]:
-    """Return the shares of the causal model's recitation and of the masked model's guesses, by what and split."""
-    own = [*story.recital.shares, *(one for one in story.hidden if one.model == "masked")]
-    return {(one.what, one.split): one for one in own}
-
-
 def headline(story: Story) -> str:
     """Lay out the five figures that matter for people."""
     causal = story.learning[0]
@@ -60,7 +54,7 @@ def headline(story: Story) -> str:
         ("top5", "train"): "of hidden tokens of its training text are among the masked model's first five guesses",
         ("top5", "validation"): "of those in text it never saw",
     }
-    shares = _shares(story)
+    shares = story.shares
     lines = [f"{100 * shares[key].value:>6.1f} %  {what}" for key, what in rows.items() if key in shares]
     loss = f"{causal.lowest.value:.2f}"
     when = f"at step {causal.lowest.step:,} of {causal.steps:,}; {causal.last_validation:.2f} at the end"

@@ -5,18 +5,19 @@ not tried on a large one.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.model.pieces import decode
 from probes.report.story import Place, Split
-from wikilm.shards import SPLITS, ShardFolder
-from wikilm.shards.origins import locate
+from probes.settings import MASK
+from wikilm.shards import SPLITS, Origins, ShardFolder
 
+Found: TypeAlias = tuple[Place, str]  # where a text stands, and what stands in its blank or behind it there
 MOST_ROWS = 8000  # of both splits: a million tokens, which decode in a second
 LONGEST_ANSWER = 40  # characters that a blank may stand for
 
@@ -30,12 +31,19 @@ class _Stream:
     text: str
 
 
+def one_blank(text: str) -> tuple[str, str] | None:
+    """Return what stands before and after the blank of a text; None where it has not just one."""
+    before, blank, after = text.partition(MASK)
+    return (before, after) if blank and MASK not in after else None
+
+
 class Places:
     """Where texts stand in a folder of shards."""
 
     def __init__(self, shards: ShardFolder, tokenizer: Any) -> None:
         """Remember where to look; nothing is read until the first search."""
         self._shards, self._tokenizer = shards, tokenizer
+        self._origins = Origins(shards.path, shards.manifest)
 
     @cached_property
     def searched(self) -> bool:
@@ -52,9 +60,9 @@ class Places:
         return streams
 
     def _decode(self, ids: NDArray[np.int64]) -> str:
-        return str(self._tokenizer.decode(ids.tolist(), clean_up_tokenization_spaces=False))
+        return decode(self._tokenizer, ids.tolist())
 
-    def blank(self, before: str, after: str) -> tuple[Place, str] | None:
+    def blank(self, before: str, after: str) -> Found | None:
         """Find a sentence with a blank, and what stands in it: in training text first, else in validation text."""
         pattern = re.compile(f"{re.escape(before)}([^\n]{{1,{LONGEST_ANSWER}}}?){re.escape(after)}")
         for stream in self._streams:
@@ -62,7 +70,7 @@ class Places:
                 return self._place(stream, match.start(1)), match[1]
         return None
 
-    def following(self, text: str, length: int) -> tuple[Place, str] | None:
+    def following(self, text: str, length: int) -> Found | None:
         """Find a text, and the `length` characters that follow it there."""
         for stream in self._streams:
             if (start := stream.text.find(text)) >= 0:
@@ -72,16 +80,13 @@ class Places:
 
     def at(self, split: Split, row: int, token: int) -> Place:
         """Return the place of a token of a row."""
-        _, _, origins = locate(self._shards.path, self._shards.manifest, split, row)
+        _, _, origins = self._origins.locate(split, row)
         held = [one for one in origins if one.row_tokens[0] <= token < one.row_tokens[1]] or origins[-1:]
         return Place(split, row, held[0].title, held[0].url)
 
     def _place(self, stream: _Stream, character: int) -> Place:
         """Return the place of a character of the text, by the token that it is a part of."""
-        first, last = (
-            0,
-            len(stream.ids),
-        )  # the text of `first` tokens ends before the character, that of `last` after it
+        first, last = 0, len(stream.ids)  # the text of `first` tokens ends before the character, of `last` after it
         while last - first > 1:
             middle = (first + last) // 2
             if len(self._decode(stream.ids[:middle])) <= character:
@@ -89,9 +94,3 @@ class Places:
             else:
                 last = middle
         return self.at(stream.split, *divmod(first, self._shards.manifest.chunk_tokens))
-
-
-def common_start(one: Sequence[str], other: Sequence[str]) -> int:
-    """Return how many characters two texts begin with alike."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from probes.output import counted
 from probes.report.plots import loss_curves, recitation_by_prefix
-from probes.report.story import Baseline, Measured, Split, Story
+from probes.report.story import Baseline, Split, Story
 from wikilm.origin import PAGE_ADDRESS
 from wikilm.terminal import visible
 
@@ -113,31 +113,24 @@ def figures(story: Story) -> list[Figure]:
         ("top5", "train"): "of hidden tokens of the training text are among the masked model’s first five guesses",
         ("top5", "validation"): "of hidden tokens of text never seen",
     }
-    own = [*story.recital.shares, *(one for one in story.hidden if one.model == "masked")]
-    found = {(one.what, one.split): one for one in own}
-    return [
-        Figure(found[key].split, found[key].value, words[key], found[key].baselines) for key in words if key in found
-    ]
+    shares = story.shares
+    found = [(shares[key], told) for key, told in words.items() if key in shares]
+    return [Figure(share.split, share.value, told, share.baselines) for share, told in found]
 
 
 def headings(story: Story) -> Headings:
     """Return what the headings say."""
-    recited = {one.split: one for one in story.recital.shares if one.what == "recited"}
-    unseen = recited.get("validation")
+    recited, unseen = (story.shares.get(("recited", split)) for split in ("train", "validation"))
     trained = [blank for blank in story.blanks if blank.place and blank.place.split == "train"]
     others = [blank for blank in story.blanks if blank.looked_up and blank not in trained]
     parameters = [one.parameters for one in story.made]
     return Headings(
-        _value(recited.get("train")),
-        _value(recited.get("validation")),
+        recited.value if recited else None,
+        unseen.value if unseen else None,
         max((one.value for one in unseen.baselines), default=None) if unseen else None,
         any(blank.right for blank in trained) and bool(others) and not any(blank.right for blank in others),
         rounded(sum(parameters) / max(1, len(parameters))),
     )
-
-
-def _value(share: Measured | None) -> float | None:
-    return share.value if share else None
 
 
 def rounded(number: float) -> str:

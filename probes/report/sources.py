@@ -1,6 +1,6 @@
 """Gather what the page is made of: results, trainings, models and shards; all that is read is read here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from probes.model.anatomy import anatomy
 from probes.model.pieces import show
 from probes.recitation import RecitationResult
 from probes.records import check_results, read_record
-from probes.report.places import Places
+from probes.report.places import Found, Places, one_blank
 from probes.report.records import Training, read_optional
 from probes.report.story import Piece, Reading, Split
 from probes.report.surprise import read_row
@@ -60,7 +60,11 @@ class Sources:
     recitation: RecitationResult
     curves: CurvesResult | None
     trace: TraceResult | None
-    places: Places
+    searched: bool  # whether the corpus is small enough to be searched for texts
+    blanks: tuple[
+        Found | None, ...
+    ]  # where the texts with blanks stand, in their order; None: nowhere, or not one blank
+    prompts: tuple[Found | None, ...]  # where the prompts stand, and what follows each there
     readings: tuple[Reading, ...]
 
 
@@ -82,6 +86,8 @@ def gather(inputs: Inputs, settings: ReportSettings) -> Sources:
     ids = [int(i) for i in tokenizer(settings.sample, add_special_tokens=False)["input_ids"]]
     pieces = tuple(Piece(i, show(tokenizer, i)) for i in ids)
     places = Places(shards, tokenizer)
+    prompts = tuple(places.following(one.prompt, len(one.continuation)) for one in generation.generations)
+    texts = [one_blank(cloze.text) for cloze in (fill_mask.models[0].clozes if fill_mask.models else ())]
     causal, masked = _model(inputs.causal, "causal"), _model(inputs.masked, "masked")
     _refuse_mixture(inputs)
     return Sources(
@@ -94,8 +100,10 @@ def gather(inputs: Inputs, settings: ReportSettings) -> Sources:
         recitation,
         read_optional(results / "curves.json", CurvesResult, "python -m probes curves --output"),
         read_optional(results / "trace.json", TraceResult, "python -m probes trace --output"),
-        places,
-        tuple(_readings(shards, causal, places, generation)),
+        places.searched,
+        tuple(places.blank(*parts) if parts else None for parts in texts),
+        prompts,
+        tuple(_readings(shards, causal, places, prompts)),
     )
 
 
@@ -108,11 +116,10 @@ def _refuse_mixture(inputs: Inputs) -> None:
 
 
 def _readings(
-    shards: ShardFolder, causal: LoadedModel, places: Places, generation: GenerationResult
+    shards: ShardFolder, causal: LoadedModel, places: Places, prompts: Sequence[Found | None]
 ) -> Iterator[Reading]:
     """Read two rows: the training row in which a prompt stands, or else the first, and the first validation row."""
-    found = [places.following(one.prompt, 0) for one in generation.generations]
-    trained = [place for place, _ in filter(None, found) if place.split == "train"]
+    trained = [place for place, _ in filter(None, prompts) if place.split == "train"]
     firsts: tuple[tuple[Split, int], ...] = (("train", trained[0].row if trained else 0), ("validation", 0))
     for split, row in firsts:
         rows = shards.rows(split)

@@ -303,3 +303,9 @@ class Story:
     readings: tuple[Reading, ...]
     shortest_run: int | None  # tokens of a run that is told in `Written.runs`
     made: tuple[Made, ...]
+
+    @property
+    def shares(self) -> dict[tuple[str, str], Measured]:
+        """The shares of the causal model's recitation and of the masked model's guesses, by what and split."""
+        own = [*self.recital.shares, *(one for one in self.hidden if one.model == "masked")]
+        return {(one.what, one.split): one for one in own}

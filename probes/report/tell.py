@@ -7,11 +7,11 @@ from probes.cloze.answer import Cloze
 from probes.generation import Generation
 from probes.measuring import Share
 from probes.model import Anatomy
+from probes.model.pieces import common_start
 from probes.recitation.attempts import START
 from probes.report import story as told
-from probes.report.places import common_start
+from probes.report.places import Found, one_blank
 from probes.report.sources import Sources, Trained
-from probes.settings import MASK
 from probes.trace import Trace
 from wikilm.shards import ARTICLE_REASONS, Manifest
 
@@ -36,7 +36,10 @@ def tell(sources: Sources) -> told.Story:
         blanks=tuple(blanks(sources)),
         hidden_fraction=sources.fill_mask.masked_fraction,
         hidden=tuple(hidden(sources)),
-        written=tuple(written(one, sources) for one in sources.generation.generations),
+        written=tuple(
+            written(one, found, sources)
+            for one, found in zip(sources.generation.generations, sources.prompts, strict=True)
+        ),
         recital=recital(sources),
         readings=sources.readings,
         shortest_run=sources.trace.min_tokens if sources.trace else None,
@@ -138,14 +141,13 @@ def blanks(sources: Sources) -> Iterator[told.Blank]:
     """Yield the texts with one blank, each as all models fill it; a text with several has no place on the page."""
     models = sources.fill_mask.models
     for number, cloze in enumerate(models[0].clozes if models else ()):
-        before, blank, after = cloze.text.partition(MASK)
-        if not blank or MASK in after:
+        parts = one_blank(cloze.text)
+        if parts is None:
             continue
-        found = sources.places.blank(before, after)
-        place, answer = found or (None, None)
+        place, answer = sources.blanks[number] or (None, None)
         clozes = [(one.kind, one.clozes[number]) for one in models if number < len(one.clozes)]
         guesses = [guess for kind, cloze in clozes for guess in _guesses(kind, cloze, answer)]
-        yield told.Blank(before, after, sources.places.searched, place, answer, tuple(guesses))
+        yield told.Blank(*parts, sources.searched, place, answer, tuple(guesses))
 
 
 def _guesses(kind: str, cloze: Cloze, answer: str | None) -> Iterator[told.Guess]:
@@ -171,9 +173,8 @@ def measured(what: str, model: str, split: str, share: Share, baselines: Sequenc
     return told.Measured(what, model, of, share.value, share.low, share.high, share.trials, tuple(baselines))
 
 
-def written(generation: Generation, sources: Sources) -> told.Written:
+def written(generation: Generation, found: Found | None, sources: Sources) -> told.Written:
     """Return what was written after a prompt, how far the corpus goes on alike, and which runs stand there."""
-    found = sources.places.following(generation.prompt, len(generation.continuation))
     text = generation.prompt + generation.continuation
     texts = [one for one in sources.trace.texts if one.kind == "generation"] if sources.trace else []
     traces = [one.trace for one in texts if one.trace.text == text]
@@ -189,7 +190,7 @@ def written(generation: Generation, sources: Sources) -> told.Written:
         generation.prompt,
         generation.continuation,
         ENDED.get(generation.ended_by, generation.ended_by),
-        sources.places.searched,
+        sources.searched,
         found[0] if found else None,
         common_start(generation.continuation, found[1]) if found else None,
         tuple(steps),

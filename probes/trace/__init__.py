@@ -10,14 +10,13 @@ from probes.trace.index import Index, check_index, open_index
 from probes.trace.result import TracedText, TraceResult, describe, result_of
 from probes.trace.runs import Novelty
 from probes.trace.texts import TokenizedText, Vocabulary, from_ids, from_text, vocabulary_of
-from probes.trace.tracing import Place, Run, Source, Trace, novelty_of_unseen, trace
+from probes.trace.tracing import Place, Run, Trace, novelty_of_unseen, trace
 
 __all__ = [
     "Index",
     "Novelty",
     "Place",
     "Run",
-    "Source",
     "TokenizedText",
     "Trace",
     "TraceResult",

@@ -12,7 +12,7 @@ from probes.trace.search import Part
 from probes.trace.suffixes import id_bytes
 from wikilm.errors import RunError
 from wikilm.files import sha256_of
-from wikilm.shards import SPLITS, ShardFolder, open_checked
+from wikilm.shards import SPLITS, Origins, ShardFolder, open_checked
 
 SMALL = 1 << 28  # bytes that are read in a fraction of a second: such an index is compared with its hashes each time
 AGAIN = "make the index again with python -m probes index"
@@ -22,8 +22,8 @@ AGAIN = "make the index again with python -m probes index"
 class Index:
     """An index of shards, ready to be asked."""
 
-    folder: Path
     shards: ShardFolder
+    origins: Origins  # of the shards
     parts: dict[str, tuple[Part, ...]]  # by split
 
     @property
@@ -83,7 +83,7 @@ def open_index(folder: Path, shards: Path) -> Index:
         split: tuple(_open_part(folder, manifest, part) for part in manifest.parts if part.split == split)
         for split in SPLITS
     }
-    return Index(folder, opened, parts)
+    return Index(opened, Origins(opened.path, opened.manifest), parts)
 
 
 def check_index(folder: Path, shards: Path) -> IndexManifest:

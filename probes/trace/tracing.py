@@ -1,6 +1,5 @@
 """Trace a tokenized text: which of its runs stand in the rows, how often, and in which rows of which articles."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,17 +8,7 @@ from probes.settings import TraceSettings
 from probes.trace.index import Index
 from probes.trace.runs import Novelty, maximal_runs, novelty
 from probes.trace.texts import TokenizedText
-from wikilm.shards import SPLITS, Origin, locate
-
-
-@dataclass(frozen=True)
-class Source:
-    """An article that a run stands in."""
-
-    page_id: int
-    title: str
-    url: str | None
-    wiki: str | None  # where the shards are of several
+from wikilm.shards import SPLITS, Article
 
 
 @dataclass(frozen=True)
@@ -29,7 +18,7 @@ class Place:
     split: str
     row: int  # of the split, as `python -m pipeline.locate` takes it
     tokens: tuple[int, int]  # of the row: the first, and the one after the last
-    articles: tuple[Source, ...]  # several where the run goes over an end of text
+    articles: tuple[Article, ...]  # several where the run goes over an end of text
 
 
 @dataclass(frozen=True)
@@ -98,23 +87,10 @@ def _run(index: Index, traced: TokenizedText, span: tuple[int, int], most: int) 
     first, last = traced.offsets[span[0]][0], traced.offsets[span[1] - 1][1]
     times = {split: index.times(split, ids) for split in SPLITS}
     places = tuple(
-        _place(index, split, row, (token, token + len(ids)))
+        Place(split, row, held, index.origins.articles(split, row, held))
         for split in SPLITS
         if times[split]
         for row, token in index.places(split, ids, most)
+        for held in [(token, token + len(ids))]
     )
     return Run(span, (first, last), traced.text[first:last], times["train"], times["validation"], places)
-
-
-def _place(index: Index, split: str, row: int, tokens: tuple[int, int]) -> Place:
-    origins = locate(index.shards.path, index.shards.manifest, split, row)[2]
-    return Place(split, row, tokens, _sources(origins, tokens))
-
-
-def _sources(origins: Sequence[Origin], tokens: tuple[int, int]) -> tuple[Source, ...]:
-    """Return the articles of a row that its tokens from the first to before the last come from."""
-    return tuple(
-        Source(origin.page_id, origin.title, origin.url, origin.wiki)
-        for origin in origins
-        if origin.row_tokens[0] < tokens[1] and tokens[0] < origin.row_tokens[1]
-    )

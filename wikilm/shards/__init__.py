@@ -48,7 +48,7 @@ from wikilm.shards.manifest import (
     manifest_bytes,
     parse_manifest,
 )
-from wikilm.shards.origins import Origin, locate
+from wikilm.shards.origins import Article, Origin, Origins
 from wikilm.shards.reading import (
     ShardFolder,
     SplitRows,
@@ -79,6 +79,7 @@ __all__ = [
     "NOT_TAKEN",
     "REPEATED",
     "SPLITS",
+    "Article",
     "CanaryEntry",
     "Counts",
     "DeduplicationEntry",
@@ -87,6 +88,7 @@ __all__ = [
     "Manifest",
     "NearEntry",
     "Origin",
+    "Origins",
     "ShardEntry",
     "ShardFolder",
     "SiteEntry",
@@ -101,7 +103,6 @@ __all__ = [
     "articles_schema",
     "id_type",
     "imbalances",
-    "locate",
     "manifest_bytes",
     "open_checked",
     "open_shard",

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from wikilm.origin import page_url
 from wikilm.shards.format import CANARY_SHARD, MANIFEST, articles_of, articles_schema
 from wikilm.shards.manifest import Manifest, ShardEntry
 from wikilm.shards.reading import open_shard
+
+HELD = 4  # shards whose tables stay in memory
 
 
 @dataclass(frozen=True)
@@ -71,27 +74,61 @@ def pieces(tokens: NDArray[np.int64], row: int, chunk_tokens: int, chunking: str
             yield Piece(number, (start - first, stop - first), (start - begin, stop - begin))
 
 
-def locate(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[ShardEntry, int, list[Origin]]:
-    """Find the shard that holds a row of a split, the row's number there, and the articles that it is made of.
+@dataclass(frozen=True)
+class Article:
+    """An article that tokens come from."""
 
-    Raises:
-        UsageError: the split has no such row.
-        RunError: a file is missing, is not the one that the manifest names, or the two do not fit.
+    page_id: int
+    title: str
+    url: str | None
+    wiki: str | None = None  # where there are several
+
+
+class Origins:
+    """Finds the articles of rows.
+
+    The tables of a few shards are held, so that each is read and checked once for all rows of a question.
     """
-    shard, inside = _shard_of(folder, manifest, split, row)
-    table = _articles(folder, manifest, shard)
-    chunking = "pack" if shard.path == CANARY_SHARD else manifest.chunking
-    found = list(pieces(table["tokens"].to_numpy(), inside, manifest.chunk_tokens, chunking))
-    [row_of] = open_shard(folder, manifest, shard).drop_columns("input_ids").slice(inside, 1).to_pylist()
-    articles = [table.slice(piece.article, 1).to_pylist()[0] for piece in found]
-    if not articles or {name: articles[0][name] for name in row_of} != row_of:
-        raise RunError(
-            f"{folder / shard.path}: row {inside} starts in page {row_of['page_id']}, which is not what the table of"
-            f" articles says; run python -m pipeline.verify {folder}"
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        """Remember where to look; nothing is read until the first row is asked about."""
+        self._folder, self._manifest = folder, manifest
+        self._tables = lru_cache(HELD)(self._read)
+
+    def locate(self, split: str, row: int) -> tuple[ShardEntry, int, list[Origin]]:
+        """Find the shard that holds a row of a split, the row's number there, and the articles that it is made of.
+
+        Raises:
+            UsageError: the split has no such row.
+            RunError: a file is missing, is not the one that the manifest names, or the two do not fit.
+        """
+        folder, manifest = self._folder, self._manifest
+        shard, inside = _shard_of(folder, manifest, split, row)
+        table, rows = self._tables(shard)
+        chunking = "pack" if shard.path == CANARY_SHARD else manifest.chunking
+        found = list(pieces(table["tokens"].to_numpy(), inside, manifest.chunk_tokens, chunking))
+        [row_of] = rows.slice(inside, 1).to_pylist()
+        articles = [table.slice(piece.article, 1).to_pylist()[0] for piece in found]
+        if not articles or {name: articles[0][name] for name in row_of} != row_of:
+            raise RunError(
+                f"{folder / shard.path}: row {inside} starts in page {row_of['page_id']}, which is not what the table"
+                f" of articles says; run python -m pipeline.verify {folder}"
+            )
+        bases = {entry.wiki if manifest.names_wikis else None: entry.site.base for entry in manifest.wikis}
+        origins = (_origin(article, piece, bases) for article, piece in zip(articles, found, strict=True))
+        return shard, inside, list(origins)
+
+    def articles(self, split: str, row: int, tokens: tuple[int, int]) -> tuple[Article, ...]:
+        """Return the articles of a range of a row's tokens, which ends before the second number; raises as `locate`."""
+        return tuple(
+            Article(origin.page_id, origin.title, origin.url, origin.wiki)
+            for origin in self.locate(split, row)[2]
+            if origin.row_tokens[0] < tokens[1] and tokens[0] < origin.row_tokens[1]
         )
-    bases = {entry.wiki if manifest.names_wikis else None: entry.site.base for entry in manifest.wikis}
-    origins = (_origin(article, piece, bases) for article, piece in zip(articles, found, strict=True))
-    return shard, inside, list(origins)
+
+    def _read(self, shard: ShardEntry) -> tuple[pa.Table, pa.Table]:
+        articles = _articles(self._folder, self._manifest, shard)
+        return articles, open_shard(self._folder, self._manifest, shard).drop_columns("input_ids")
 
 
 def _shard_of(folder: Path, manifest: Manifest, split: str, row: int) -> tuple[ShardEntry, int]:

@@ -175,7 +175,7 @@ def test_without_any_cache_the_scores_are_the_same(causal, monkeypatch):
 def test_in_batches_of_any_size_the_scores_are_the_same(causal, monkeypatch):
     text = f"Copper turns {MASK} in the rain."
     at_once = fill(causal, text, 20).blanks[0].choices
-    monkeypatch.setattr("probes.cloze.scoring._NUMBERS_AT_A_TIME", 10_000)
+    monkeypatch.setattr("probes.model.device.NUMBERS_AT_A_TIME", 10_000)
     one_by_one = fill(causal, text, 20).blanks[0].choices
     assert [choice.ids for choice in one_by_one] == [choice.ids for choice in at_once]
 

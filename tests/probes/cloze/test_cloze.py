@@ -12,7 +12,7 @@ from probes.cloze.answer import describe
 from probes.cloze.cloze import MASK, fill
 from probes.model.loading import load
 from probes.output import json_text
-from tests.helpers.families import MASKED
+from tests.helpers.families import CAUSAL, MASKED
 from wikilm.errors import RunError, UsageError
 from wikilm.terminal import is_unsafe
 
@@ -142,6 +142,18 @@ def test_the_text_for_people_says_how_a_causal_model_was_asked(causal):
     text = describe(fill(causal, TEXT, 5, 20))
     assert "the whole text is scored from left to right" in text
     assert "blank at position" in text
+
+
+@pytest.mark.parametrize("word", ["", " ", "\t"])
+@pytest.mark.parametrize("name", [*MASKED, *CAUSAL])
+def test_a_word_that_no_token_stands_for_is_refused(family, name, word):
+    with pytest.raises(UsageError, match=r"^--word .*; give another$"):
+        fill(family(name), "Copper [MASK].", 3, words=["rain", word])
+
+
+def test_a_word_of_which_a_tokenizer_leaves_nothing_is_refused(family):
+    with pytest.raises(UsageError, match=r'^--word "\N{SYMBOL FOR START OF HEADING}": no token of '):
+        fill(family("bert"), "Copper [MASK].", 3, words=["\x01"])
 
 
 HOSTILE = f"\x1b[31mThe\u202e river\x07\x9b carries {MASK} down\ud800 \r\n"

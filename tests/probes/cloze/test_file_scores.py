@@ -8,6 +8,7 @@ import pytest
 
 from probes.cloze.answer_score import Answer
 from probes.cloze.file_scores import baseline_ranks, describe, score_file, scores
+from probes.cloze.statements import read_statements
 from probes.measuring import HOW_BASELINES, count_training
 from wikilm.errors import UsageError
 from wikilm.shards import open_checked
@@ -29,7 +30,7 @@ def file(tmp_path_factory):
 @pytest.mark.parametrize("kind", ["causal", "masked"])
 def test_sums_are_those_of_the_lines(kind, request, file, tiny_shards):
     counts = count_training(open_checked(tiny_shards))
-    sums, answered = score_file(request.getfixturevalue(kind), file, counts, seed=0)
+    sums, answered = score_file(request.getfixturevalue(kind), file, read_statements(file), counts, seed=0)
     assert [one.answer for one in answered] == [line["answer"] for line in LINES]
     for depth in (1, 5, 10):
         share = getattr(sums.scores, f"p_at_{depth}")
@@ -48,7 +49,7 @@ def test_sums_are_those_of_the_lines(kind, request, file, tiny_shards):
 
 
 def test_without_shards_there_are_no_baselines(causal, file):
-    sums, answered = score_file(causal, file, None, seed=0)
+    sums, answered = score_file(causal, file, read_statements(file), None, seed=0)
     assert sums.baselines == ()
     assert all(one.baseline_ranks == {} for one in answered)
 
@@ -74,8 +75,8 @@ def test_statements_too_long_for_a_model_are_counted_and_none_left_is_an_error(c
     long = {"text": "sand " * 400 + "[MASK].", "answer": "sand"}
     for name, lines in (("some", [long, LINES[1]]), ("none", [long])):
         (tmp_path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
-    sums, answered = score_file(causal, str(tmp_path / "some"), None, seed=0)
+    sums, answered = score_file(causal, "some", read_statements(str(tmp_path / "some")), None, seed=0)
     assert (sums.left_out, sums.scores.statements, [one.line for one in answered]) == (1, 1, [2])
     assert "1 statement more with too many tokens" in describe(sums)
     with pytest.raises(UsageError, match=r"none: line 1: .* positions"):
-        score_file(causal, str(tmp_path / "none"), None, seed=0)
+        score_file(causal, "none", read_statements(str(tmp_path / "none")), None, seed=0)

@@ -6,14 +6,15 @@ import shutil
 import pytest
 
 from probes.__main__ import PROGRAM, main
+from probes.trace import build_index
 from tests.helpers.tokenizers import SENTENCES
 from wikilm.cli import run
 
 
 @pytest.fixture
-def ask(tmp_path, tiny, tiny_index, capsys, monkeypatch):
+def ask(tmp_path, tiny, tiny_shards, capsys, monkeypatch):
     """Run a probe in a folder with shards, their index and a model; return the status and what it said."""
-    shutil.copytree(tiny_index.folder, tmp_path / "data" / "index")
+    build_index(tiny_shards, tmp_path / "data" / "index", 200)
     shutil.copytree(tiny / "shards", tmp_path / "data" / "shards")
     shutil.copytree(tiny / "causal", tmp_path / "model")
     monkeypatch.chdir(tmp_path)

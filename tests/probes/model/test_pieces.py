@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PythonBackend
 
-from probes.model.pieces import check_offsets
+from probes.model.pieces import check_offsets, common_start
 from tests.helpers.families import CAUSAL, MASKED
 from tests.helpers.tokenizers import SENTENCES
 from wikilm.errors import RunError
@@ -107,3 +107,8 @@ def test_a_tokenizer_without_offsets_is_refused_in_one_line():
 
 def test_ids_of_a_tensor_are_shown_too(family):
     assert family("gpt2").show(torch.tensor(0)) == "<|endoftext|>"
+
+
+@pytest.mark.parametrize(("one", "other", "length"), [("", "a", 0), ("ab", "ac", 1), ("ab", "abc", 2), ("x", "y", 0)])
+def test_texts_begin_alike_up_to_the_first_difference(one, other, length):
+    assert common_start(one, other) == length

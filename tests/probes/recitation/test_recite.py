@@ -19,7 +19,7 @@ from probes.settings import RecitationSettings
 from tests.helpers.shards import make_rows, make_shards
 from wikilm.errors import UsageError
 from wikilm.params import section
-from wikilm.shards.origins import locate
+from wikilm.shards.origins import Origins
 
 SETTINGS = RecitationSettings(
     prefix=8,
@@ -136,7 +136,7 @@ def test_what_was_recited_whole_has_no_edits_and_runs_through(result):
 
 def test_an_example_names_the_articles_that_its_tokens_are_of(result, shards):
     for example in result.examples:
-        _, _, origins = locate(shards.shards.path, shards.manifest, example.split, example.row)
+        _, _, origins = Origins(shards.shards.path, shards.manifest).locate(example.split, example.row)
         here = [one for one in origins if one.row_tokens[0] < 16]  # 8 given, 8 added, from the start
         assert [(a.page_id, a.title, a.url) for a in example.articles] == [(o.page_id, o.title, o.url) for o in here]
         assert len(example.losses) == 8

@@ -18,8 +18,9 @@ from probes.recitation.recite import recite
 from probes.records import made_from as origin
 from probes.report.page import Inputs, write_report
 from probes.settings import FillMaskSettings, GenerationSettings, RecitationSettings, ReportSettings
-from probes.trace import Place, Run, Source, Trace, TracedText, TraceResult
+from probes.trace import Place, Run, Trace, TracedText, TraceResult
 from tests.helpers.trainings import HOSTILE, training
+from wikilm.shards import Article
 from wikilm.shards.format import MANIFEST
 from wikilm.shards.manifest import manifest_bytes
 from wikilm.shards.reading import read_manifest
@@ -42,7 +43,7 @@ def trace(generation):
     [one] = generation.generations
     text, tokens = one.prompt + one.continuation, len(one.prompt_ids) + len(one.ids)
     places = tuple(
-        Place("train", 0, (0, 4), (Source(1, HOSTILE, address, None),)) for address in ("javascript:alert(1)",)
+        Place("train", 0, (0, 4), (Article(1, HOSTILE, address, None),)) for address in ("javascript:alert(1)",)
     )
     run = Run((0, tokens), (0, len(text)), text, 1, 0, places)
     traced = TracedText("generation", Trace(text, tokens, 2, 2, (run,), (), 2, ()))

@@ -5,7 +5,7 @@ import pytest
 
 from probes.model.loading import load_tokenizer
 from probes.report import places as searched
-from probes.report.places import Places, common_start
+from probes.report.places import Places
 from wikilm.shards.reading import open_checked
 
 
@@ -49,8 +49,3 @@ def test_a_large_corpus_is_not_searched(tiny, places, monkeypatch):
     large = Places(places._shards, places._tokenizer)
     assert not large.searched
     assert large.following("a", 1) is None
-
-
-@pytest.mark.parametrize(("one", "other", "length"), [("", "a", 0), ("ab", "ac", 1), ("ab", "abc", 2), ("x", "y", 0)])
-def test_texts_begin_alike_up_to_the_first_difference(one, other, length):
-    assert common_start(one, other) == length

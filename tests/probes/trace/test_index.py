@@ -17,9 +17,9 @@ WIDTH = 6
 
 
 @pytest.fixture
-def folder(tmp_path, tiny_shards, tiny_index):
-    """A copy of the tiny index, beside its shards."""
-    shutil.copytree(tiny_index.folder, tmp_path / "index")
+def folder(tmp_path, tiny_shards):
+    """An index of the tiny shards, beside a copy of them."""
+    build_index(tiny_shards, tmp_path / "index", 200)
     shutil.copytree(tiny_shards, tmp_path / "shards")
     return tmp_path
 

@@ -8,7 +8,7 @@ from probes.settings import TraceSettings
 from probes.trace import TokenizedText, describe, from_text, novelty_of_unseen, result_of, trace
 from probes.trace.result import TracedText, marked
 from tests.helpers.tokenizers import SENTENCES
-from wikilm.shards import locate
+from wikilm.shards import Origins
 
 SETTINGS = TraceSettings(min_tokens=3, places=2, ngrams=4, validation_rows=2)
 
@@ -52,7 +52,7 @@ def test_a_run_does_not_go_over_the_end_of_a_row_though_the_stream_does(letter_i
 def test_the_articles_of_a_place_are_those_that_locate_names(tiny_index, causal):
     for run in trace(tiny_index, from_text(causal.tokenizer, " ".join(SENTENCES)), SETTINGS).runs:
         for place in run.places:
-            _, _, origins = locate(tiny_index.shards.path, tiny_index.shards.manifest, place.split, place.row)
+            _, _, origins = Origins(tiny_index.shards.path, tiny_index.shards.manifest).locate(place.split, place.row)
             [located] = [as_json(origin) for origin in origins]
             [named] = place.articles
             assert (named.page_id, named.title, named.url) == (located["page_id"], located["title"], located["url"])
