@@ -28,6 +28,9 @@ from typing import Any
 
 import torch
 
+import benchmarks.bare_machine  # noqa: F401 - before any wing
+
+# isort: split
 import train.model.compiling
 import train.model.loss
 from benchmarks.gpu_checks import checks

@@ -6,10 +6,9 @@ from transformers import PreTrainedModel
 
 from train.model.build import build
 from train.model.initialization import initialize
-from train.model.warm_weights import load
 
 if TYPE_CHECKING:
-    from train.plan import Plan
+    from train.plan import Plan, WarmStart
 
 
 def first_model(plan: "Plan") -> PreTrainedModel:
@@ -18,12 +17,18 @@ def first_model(plan: "Plan") -> PreTrainedModel:
     Raises:
         RunError: the weights that it should start from are damaged, or not those of its configuration.
     """
-    model = load(plan.start, plan.settings, plan.manifest) if plan.start else _untrained(plan)
+    model = _trained(plan, plan.start) if plan.start else _untrained(plan)
     if plan.settings.gradient_checkpointing:
         # Its name in new versions of transformers, and in 5.17
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     return model
+
+
+def _trained(plan: "Plan", start: "WarmStart") -> PreTrainedModel:
+    from train.model.warm_weights import load  # here, since most runs start from no other model
+
+    return load(start, plan.settings, plan.manifest)
 
 
 def _untrained(plan: "Plan") -> PreTrainedModel:
