@@ -75,7 +75,10 @@ def _masked(loaded: LoadedModel, ids: list[int], first: int, last: int) -> tuple
     mask = loaded.mask_id
     hidden = [[*ids[:place], *[mask] * (last - place), *ids[last:]] for place in range(first, last)]
     steps = torch.arange(last - first, device=loaded.device)
-    at = loaded.ranked(loaded.logits(loaded.tensor(hidden))[steps, first + steps])
+    given = loaded.tensor(hidden)
+    places = torch.zeros_like(given, dtype=torch.bool)
+    places[steps, first + steps] = True
+    at = loaded.ranked(loaded.logits_at(given, places))
     if last - first == 1:
         single = at[0]
     else:

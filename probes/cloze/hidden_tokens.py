@@ -120,14 +120,14 @@ def _split_accuracy(
 
 def _ranks(loaded: LoadedModel, rows: torch.Tensor, hidden: torch.Tensor) -> NDArray[np.int64]:
     """int64 [hidden places]: how many entries of the vocabulary the model puts before, or level with, the true one."""
-    batch = rows_at_a_time(rows.shape[1] * loaded.output_size)
+    batch = rows_at_a_time(loaded.device, rows.shape[1] * loaded.output_size)
     ranks = []
     with torch.inference_mode():
         for ids, places in zip(rows.split(batch), hidden.split(batch), strict=True):
             if loaded.kind == "masked":
-                logits = loaded.logits(ids.masked_fill(places, loaded.mask_id))[places]
+                logits = loaded.logits_at(ids.masked_fill(places, loaded.mask_id), places)
             else:
-                logits = loaded.logits(ids)[:, :-1][places[:, 1:]]
+                logits = loaded.logits_at(ids, places.roll(-1, dims=1))  # a row's first token is never hidden
             logits = loaded.ranked(logits)
             true = logits.gather(-1, ids[places][:, None])
             # Level entries count against the model: one that gives every token the same score knows nothing.

@@ -55,7 +55,7 @@ def score_endings(loaded: LoadedModel, beginning: Beginning, endings: Sequence[S
         by_length[len(ending)].append(number)
     by_length.pop(1, None)
     for length, numbers in by_length.items():
-        rows = _rows_at_a_time(beginning, length)
+        rows = _rows_at_a_time(loaded.device, beginning, length)
         for start in range(0, len(numbers), rows):
             batch = numbers[start : start + rows]
             rest = _score(loaded, beginning, [endings[n] for n in batch])
@@ -64,13 +64,13 @@ def score_endings(loaded: LoadedModel, beginning: Beginning, endings: Sequence[S
     return scores
 
 
-def _rows_at_a_time(beginning: Beginning, length: int) -> int:
+def _rows_at_a_time(device: torch.device, beginning: Beginning, length: int) -> int:
     numbers = (length - 1) * len(beginning.following)
     if beginning.cache is None:
         numbers += len(beginning.ids) * len(beginning.following)
     else:
         numbers = max(numbers, sum(layer.keys.numel() + layer.values.numel() for layer in beginning.cache.layers))
-    return rows_at_a_time(numbers)
+    return rows_at_a_time(device, numbers)
 
 
 def _score(loaded: LoadedModel, beginning: Beginning, endings: Sequence[Sequence[int]]) -> Tensor:

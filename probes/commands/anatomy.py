@@ -2,7 +2,7 @@
 
 import argparse
 
-from probes.commands.flags import Commands, add_model, as_text, command, machine
+from probes.commands.flags import Commands, add_model, as_text, command, computed, machine
 
 
 def add(commands: Commands) -> None:
@@ -22,5 +22,5 @@ def run(args: argparse.Namespace) -> None:
     from probes.records import made_from
 
     result = anatomy.anatomy(load(args.model, machine(args)), args.text)
-    made = made_from([args.model], None, {"text": args.text})
+    made = made_from([args.model], None, {"text": args.text} | computed(args))
     emit(result, anatomy.describe(result), as_json=args.json, file=args.output, made=made)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from probes.commands.flags import Commands, add_machine, as_text, command, machine
+from probes.commands.flags import Commands, add_machine, as_text, command, computed, machine
 from probes.settings import MASK, CurvesSettings, load_settings
 from wikilm.params import from_flags
 from wikilm.terminal import visible
@@ -55,5 +55,7 @@ def run(args: argparse.Namespace) -> None:
     if args.curves is not None:
         for name, curve in curves.by_short_name(result.models):
             write_atomically(args.curves / f"{name}.csv", layout.as_csv(curve))
-    made = made_from([str(model) for model in args.model], args.shards, settings.model_dump(mode="json"))
+    made = made_from(
+        [str(model) for model in args.model], args.shards, settings.model_dump(mode="json") | computed(args)
+    )
     emit(result, layout.describe(result), as_json=args.json, file=args.output, made=made)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from probes.commands.flags import PROGRAM, Append, Commands, add_model, as_text, command, machine, written
+from probes.commands.flags import PROGRAM, Append, Commands, add_model, as_text, command, computed, machine, written
 from probes.settings import MASK, FillMaskSettings, load_settings
 from wikilm.cli import program
 from wikilm.params import from_flags
@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> None:
         args.model, args.shards, settings, machine(args), files, layers=args.layers
     )
     made = made_from(
-        args.model, args.shards, settings.model_dump(mode="json") | {"files": hashes, "layers": args.layers}
+        args.model,
+        args.shards,
+        settings.model_dump(mode="json") | {"files": hashes, "layers": args.layers} | computed(args),
     )
     if args.items is not None:
         write_atomically(args.items, json_text(with_origin({"files": of_files}, made)))

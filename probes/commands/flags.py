@@ -51,6 +51,13 @@ def machine(args: argparse.Namespace) -> Machine:
     return Machine(args.device, args.dtype)
 
 
+def computed(args: argparse.Namespace) -> dict[str, str]:
+    """Return on what and in what numbers the model computed, for the settings of a result."""
+    from probes.model.device import device_of  # torch is loaded by now
+
+    return {"device": device_of(machine(args)).type, "dtype": args.dtype}
+
+
 class Append(argparse.Action):
     """Collect the values of a flag that may be given again, and remember how it was written: see `written`."""
 

@@ -2,7 +2,18 @@
 
 import argparse
 
-from probes.commands.flags import PROGRAM, Append, Commands, add_model, as_text, command, machine, source, written
+from probes.commands.flags import (
+    PROGRAM,
+    Append,
+    Commands,
+    add_model,
+    as_text,
+    command,
+    computed,
+    machine,
+    source,
+    written,
+)
 from probes.settings import GenerationSettings, load_settings
 from wikilm.cli import program
 from wikilm.params import from_flags
@@ -47,5 +58,5 @@ def run(args: argparse.Namespace) -> None:
     loaded = load(args.model, machine(args))
     result = run_generation(loaded, settings, steps=args.steps, layers=args.layers, flag=flag)
     asked = {"steps": args.steps, "layers": args.layers}
-    made = made_from([args.model], None, settings.model_dump(mode="json") | asked)
+    made = made_from([args.model], None, settings.model_dump(mode="json") | asked | computed(args))
     emit(result, describe(result), as_json=args.json, file=args.output, made=made)

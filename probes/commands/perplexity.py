@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from probes.commands.flags import PROGRAM, Commands, add_model, command, machine
+from probes.commands.flags import PROGRAM, Commands, add_model, command, computed, machine
 from wikilm.cli import program
 from wikilm.errors import UsageError
 
@@ -45,5 +45,7 @@ def run(args: argparse.Namespace) -> None:
     result = perplexity.perplexity(loaded, texts)
     if args.reliability is not None:
         write_atomically(args.reliability, as_csv(result.calibration))
-    made = made_from([args.model], args.shards, {"texts": sha256_of(args.texts) if args.texts else None})
+    made = made_from(
+        [args.model], args.shards, {"texts": sha256_of(args.texts) if args.texts else None} | computed(args)
+    )
     emit(result, perplexity.describe(result), as_json=args.json, file=args.output, made=made)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from probes.commands.flags import Commands, add_model, command, lengths, machine
+from probes.commands.flags import Commands, add_model, command, computed, lengths, machine
 from probes.settings import RecitationSettings, load_settings
 from wikilm.params import from_flags
 
@@ -62,5 +62,5 @@ def run(args: argparse.Namespace) -> None:
         write_atomically(args.curve, layout.curve_csv("prefix", result.by_prefix, result.anywhere))
     if args.continuation_curve is not None:
         write_atomically(args.continuation_curve, layout.curve_csv("continuation", result.by_continuation))
-    made = made_from([args.model], args.shards, settings.model_dump(mode="json"))
+    made = made_from([args.model], args.shards, settings.model_dump(mode="json") | computed(args))
     emit(result, layout.describe(result), as_json=args.json, file=args.output, made=made)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probes.commands.flags import PROGRAM, Commands, add_model, as_text, command, machine
+from probes.commands.flags import PROGRAM, Commands, add_model, as_text, command, computed, machine
 from probes.settings import TraceSettings, load_settings
 from wikilm.cli import program
 from wikilm.errors import UsageError
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
     texts = [TracedText(kind, trace(index, text, settings)) for kind, text in tokenized]
     result = result_of(args.model, settings.min_tokens, texts, novelty_of_unseen(index, settings))
     asked = [args.model] if args.generate or answers else []  # of a given text the model says nothing
-    made = made_from(asked, args.shards, settings.model_dump(mode="json"))
+    made = made_from(asked, args.shards, settings.model_dump(mode="json") | computed(args))
     emit(result, describe(result), as_json=args.json, file=args.output, made=made)
 
 

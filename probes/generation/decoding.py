@@ -131,7 +131,7 @@ def _computed(
     for group in groups:
         if group:
             longest = len(texts[group[-1]]) + limit
-            at_a_time = rows_at_a_time(longest * max(loaded.output_size, loaded.cached_numbers))
+            at_a_time = rows_at_a_time(loaded.device, longest * max(loaded.output_size, loaded.cached_numbers))
 
             def run(part: slice, group: list[int] = group) -> tuple[Batch, Sequence[T]]:
                 batch = _padded(loaded, texts, group[part])

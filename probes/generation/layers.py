@@ -54,7 +54,7 @@ def layer_logits(loaded: LoadedModel, inputs: dict[str, Tensor], places: Sequenc
         return loaded.ranked(logits[:, list(places)])
 
     tokens = int(inputs["input_ids"].shape[1])
-    return torch.cat(list(by_memory(depth + 1, rows_at_a_time(tokens * loaded.output_size), compute)))
+    return torch.cat(list(by_memory(depth + 1, rows_at_a_time(loaded.device, tokens * loaded.output_size), compute)))
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def predict(loaded: LoadedModel, texts: Sequence[Sequence[int]]) -> list[Predict
             done += count
     found = [_empty(len(tokens)) for tokens in texts]
     for tokens_given, group in by_length.items():
-        at_a_time = min(BATCH, rows_at_a_time(tokens_given * loaded.output_size))
+        at_a_time = min(BATCH, rows_at_a_time(loaded.device, tokens_given * loaded.output_size))
         for first in range(0, len(group), at_a_time):
             batch = group[first : first + at_a_time]
             logits = loaded.ranked(loaded.model(input_ids=loaded.tensor([given for given, *_ in batch])).logits)
@@ -77,13 +77,13 @@ def predict_masked(loaded: LoadedModel, ids: Sequence[int], places: Sequence[int
     """
     mask = loaded.mask_id
     found, whole = _empty(len(places)), loaded.tensor([list(ids)])
-    at_a_time = min(BATCH, rows_at_a_time(len(ids) * loaded.output_size))
+    at_a_time = min(BATCH, rows_at_a_time(loaded.device, len(ids) * loaded.output_size))
     for first in range(0, len(places), at_a_time):
         at = loaded.tensor(list(places[first : first + at_a_time]))
-        shown = whole.expand(len(at), -1).clone()
-        rows = torch.arange(len(at), device=at.device)
-        shown[rows, at] = mask
-        logits = loaded.logits(shown)[rows, at]
+        shown = whole.expand(len(at), -1)
+        hidden = torch.zeros_like(shown, dtype=torch.bool)
+        hidden[torch.arange(len(at), device=at.device), at] = True
+        logits = loaded.logits_at(shown.masked_fill(hidden, mask), hidden)
         _fill(found, first, loaded.ranked(logits), whole[0, at])
     return found
 

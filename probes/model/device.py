@@ -9,7 +9,9 @@ from probes.model.guard import OutOfMemory, is_out_of_memory
 from probes.settings import Machine
 from wikilm.errors import UsageError
 
-NUMBERS_AT_A_TIME = 2**25  # of the largest tensor of a batch, such as its logits: 128 MiB of float32
+# Of the largest tensor of a batch, such as its logits. A GPU wants much at a time; on a CPU more than 32 MiB of float32
+# is slower: glibc takes each such tensor from the kernel anew (mallopt(3), M_MMAP_THRESHOLD).
+NUMBERS_AT_A_TIME = {"cpu": 2**23, "cuda": 2**27}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 T = TypeVar("T")
 
@@ -39,9 +41,9 @@ def dtype_of(machine: Machine, device: torch.device) -> torch.dtype | str:
     return _DTYPES.get(machine.dtype, "auto")
 
 
-def rows_at_a_time(numbers: int) -> int:
+def rows_at_a_time(device: torch.device, numbers: int) -> int:
     """Return how many rows to compute at a time, where a row's largest tensor has so many numbers; at least 1."""
-    return max(1, NUMBERS_AT_A_TIME // max(1, numbers))
+    return max(1, NUMBERS_AT_A_TIME[device.type] // max(1, numbers))
 
 
 def by_memory(rows: int, at_a_time: int, compute: Callable[[slice], T]) -> Iterator[T]:

@@ -21,6 +21,7 @@ from transformers.utils import logging
 from probes.model import pieces
 from probes.model.device import device_of, dtype_of
 from probes.model.guard import guard_passes, guarded
+from probes.model.head import only_at
 from probes.model.pieces import Encoded, check_offsets
 from probes.settings import ANY_MACHINE, Machine
 from wikilm.errors import RunError, UsageError
@@ -123,9 +124,16 @@ class LoadedModel:
 
         All of a text is seen: an end-of-text token in it is no padding.
         """
+        options = {"use_cache": False} if self.takes("use_cache") else {}
         with torch.inference_mode():
-            found: Tensor = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+            found: Tensor = self.model(input_ids=ids, attention_mask=torch.ones_like(ids), **options).logits
         return found
+
+    def logits_at(self, ids: Tensor, places: Tensor) -> Tensor:
+        """Return the logits [places, vocabulary] of some places of texts, bool [texts, tokens], in their order."""
+        with only_at(self.model, places):
+            found = self.logits(ids)
+        return found[places] if found.shape[:2] == places.shape else found[0]
 
     def tensor(self, values: Any, dtype: torch.dtype = torch.long) -> Tensor:
         """Return numbers, such as ids, a NumPy array or a tensor, as a tensor on the model's device."""
@@ -146,7 +154,7 @@ class LoadedModel:
             RunError: a logit is not a number, as after a training that diverged.
         """
         logits = logits.float()
-        if logits.isnan().any():
+        if logits.numel() and logits.amax().isnan():  # by amax, which NaN gets through, since it writes no mask
             raise RunError(f"{self.name}: answers with NaN, so its weights are broken: train or copy the model again")
         if logits.shape[-1] > self.vocab_size:
             logits = logits.clone()

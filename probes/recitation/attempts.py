@@ -89,10 +89,12 @@ def attempt(
     *,
     seed: int,
     batch_rows: int,
+    row_losses: NDArray[np.float32] | None = None,
 ) -> Attempt:
     """Give a model `prefix` tokens of each row of a split, from its start or from a drawn place, and let it go on.
 
-    The tokens given are all that it sees, and stand at its first positions, as those of a prompt do.
+    The tokens given are all that it sees, and stand at its first positions, as those of a prompt do. `row_losses`,
+    float32 [rows, tokens], are those of the rows' tokens but the first, and are computed anew where they are not given.
     """
     rows = sample.split(split)
     offsets = np.zeros(len(rows), np.int64)
@@ -102,7 +104,10 @@ def attempt(
         offsets = np.floor(drawn * (rows.shape[1] - prefix - continuation + 1)).astype(np.int64)
     shown = np.take_along_axis(rows, offsets[:, None] + np.arange(prefix + continuation), axis=1)
     added = continue_greedily(loaded, shown[:, :prefix], continuation, batch_rows)
-    losses = next_token_losses(loaded, shown, continuation)
+    if row_losses is None or place == ANYWHERE:
+        losses = next_token_losses(loaded, shown, continuation)
+    else:
+        losses = row_losses[:, prefix - 1 : prefix - 1 + continuation]
     numbers = sample.numbers_of(split)
     return Attempt(split, place, numbers, offsets, shown[:, :prefix], shown[:, prefix:], added, losses)
 

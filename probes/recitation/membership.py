@@ -2,13 +2,13 @@
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.measuring import Auc, RowSample, auc, next_token_losses
+from probes.measuring import Auc, RowSample, auc
 from probes.model import LoadedModel
 from wikilm.shards import SPLITS, open_split
 
@@ -27,16 +27,28 @@ class Membership:
     auc: Auc
 
 
-def membership(loaded: LoadedModel, sample: RowSample, articles: Sequence[NDArray[np.int64]]) -> tuple[Membership, ...]:
+def membership(
+    loaded: LoadedModel,
+    sample: RowSample,
+    losses: Mapping[str, NDArray[np.float32]],
+    articles: Sequence[NDArray[np.int64]],
+) -> tuple[Membership, ...]:
     """Score the rows of both splits by their loss (Yeom et al. 2018, arXiv:1709.01604), alone and against zlib.
 
     The ratio to zlib is that of Carlini et al. 2021 (arXiv:2012.07805, section 5.2): what compresses well has a low
     loss without having been seen.
+
+    Args:
+        loaded: a causal model.
+        sample: rows of both splits.
+        losses: of each split, float32 [rows, tokens], nats of the tokens of these rows but the first, as far as the
+            model has positions.
+        articles: of each split, in which article each row starts; see `row_articles`.
     """
     scores = {name: [] for name in HOW_MEMBERSHIP}  # type: dict[str, list[NDArray[np.float64]]]
     for split in SPLITS:
-        rows = sample.split(split)
-        nats = next_token_losses(loaded, rows).astype(np.float64)
+        nats = losses[split].astype(np.float64)
+        rows = sample.split(split)[:, : nats.shape[1] + 1]
         bits = np.array([8 * len(zlib.compress(loaded.decode(row.tolist()).encode(), 9)) for row in rows])
         scores[LOSS].append(nats.mean(axis=1))
         scores[LOSS_PER_ZLIB].append(nats.sum(axis=1) / math.log(2) / bits)

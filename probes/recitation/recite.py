@@ -15,6 +15,7 @@ from probes.measuring import (
     continue_by_bigram,
     continue_by_most_common,
     count_training,
+    next_token_losses,
     permutation_test,
 )
 from probes.measuring.baselines import BIGRAM, MOST_COMMON
@@ -88,9 +89,20 @@ def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings)
     room = min(chunk_tokens, loaded.positions or chunk_tokens)
     longest = max(settings.continuation, *(n for n in settings.continuation_lengths if n <= room - settings.prefix), 0)
 
+    losses = {split: next_token_losses(loaded, sample.split(split)[:, :room]) for split in SPLITS}
+
     def tried(rows: RowSample, split: str, place: str, prefix: int, continuation: int) -> Attempt:
+        of_rows = losses[split][np.searchsorted(sample.numbers_of(split), rows.numbers_of(split))]
         return attempt(
-            loaded, rows, split, place, prefix, continuation, seed=settings.seed, batch_rows=settings.batch_rows
+            loaded,
+            rows,
+            split,
+            place,
+            prefix,
+            continuation,
+            seed=settings.seed,
+            batch_rows=settings.batch_rows,
+            row_losses=of_rows,
         )
 
     asked = [tried(sample, split, START, settings.prefix, longest) for split in SPLITS]
@@ -128,7 +140,7 @@ def recite(loaded: LoadedModel, sample: RowSample, settings: RecitationSettings)
             predictable(made, right, settings.seed) for made, right in zip(headline, by_bigram, strict=True)
         ),
         groups=tuple(groups(loaded, sample.shards, headline, by_bigram, occurrences, settings.seed)),
-        membership=membership(loaded, sample, articles),
+        membership=membership(loaded, sample, losses, articles),
         canaries=canaries,
         by_times=by_times(canaries, settings.seed),
     )

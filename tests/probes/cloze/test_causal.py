@@ -7,6 +7,7 @@ import torch
 
 from probes.cloze.answer import describe
 from probes.cloze.cloze import fill
+from probes.model.device import NUMBERS_AT_A_TIME
 from probes.settings import MASK
 from tests.helpers.families import CAUSAL
 from wikilm.errors import RunError
@@ -175,7 +176,7 @@ def test_without_any_cache_the_scores_are_the_same(causal, monkeypatch):
 def test_in_batches_of_any_size_the_scores_are_the_same(causal, monkeypatch):
     text = f"Copper turns {MASK} in the rain."
     at_once = fill(causal, text, 20).blanks[0].choices
-    monkeypatch.setattr("probes.model.device.NUMBERS_AT_A_TIME", 10_000)
+    monkeypatch.setitem(NUMBERS_AT_A_TIME, "cpu", 10_000)
     one_by_one = fill(causal, text, 20).blanks[0].choices
     assert [choice.ids for choice in one_by_one] == [choice.ids for choice in at_once]
 

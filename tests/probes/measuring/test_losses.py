@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from probes.measuring import hidden_token_losses, next_token_losses
+from probes.model.device import NUMBERS_AT_A_TIME
 from tests.helpers.shards import make_rows
 
 
@@ -15,7 +16,7 @@ def rows(tiny):
 
 @pytest.fixture(params=[1, 2**25], ids=["a row at a time", "all at once"])
 def at_a_time(request, monkeypatch):
-    monkeypatch.setattr("probes.model.device.NUMBERS_AT_A_TIME", request.param)
+    monkeypatch.setitem(NUMBERS_AT_A_TIME, "cpu", request.param)
 
 
 def test_the_next_tokens_losses_have_the_mean_that_transformers_gives(causal, rows, at_a_time):

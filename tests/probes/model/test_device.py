@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.model.device import by_memory, device_of, dtype_of, rows_at_a_time
+from probes.model.device import NUMBERS_AT_A_TIME, by_memory, device_of, dtype_of, rows_at_a_time
 from probes.model.guard import OutOfMemory
 from probes.settings import Machine
 from wikilm.errors import RunError, UsageError
@@ -74,5 +74,6 @@ def test_a_row_that_memory_does_not_hold_is_an_error_and_other_errors_stay_what_
 
 
 def test_at_least_a_row_is_computed_at_a_time():
-    assert rows_at_a_time(10**12) == 1
-    assert rows_at_a_time(2**20) == 32
+    for kind, numbers in NUMBERS_AT_A_TIME.items():
+        assert rows_at_a_time(torch.device(kind), 10**12) == 1
+        assert rows_at_a_time(torch.device(kind), numbers // 8) == 8

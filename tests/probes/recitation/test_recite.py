@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from probes.measuring import next_token_losses
 from probes.measuring.rows import sample_rows
 from probes.recitation.attempts import attempt, continue_greedily, score
 from probes.recitation.examples import spans
@@ -19,6 +20,7 @@ from probes.settings import RecitationSettings
 from tests.helpers.shards import make_rows, make_shards
 from wikilm.errors import UsageError
 from wikilm.params import section
+from wikilm.shards import SPLITS
 from wikilm.shards.origins import Origins
 
 SETTINGS = RecitationSettings(
@@ -168,6 +170,20 @@ def test_an_attempt_shows_the_tokens_of_its_row_and_the_loss_of_each(causal, sha
         )
         assert made.losses[index] == pytest.approx(expected.numpy(), rel=1e-4)
     assert (made.offsets.max() > 0) == (place == "anywhere")
+
+
+def test_a_rows_losses_are_the_same_wherever_its_prefix_ends(causal, shards, result):
+    whole = {split: next_token_losses(causal, shards.split(split)) for split in SPLITS}
+    for one in (*result.splits, *result.by_prefix, *result.by_continuation):
+        told = whole[one.split][:, one.prefix - 1 : one.prefix - 1 + one.continuation]
+        assert one.loss == pytest.approx(told.mean(), rel=1e-5)
+
+
+def test_of_rows_longer_than_the_model_reads_only_their_start_is_asked_about(causal, shards, monkeypatch):
+    monkeypatch.setitem(causal.__dict__, "positions", 20)
+    short = recite(causal, shards, SETTINGS)
+    assert max(one.prefix + one.continuation for one in (*short.by_prefix, *short.by_continuation)) <= 20
+    assert {one.score for one in short.membership} == {"loss", "loss_per_zlib"}
 
 
 def test_what_cannot_be_measured_is_refused(causal, masked, shards):
