@@ -1,7 +1,7 @@
 """Run the stages of dvc.yaml whose inputs have changed; those that do not need each other run side by side.
 
 Examples:
-  python -m wikilm.repro           all stages, in the order of the data
+  python -m wikilm.repro           all stages, each when those that it needs are done
   python -m wikilm.repro --jobs 1  one after the other, as `dvc repro` does
 
 `dvc repro` does the same, one stage at a time. On two cores, two trainings side by side with a thread each take less
@@ -26,7 +26,7 @@ from wikilm.locks import exclusive
 from wikilm.params import DEFAULT_PARAMS, SECTIONS, checked, find_section, read_params, settings_of
 from wikilm.presets import describe
 from wikilm.stage import stages
-from wikilm.stage_process import reproduce
+from wikilm.stage_process import stages_at_work
 
 PROGRAM = "python -m wikilm.repro"
 PAGE = Path("report/index.html")
@@ -78,38 +78,53 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run_changed(jobs: int) -> None:
-    """Run the stages that have changed, in the order of the data, at most `jobs` at a time.
+    """Run the stages that have changed, each when the stages that it needs are done, at most `jobs` at a time.
+
+    Of those that may begin, the first of dvc.yaml does. Stages that may begin together share the cores.
 
     Raises:
-        RunError: a stage failed, after it has said why.
+        RunError: a stage failed, after it has said why; the others that were at work ran to their end.
     """
+    needs = needed_stages()
+    waiting, done = list(needs), set[str]()
+    ready: dict[str, int] = {}  # with the threads of each
+    failed: list[str] = []
     ran = False
-    for names in generations():
-        changed = changed_stages(names)
-        for start in range(0, len(changed), jobs):
-            ran = True
-            reproduce(changed[start : start + jobs])
+    with stages_at_work() as at_work:
+        while True:
+            while not failed and (freed := [name for name in waiting if needs[name] <= done]):
+                waiting = [name for name in waiting if name not in freed]
+                changed = changed_stages(freed)
+                done |= set(freed) - set(changed)
+                together = len(at_work) + len(ready) + len(changed)
+                ready |= dict.fromkeys(changed, max(1, cores() // max(1, min(jobs, together))))
+            while ready and not failed and len(at_work) < jobs:
+                name = min(ready, key=list(needs).index)
+                threads = ready.pop(name)
+                at_work.start(name, threads, alone=jobs == 1 or not (ready or len(at_work)))
+                ran = True
+            if not len(at_work):
+                break
+            name, succeeded = at_work.wait()
+            (done.add if succeeded else failed.append)(name)
+    if failed:
+        names = ", ".join(sorted(failed, key=list(needs).index))
+        raise RunError(f"{names}: failed for the reason above; give the same command again to resume")
     if not ran:
         print("Nothing has changed since the last run.", file=sys.stderr)
 
 
-def generations() -> list[list[str]]:
-    """Return the stages of dvc.yaml in sets: each needs only outputs of the sets before it.
-
-    Within a set they have the order of dvc.yaml, where the trainings stand side by side, the longest of all.
+def needed_stages() -> dict[str, set[str]]:
+    """Return the stages of dvc.yaml in its order, with the stages that each needs the outputs of.
 
     Raises:
         RunError: DVC cannot read dvc.yaml, params.yaml or dvc.lock.
     """
-    import networkx
-
     with _repository() as repo:
-        graph = networkx.relabel_nodes(repo.index.graph, lambda stage: str(stage.addressing))
-        order = {name: number for number, (name, _) in enumerate(stages(Path("dvc.yaml")))}
-        return [
-            sorted(names, key=lambda name: (order.get(name, len(order)), name))
-            for names in networkx.topological_generations(graph.reverse())
-        ]
+        graph = repo.index.graph
+        needs = {str(stage.addressing): {str(need.addressing) for need in graph.successors(stage)} for stage in graph}
+    order = {name: number for number, (name, _) in enumerate(stages(Path("dvc.yaml")))}
+    return {name: needs[name] for name in sorted(needs, key=lambda name: (order.get(name, len(order)), name))}
 
 
 def changed_stages(names: Sequence[str]) -> list[str]:

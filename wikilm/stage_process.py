@@ -3,65 +3,94 @@
 import contextlib
 import json
 import os
+import queue
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO
 
-from wikilm.cores import cores
-from wikilm.errors import RunError
 from wikilm.starters import REPRO
 from wikilm.stopped import Stopped, stopped_by_signals
 
 SECONDS_TO_SAVE = 60  # of the processes of a stage that was asked to end
 
 
-def reproduce(names: Sequence[str]) -> None:
-    """Let DVC run these stages, all at once, each with its share of the cores.
-
-    What a stage writes to stderr is passed on at once, what it writes to stdout when it has ended.
-
-    Raises:
-        RunError: one of them failed; the others ran to their end.
-    """
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // len(names)))
-    running = []
-    for name in names:
-        command = [sys.executable, "-m", "wikilm.repro", "--stage", name]
-        process = subprocess.Popen(
-            command,
-            env=os.environ | {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1", REPRO: "1"},
-            stdout=subprocess.PIPE,
-            # A stage alone keeps the terminal for its progress bar; several would draw over each other.
-            stderr=subprocess.PIPE if len(names) > 1 else None,
-            process_group=0,  # so that a signal reaches all that the stage has started
-        )
-        running.append((name, process, _Answer(process.stdout), process.stderr and _Relay(process.stderr, name)))
-    failed = []
+@contextlib.contextmanager
+def stages_at_work() -> Iterator["StagesAtWork"]:
+    """Run stages of DVC; what makes the block end early ends those that are still at work."""
+    stages = StagesAtWork()
     with stopped_by_signals("resume"):
         try:
-            for name, process, answer, relay in running:
-                status = process.wait()
-                if relay:
-                    relay.join()
-                answer.join()
-                sys.stdout.write(answer.text())
-                sys.stdout.flush()
-                if status:
-                    failed.append(name)
-        except (KeyboardInterrupt, Stopped) as stop:
-            for _, process, _, _ in running:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, stop.number if isinstance(stop, Stopped) else signal.SIGINT)
-            for _, process, _, _ in running:
-                _await_end(process)
+            yield stages
+        except BaseException as stop:
+            stages.end(stop.number if isinstance(stop, Stopped) else signal.SIGINT)
             raise
-    if failed:
-        raise RunError(f"{', '.join(failed)}: failed for the reason above; give the same command again to resume")
+
+
+class StagesAtWork:
+    """Stages that DVC runs, each in a process of its own."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, _Stage] = {}
+        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def __len__(self) -> int:
+        return len(self._stages)
+
+    def start(self, name: str, threads: int, *, alone: bool) -> None:
+        """Let DVC run a stage with so many threads.
+
+        What it writes to stderr is passed on at once, what it writes to stdout when it has ended. `alone` leaves the
+        terminal to its progress bar; several would draw over each other.
+        """
+        asked = os.environ.get("OMP_NUM_THREADS")
+        own = {"OMP_NUM_THREADS": asked or str(threads), "PYTHONUNBUFFERED": "1", REPRO: "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wikilm.repro", "--stage", name],
+            env=os.environ | own,
+            stdout=subprocess.PIPE,
+            stderr=None if alone else subprocess.PIPE,
+            process_group=0,  # so that a signal reaches all that the stage has started
+        )
+        relay = _Relay(process.stderr, name) if process.stderr else None
+        self._stages[name] = _Stage(process, _Answer(process.stdout), relay)
+
+        def tell() -> None:
+            process.wait()
+            self._ended.put(name)
+
+        threading.Thread(target=tell, daemon=True).start()
+
+    def wait(self) -> tuple[str, bool]:
+        """Wait until one of the stages has ended, and show its answer; return its name, and whether it succeeded."""
+        name = self._ended.get()
+        stage = self._stages.pop(name)
+        if stage.relay:
+            stage.relay.join()
+        stage.answer.join()
+        sys.stdout.write(stage.answer.text())
+        sys.stdout.flush()
+        return name, stage.process.returncode == 0
+
+    def end(self, number: int) -> None:
+        """Send a signal to all stages, and wait until they have saved what they have."""
+        for stage in self._stages.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(stage.process.pid, number)
+        for stage in self._stages.values():
+            _await_end(stage.process)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    process: "subprocess.Popen[bytes]"
+    answer: "_Answer"
+    relay: "_Relay | None"
 
 
 def _await_end(process: "subprocess.Popen[bytes]") -> None:

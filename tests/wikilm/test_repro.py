@@ -12,7 +12,7 @@ import pytest
 from tests.helpers import ROOT
 from tests.helpers.waiting import wait_until
 from wikilm.dvc_lock import lock_note
-from wikilm.repro import generations
+from wikilm.repro import needed_stages
 from wikilm.stage_process import _lines
 
 STAGES = """stages:
@@ -76,10 +76,39 @@ def test_stages_that_do_not_need_each_other_run_side_by_side_and_a_second_run_do
     assert again.stderr == "Nothing has changed since the last run.\nOpen report/index.html\n"
 
 
+def test_a_stage_begins_when_those_that_it_needs_are_done_whatever_else_is_at_work(project):
+    # `long` ends when `late` has, which needs `short` alone, and begins beside it.
+    Path("dvc.yaml").write_text("""stages:
+  long: {cmd: "until [ -e late ]; do :; done; touch long", outs: [long]}
+  short: {cmd: "touch short", outs: [short]}
+  late: {cmd: "touch late", deps: [short], outs: [late]}
+""")
+    done = repro("--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert Path("long").exists()
+
+
+def test_the_stages_that_may_begin_together_share_the_cores(project):
+    Path("dvc.yaml").write_text("""stages:
+  one: {cmd: 'echo $OMP_NUM_THREADS > one', outs: [one]}
+  two: {cmd: 'echo $OMP_NUM_THREADS > two', outs: [two]}
+  last: {cmd: 'echo $OMP_NUM_THREADS > last', deps: [one, two], outs: [last]}
+""")
+    code = f"import wikilm.repro as r; r.cores = lambda: 8; {RUN}"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    command = [sys.executable, "-c", code, "--jobs", "2"]
+    subprocess.run(command, env=environment | {"PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
+    assert [Path(name).read_text() for name in ("one", "two", "last")] == ["4\n", "4\n", "8\n"]
+
+
 def test_the_two_trainings_run_side_by_side(monkeypatch):
     monkeypatch.chdir(ROOT)
-    (names,) = [names for names in generations() if "pretrain@causal" in names]
-    assert names[:2] == ["pretrain@causal", "pretrain@masked"]
+    needs = needed_stages()
+    assert needs["pretrain@causal"] == needs["pretrain@masked"] <= {"tokenizer", "shards"}
+    first = [
+        name for name, needed in needs.items() if needed and needed <= {"tokenizer", "shards"} and name != "shards"
+    ]
+    assert first[:2] == ["pretrain@causal", "pretrain@masked"]
 
 
 def test_a_stage_that_fails_is_named_and_what_follows_it_does_not_run(project):
