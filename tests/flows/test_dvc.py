@@ -35,11 +35,11 @@ STAGES = (
     "pretrain@causal",
     "pretrain@masked",
     "index",
+    "curves",
+    "recitation",
     "fill_mask",
     "generation",
-    "recitation",
     "trace",
-    "curves",
     "report",
 )
 

@@ -31,7 +31,7 @@ from tests.helpers.pipeline_runs import PipelineInputs, final_names, prose, smal
 from wikilm.cli import run
 from wikilm.errors import RunError
 from wikilm.shards.manifest import manifest_bytes
-from wikilm.shards.origins import locate
+from wikilm.shards.origins import Origins
 from wikilm.shards.reading import open_split, problems, read_manifest
 
 CHUNK = 16
@@ -122,10 +122,10 @@ def test_every_token_of_every_row_is_located_in_its_article(inputs, tmp_path, ch
     folder = tmp_path / "out"
     assert run(main, "pipeline", inputs.arguments(folder, "--chunking", chunking)) == 0
     manifest, encoder = read_manifest(folder), Encoder(inputs.tokenizer)
-    located = 0
+    located, origins = 0, Origins(folder, manifest)
     for split in ("train", "validation"):
         for number, row in enumerate(open_split(folder, manifest, split)["input_ids"].to_pylist()):
-            for origin in locate(folder, manifest, split, number)[2]:
+            for origin in origins.locate(split, number)[2]:
                 [ids] = encoder.encode_batch([prose(origin.page_id)])
                 if origin.page_id < 50:  # an article of `prose`
                     stream = [*ids.tolist(), encoder.end_of_text_id]
