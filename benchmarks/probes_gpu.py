@@ -1,6 +1,7 @@
 """Ask a model the same on the CPU and on a CUDA device, and compare: `python -m benchmarks.probes_gpu --model MODEL`.
 
-For a machine that has such a device; takes a minute. It has not been run yet: no GPU was at hand when it was written.
+For a machine that has such a device; takes a minute. Beside torch, transformers and pyarrow it needs pydantic,
+ruamel.yaml and wcwidth. It has not been run yet: no GPU was at hand when it was written.
 """
 
 import argparse
@@ -27,6 +28,10 @@ def check(name: str, dtype: str) -> str:
             for loaded, inputs in zip((near, far), logits, strict=True)
         )
     apart = float((one - other)[one.isfinite()].abs().max())
+    places = torch.zeros_like(logits[1], dtype=torch.bool)
+    places[0, -1] = True
+    chosen = far.ranked(far.logits_at(logits[1], places)).cpu()[0]
+    apart = max(apart, float((one[0, -1] - chosen)[chosen.isfinite()].abs().max()))
     layers = layer_logits(far, {"input_ids": far.tensor([ids])}, [-1])
     drawn = continue_prompts(far, PROMPTS, 16, Decoding(temperature=0.8, top_p=0.9, seed=1), shown=3)
     parted = [made.parting for made in drawn if made.parting is not None and not made.parting.is_tie]
