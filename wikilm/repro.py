@@ -83,7 +83,8 @@ def run_changed(jobs: int) -> None:
     Of those that may begin, the first of dvc.yaml does. Stages that may begin together share the cores.
 
     Raises:
-        RunError: a stage failed, after it has said why; the others that were at work ran to their end.
+        RunError: a stage failed, after it has said why, and the others that were at work ran to their end; or DVC
+            cannot read what it compares, which ends the stages at work.
     """
     needs = needed_stages()
     waiting, done = list(needs), set[str]()

@@ -43,7 +43,7 @@ class StagesAtWork:
         return len(self._stages)
 
     def start(self, name: str, threads: int, *, alone: bool) -> None:
-        """Let DVC run a stage with so many threads.
+        """Let DVC run a stage with this many threads.
 
         What it writes to stderr is passed on at once, what it writes to stdout when it has ended. `alone` leaves the
         terminal to its progress bar; several would draw over each other.
@@ -69,12 +69,13 @@ class StagesAtWork:
     def wait(self) -> tuple[str, bool]:
         """Wait until one of the stages has ended, and show its answer; return its name, and whether it succeeded."""
         name = self._ended.get()
-        stage = self._stages.pop(name)
+        stage = self._stages[name]
         if stage.relay:
             stage.relay.join()
         stage.answer.join()
         sys.stdout.write(stage.answer.text())
         sys.stdout.flush()
+        del self._stages[name]  # not before: what a stage has started may outlive it, and ends with the others
         return name, stage.process.returncode == 0
 
     def end(self, number: int) -> None:

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from probes.measuring import Baseline, RowSample, Share, TokenIds, TrainingCounts, bootstrap, guess_hidden
-from probes.model import LoadedModel, rows_at_a_time
+from probes.model import LoadedModel
 from probes.records import Count
 from wikilm.errors import RunError
 from wikilm.shards import SPLITS
@@ -120,7 +120,7 @@ def _split_accuracy(
 
 def _ranks(loaded: LoadedModel, rows: torch.Tensor, hidden: torch.Tensor) -> NDArray[np.int64]:
     """int64 [hidden places]: how many entries of the vocabulary the model puts before, or level with, the true one."""
-    batch = rows_at_a_time(loaded.device, rows.shape[1] * loaded.output_size)
+    batch = loaded.rows_at_a_time(rows.shape[1], int(hidden.sum(dim=1).max()))
     ranks = []
     with torch.inference_mode():
         for ids, places in zip(rows.split(batch), hidden.split(batch), strict=True):

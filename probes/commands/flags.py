@@ -52,7 +52,7 @@ def machine(args: argparse.Namespace) -> Machine:
 
 
 def computed(args: argparse.Namespace) -> dict[str, str]:
-    """Return on what and in what numbers the model computed, for the settings of a result."""
+    """Return on what the model computed, and in what numbers it was asked to, for the settings of a result."""
     from probes.model.device import device_of  # torch is loaded by now
 
     return {"device": device_of(machine(args)).type, "dtype": args.dtype}

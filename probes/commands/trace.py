@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
     texts = [TracedText(kind, trace(index, text, settings)) for kind, text in tokenized]
     result = result_of(args.model, settings.min_tokens, texts, novelty_of_unseen(index, settings))
     asked = [args.model] if args.generate or answers else []  # of a given text the model says nothing
-    made = made_from(asked, args.shards, settings.model_dump(mode="json") | computed(args))
+    made = made_from(asked, args.shards, settings.model_dump(mode="json") | (computed(args) if args.generate else {}))
     emit(result, describe(result), as_json=args.json, file=args.output, made=made)
 
 

@@ -63,4 +63,5 @@ def open_shelf(shards: Path, index: Path | None) -> Shelf:
     """
     folder = open_checked(shards)
     opened = open_index(index, shards) if index is not None and index.exists() else None
-    return Shelf(folder, {split: folder.rows(split) for split in SPLITS}, Origins(folder.path, folder.manifest), opened)
+    origins = opened.origins if opened else Origins(folder.path, folder.manifest)
+    return Shelf(folder, {split: folder.rows(split) for split in SPLITS}, origins, opened)

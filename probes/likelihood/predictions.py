@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from probes.model import LoadedModel, rows_at_a_time
+from probes.model import LoadedModel
 
-BATCH = 32  # windows computed at a time, fewer where their logits are many
+BATCH = 32  # texts computed at a time, fewer where they take much memory
 CONTEXT = 1024  # of a model that sets no limit
 
 
@@ -58,10 +58,10 @@ def predict(loaded: LoadedModel, texts: Sequence[Sequence[int]]) -> list[Predict
             done += count
     found = [_empty(len(tokens)) for tokens in texts]
     for tokens_given, group in by_length.items():
-        at_a_time = min(BATCH, rows_at_a_time(loaded.device, tokens_given * loaded.output_size))
+        at_a_time = min(BATCH, loaded.rows_at_a_time(tokens_given, tokens_given))
         for first in range(0, len(group), at_a_time):
             batch = group[first : first + at_a_time]
-            logits = loaded.ranked(loaded.model(input_ids=loaded.tensor([given for given, *_ in batch])).logits)
+            logits = loaded.ranked(loaded.logits(loaded.tensor([given for given, *_ in batch])))
             for row, (_, targets, number, at) in zip(logits, batch, strict=True):
                 _fill(found[number], at, row[-len(targets) :], loaded.tensor(targets))
     return found
@@ -77,7 +77,7 @@ def predict_masked(loaded: LoadedModel, ids: Sequence[int], places: Sequence[int
     """
     mask = loaded.mask_id
     found, whole = _empty(len(places)), loaded.tensor([list(ids)])
-    at_a_time = min(BATCH, rows_at_a_time(loaded.device, len(ids) * loaded.output_size))
+    at_a_time = min(BATCH, loaded.rows_at_a_time(len(ids), 1))
     for first in range(0, len(places), at_a_time):
         at = loaded.tensor(list(places[first : first + at_a_time]))
         shown = whole.expand(len(at), -1)

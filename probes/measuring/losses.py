@@ -1,13 +1,11 @@
 """Compute the loss of single tokens: of each next token by a causal model, of hidden ones by a masked model."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from probes.measuring.rows import TokenIds
-from probes.model import LoadedModel, rows_at_a_time
+from probes.model import LoadedModel
 
 CACHED = 2**20  # numbers
 
@@ -21,15 +19,11 @@ def next_token_losses(loaded: LoadedModel, rows: TokenIds, last: int | None = No
         rows: token ids.
         last: how many; None for all but a row's first, which has nothing before it.
     """
-    last, losses = rows.shape[1] - 1 if last is None else last, []
-    short: dict[str, Any] = {"logits_to_keep": last + 1} if loaded.takes("logits_to_keep") else {}
-    short |= {"use_cache": False} if loaded.takes("use_cache") else {}
-    for ids in loaded.tensor(np.ascontiguousarray(rows)).split(
-        rows_at_a_time(loaded.device, (last + 1) * loaded.output_size)
-    ):
-        seen = torch.ones_like(ids)  # rows are full: an end-of-text token is no padding
-        logits = loaded.model(input_ids=ids, attention_mask=seen, **short).logits[:, -last - 1 : -1]
-        losses.append(_nats(loaded, logits, ids[:, -last:]))
+    tokens = rows.shape[1]
+    last, losses = tokens - 1 if last is None else last, []
+    at_a_time = loaded.rows_at_a_time(tokens, last + 1 if loaded.takes("logits_to_keep") else tokens)
+    for ids in loaded.tensor(np.ascontiguousarray(rows)).split(at_a_time):
+        losses.append(_nats(loaded, loaded.logits(ids, last + 1)[:, -last - 1 : -1], ids[:, -last:]))
     return torch.cat(losses).numpy()
 
 
@@ -42,7 +36,7 @@ def hidden_token_losses(loaded: LoadedModel, rows: TokenIds, hidden: NDArray[np.
         rows: token ids.
         hidden: bool, of the shape of `rows`.
     """
-    batch, losses = rows_at_a_time(loaded.device, rows.shape[1] * loaded.output_size), []
+    batch, losses = loaded.rows_at_a_time(rows.shape[1], int(hidden.sum(axis=1).max())), []
     parts = zip(loaded.tensor(rows).split(batch), loaded.tensor(hidden, torch.bool).split(batch), strict=True)
     for ids, places in parts:
         logits = loaded.logits_at(ids.masked_fill(places, loaded.mask_id), places)
@@ -53,6 +47,6 @@ def hidden_token_losses(loaded: LoadedModel, rows: TokenIds, hidden: NDArray[np.
 def _nats(loaded: LoadedModel, logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     logits = loaded.ranked(logits)
     # As log_softmax has it, without a second tensor of the size of the logits, and in pieces that a core's cache holds.
-    pieces = logits.split(max(1, CACHED // max(1, logits[:1].numel())))
-    norms = torch.cat([piece.logsumexp(-1) for piece in pieces])
+    pieces = logits.split(max(1, CACHED // max(1, logits[..., :1, :].numel())), dim=-2)
+    norms = torch.cat([piece.logsumexp(-1) for piece in pieces], dim=-1)
     return (norms - logits.gather(-1, ids[..., None])[..., 0]).cpu()

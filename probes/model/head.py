@@ -9,10 +9,10 @@ from torch import Tensor
 
 @contextmanager
 def only_at(model: Any, places: Tensor) -> Iterator[None]:
-    """Hand the vectors of some places alone to the layer that gives logits, as one text of so many tokens.
+    """Hand the vectors of some places alone to the layer that gives logits, as a single text of just those tokens.
 
-    It looks at each place by itself, so that it says the same of it beside fewer others. Nothing is changed where a
-    model names no such layer, or gives it something else than a vector for each token.
+    That layer computes each place on its own, so leaving others out changes nothing. Where a model names no such layer,
+    or gives it something other than a vector for each token, its logits are those of all places.
 
     Args:
         model: a transformers model with a language-model head.

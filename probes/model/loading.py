@@ -19,7 +19,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from probes.model import pieces
-from probes.model.device import device_of, dtype_of
+from probes.model.device import device_of, dtype_of, rows_at_a_time
 from probes.model.guard import guard_passes, guarded
 from probes.model.head import only_at
 from probes.model.pieces import Encoded, check_offsets
@@ -116,15 +116,18 @@ class LoadedModel:
             RunError: the tokenizer has none.
         """
         if self.tokenizer.mask_token_id is None:
-            raise RunError(f"{self.name}: its tokenizer has no mask token, so it cannot fill blanks")
+            raise RunError(f"{self.name}: its tokenizer has no mask token, so nothing can be hidden from it")
         return int(self.tokenizer.mask_token_id)
 
-    def logits(self, ids: Tensor) -> Tensor:
+    def logits(self, ids: Tensor, last: int = 0) -> Tensor:
         """Return the logits [texts, tokens, vocabulary] of texts of equal length, int64 [texts, tokens].
 
-        All of a text is seen: an end-of-text token in it is no padding.
+        All of a text is seen: an end-of-text token in it is no padding. With `last`, those of that many tokens at the
+        end will do, and others are left out where the model can.
         """
-        options = {"use_cache": False} if self.takes("use_cache") else {}
+        options: dict[str, Any] = {"use_cache": False} if self.takes("use_cache") else {}
+        if last and self.takes("logits_to_keep"):
+            options["logits_to_keep"] = last
         with torch.inference_mode():
             found: Tensor = self.model(input_ids=ids, attention_mask=torch.ones_like(ids), **options).logits
         return found
@@ -134,6 +137,14 @@ class LoadedModel:
         with only_at(self.model, places):
             found = self.logits(ids)
         return found[places] if found.shape[:2] == places.shape else found[0]
+
+    def rows_at_a_time(self, tokens: int, places: int) -> int:
+        """Return how many rows of `tokens` ids to compute at a time, where logits are made of `places` of each.
+
+        Inside a block a token takes four times the width, as in GPT-2 and BERT.
+        """
+        width = getattr(self.model.config.get_text_config(), "hidden_size", None) or 1
+        return rows_at_a_time(self.device, max(places * self.output_size, tokens * 4 * width))
 
     def tensor(self, values: Any, dtype: torch.dtype = torch.long) -> Tensor:
         """Return numbers, such as ids, a NumPy array or a tensor, as a tensor on the model's device."""
@@ -154,7 +165,7 @@ class LoadedModel:
             RunError: a logit is not a number, as after a training that diverged.
         """
         logits = logits.float()
-        if logits.numel() and logits.amax().isnan():  # by amax, which NaN gets through, since it writes no mask
+        if logits.numel() and logits.amax().isnan():  # amax passes NaN on, and needs no mask of the size of the logits
             raise RunError(f"{self.name}: answers with NaN, so its weights are broken: train or copy the model again")
         if logits.shape[-1] > self.vocab_size:
             logits = logits.clone()

@@ -25,8 +25,7 @@ def step_of(folder: Path) -> int:
         return _Trained.model_validate_json(path.read_bytes()).steps
     except FileNotFoundError:
         raise RunError(
-            f"{path}: no such file, so its step is not known: name a folder that python -m train wrote, which says"
-            " after which step the weights are"
+            f"{path}: no such file, so its step is not known: name a folder that python -m train wrote"
         ) from None
     except OSError as error:
         raise RunError(f"{path}: cannot read it: {error.strerror}") from None

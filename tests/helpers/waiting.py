@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,3 +16,11 @@ def wait_until(condition: Callable[[], T], told: str = "the condition") -> T:
         assert time.monotonic() < end, f"{told} did not come about in {MINUTES:.0f} s"
         time.sleep(0.005)
     return answer
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

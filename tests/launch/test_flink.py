@@ -25,7 +25,7 @@ from launch.programs import program
 from tests.helpers import ROOT
 from tests.helpers.dumps import Page, make_dump
 from tests.helpers.pipeline_runs import prose
-from tests.helpers.waiting import MINUTES, wait_until
+from tests.helpers.waiting import MINUTES, is_alive, wait_until
 from wikilm.errors import RunError
 
 CORPUS = ROOT / "corpus" / "miniwiki-pages-articles-multistream.xml.bz2"
@@ -42,16 +42,8 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def alive(pid):
-    """Whether a process is there and no zombie."""
-    try:
-        return Path("/proc", str(pid), "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def gone(pid):
-    return wait_until(lambda: not alive(pid), "the end of the process")
+    return wait_until(lambda: not is_alive(pid), "the end of the process")
 
 
 # --- Versions and hashes -------------------------------------------------------------------------------------------
@@ -157,8 +149,8 @@ def test_no_service_and_no_child_of_one_outlives_the_block_whatever_ends_it(tmp_
     deaf, parent = started
     child = int(parent.log.read_text())
     assert gone(child)
-    assert not alive(deaf.process.pid)
-    assert not alive(parent.process.pid)
+    assert not is_alive(deaf.process.pid)
+    assert not is_alive(parent.process.pid)
 
 
 def test_a_service_ends_when_the_one_that_started_it_is_killed(tmp_path):
@@ -169,7 +161,7 @@ def test_a_service_ends_when_the_one_that_started_it_is_killed(tmp_path):
     )
     launcher = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     pid = int(launcher.stdout.readline())
-    assert alive(pid)
+    assert is_alive(pid)
     launcher.kill()
     launcher.wait()
     launcher.stdout.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import ROOT
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import is_alive, wait_until
 from wikilm.dvc_lock import lock_note
 from wikilm.repro import needed_stages
 from wikilm.stage_process import _lines
@@ -86,6 +86,36 @@ def test_a_stage_begins_when_those_that_it_needs_are_done_whatever_else_is_at_wo
     done = repro("--jobs", "2")
     assert done.returncode == 0, done.stderr
     assert Path("long").exists()
+
+
+def test_of_stages_that_may_begin_the_first_of_dvc_yaml_does(project):
+    Path("dvc.yaml").write_text("""stages:
+  second: {cmd: "echo second >> order; touch second", outs: [second]}
+  first: {cmd: "echo first >> order; touch first", deps: [second], outs: [first]}
+  last: {cmd: "echo last >> order; touch last", outs: [last]}
+""")
+    done = repro("--jobs", "1")
+    assert done.returncode == 0, done.stderr
+    assert Path("order").read_text().split() == ["second", "first", "last"]
+
+
+def test_what_a_killed_stage_has_left_running_is_ended_with_the_command(project):
+    """As when the kernel, short of memory, kills the stage's own process and not what it has started."""
+    Path("dvc.yaml").write_text("""stages:
+  one: {cmd: "echo $$ > one.pid; sleep 600", outs: [one]}
+  two: {cmd: "echo $$ > two.pid; sleep 600", outs: [two]}
+""")
+    command = [sys.executable, "-c", RUN, "--jobs", "2"]
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+    pids = [Path("one.pid"), Path("two.pid")]
+    wait_until(lambda: all(path.exists() and path.read_text().strip() for path in pids))
+    left = int(pids[0].read_text())
+    leader = os.getpgid(left)
+    os.kill(leader, signal.SIGKILL)
+    wait_until(lambda: not is_alive(leader))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
+    wait_until(lambda: not is_alive(left))
 
 
 def test_the_stages_that_may_begin_together_share_the_cores(project):

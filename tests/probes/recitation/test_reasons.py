@@ -40,7 +40,7 @@ def test_no_record_is_no_group_and_a_record_of_other_shards_is_refused(model, tm
     with pytest.raises(RunError, match="name the shards it was trained on"):
         seen(model, 2)
     (model / "best" / "training.json").unlink()
-    with pytest.raises(RunError, match="after which step"):
+    with pytest.raises(RunError, match="its step is not known"):
         seen(model / "best", 3)
 
 
