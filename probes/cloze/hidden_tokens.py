@@ -6,7 +6,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from probes.measuring import Baseline, RowSample, Share, TokenIds, TrainingCounts, bootstrap, guess_hidden
+from probes.measuring import (
+    Baseline,
+    RowSample,
+    Share,
+    TokenIds,
+    TrainingCounts,
+    bootstrap,
+    guess_hidden,
+    hidden_logits,
+)
 from probes.model import LoadedModel
 from probes.records import Count
 from wikilm.errors import RunError
@@ -105,7 +114,7 @@ def _split_accuracy(
     loaded: LoadedModel, sample: RowSample, split: str, fraction: float, seed: int, counts: TrainingCounts | None
 ) -> Accuracy:
     rows, hidden = hidden_rows(sample, split, fraction, seed)
-    ranks = _ranks(loaded, loaded.tensor(rows), loaded.tensor(hidden, torch.bool))
+    ranks = _ranks(loaded, rows, hidden)
     both_sides = loaded.kind == "masked"
     return Accuracy(
         split=split,
@@ -118,18 +127,12 @@ def _split_accuracy(
     )
 
 
-def _ranks(loaded: LoadedModel, rows: torch.Tensor, hidden: torch.Tensor) -> NDArray[np.int64]:
+def _ranks(loaded: LoadedModel, rows: TokenIds, hidden: NDArray[np.bool_]) -> NDArray[np.int64]:
     """int64 [hidden places]: how many entries of the vocabulary the model puts before, or level with, the true one."""
-    batch = loaded.rows_at_a_time(rows.shape[1], int(hidden.sum(dim=1).max()))
     ranks = []
     with torch.inference_mode():
-        for ids, places in zip(rows.split(batch), hidden.split(batch), strict=True):
-            if loaded.kind == "masked":
-                logits = loaded.logits_at(ids.masked_fill(places, loaded.mask_id), places)
-            else:
-                logits = loaded.logits_at(ids, places.roll(-1, dims=1))  # a row's first token is never hidden
-            logits = loaded.ranked(logits)
-            true = logits.gather(-1, ids[places][:, None])
+        for logits, ids in hidden_logits(loaded, rows, hidden):
+            ranked = loaded.ranked(logits)
             # Level entries count against the model: one that gives every token the same score knows nothing.
-            ranks.append((logits >= true).sum(-1) - 1)
+            ranks.append((ranked >= ranked.gather(-1, ids[:, None])).sum(-1) - 1)
     return torch.cat(ranks).cpu().numpy()

@@ -15,7 +15,7 @@ from probes.measuring.baselines import (
 )
 from probes.measuring.comparison import Auc, Counted, Difference, auc, permutation_test
 from probes.measuring.interval import Mean, Share, bootstrap, bootstrap_mean, wilson
-from probes.measuring.losses import hidden_token_losses, next_token_losses
+from probes.measuring.losses import hidden_logits, hidden_token_losses, next_token_losses
 from probes.measuring.rows import RowSample, TokenIds, same_vocabulary, sample_rows
 from probes.measuring.training_counts import TrainingCounts, count_training
 
@@ -40,6 +40,7 @@ __all__ = [
     "count_training",
     "guess_between",
     "guess_hidden",
+    "hidden_logits",
     "hidden_token_losses",
     "next_token_losses",
     "permutation_test",

@@ -61,9 +61,7 @@ class Sources:
     curves: CurvesResult | None
     trace: TraceResult | None
     searched: bool  # whether the corpus is small enough to be searched for texts
-    blanks: tuple[
-        Found | None, ...
-    ]  # where the texts with blanks stand, in their order; None: nowhere, or not one blank
+    blanks: tuple[Found | None, ...]  # where the texts with blanks stand; None: nowhere, or not one blank
     prompts: tuple[Found | None, ...]  # where the prompts stand, and what follows each there
     readings: tuple[Reading, ...]
 
