@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -30,10 +31,9 @@ class Prefetch(Generic[T]):
         self._ahead = (AHEAD if is_cuda else 0) if ahead is None else ahead
         self._made: dict[int, Future[T]] = {}
         self._thread: ThreadPoolExecutor | None = None
-        if self._ahead:  # on the device of this process: a thread's own is the first of the machine
-            self._thread = ThreadPoolExecutor(
-                1, "prefetch", (lambda: torch.cuda.set_device(device)) if is_cuda else None
-            )
+        if self._ahead:
+            started = partial(torch.cuda.set_device, torch.cuda.current_device()) if is_cuda else None
+            self._thread = ThreadPoolExecutor(1, "prefetch", started)  # a thread's own device is the machine's first
 
     def __enter__(self) -> Self:
         return self

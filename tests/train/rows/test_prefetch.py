@@ -72,3 +72,12 @@ def test_on_a_cpu_nothing_is_made_ahead() -> None:
     with Prefetch(made.append, 9, CPU) as prefetch:
         prefetch.parts(1)
     assert made == [1]
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:3"])
+def test_the_thread_works_on_the_device_of_its_process(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    chosen: list[int] = []
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    with Prefetch(lambda step: (step, list(chosen)), 9, torch.device(device)) as prefetch:
+        assert prefetch.parts(1) == (1, [3])
