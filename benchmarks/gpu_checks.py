@@ -11,7 +11,8 @@ from torch._dynamo.utils import counters
 
 import train.model.loss
 from benchmarks.gpu_ways import Ours, Setting
-from train.model.loss import linear_cross_entropy, traced_cross_entropy
+from train.model.compiling import has_kernels
+from train.model.loss import linear_cross_entropy
 from train.saved.checkpoint import Checkpoint, newest_checkpoint
 
 FEW_ROWS = 16  # of a step, so that checks are quick
@@ -25,6 +26,7 @@ def checks(setting: Setting) -> Iterator[tuple[str, str]]:
         "one graph for a masked model": lambda few: one_graph(few, 0.45),
         "no step waits for the device": no_waiting,
         "a padded head gives the same loss": padded_head,
+        "the kernels give what torch gives": kernels,
         "a checkpoint written beside the steps is what it was, and is resumed from": saved_beside,
     }
     for name, check in every.items():
@@ -88,18 +90,64 @@ def padded_head(setting: Setting) -> str:
     logits = hidden.double() @ weight.double().T + bias.double()
     plain = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
     expected = torch.autograd.grad(plain, (hidden, weight, bias))
-    apart = 0.0
+    apart, ways = 0.0, (False, True) if has_kernels(setting.device) else (False,)
     with _multiple(setting.device.type, 128):
-        for way in (
-            linear_cross_entropy,
-            lambda *inputs: traced_cross_entropy(*inputs, size=count),
-            lambda *inputs: traced_cross_entropy(*inputs, size=16),
-        ):
-            loss = way(hidden, weight, bias, targets)
+        for with_kernels in ways:
+            loss = linear_cross_entropy(hidden, weight, bias, targets, kernels=with_kernels)
             found = torch.autograd.grad(loss, (hidden, weight, bias))
             apart = max(apart, abs(loss.item() / plain.item() - 1))
             apart = max(apart, *(float((a - b).norm() / b.norm()) for a, b in zip(found, expected, strict=True)))
     return f"{'ok' if apart < 2e-3 else 'FAILED'}: at most {apart:.1e} apart, relative, from fp64 (TF32: near 3e-4)"
+
+
+def kernels(setting: Setting) -> str:
+    """Compare each kernel in bf16, values and gradients, with torch in fp64."""
+    if not has_kernels(setting.device):
+        return "not tried: needs a GPU that computes in bf16"
+    from train.model.kernels import attend, losses_and_slopes_
+
+    torch.manual_seed(0)
+    shape, heads, device, low = setting.shape, setting.shape.heads, setting.device, torch.bfloat16
+
+    def drawn(*sizes: int) -> torch.Tensor:
+        return torch.randn(sizes, device=device).to(low).requires_grad_()
+
+    def attended(packed: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        parts = (part.unflatten(2, (heads, -1)).transpose(1, 2) for part in (packed + bias).chunk(3, 2))
+        mixed = torch.nn.functional.scaled_dot_product_attention(*parts, is_causal=True)
+        return mixed.transpose(1, 2).flatten(2)
+
+    packed, bias = drawn(FEW_ROWS, setting.tokens, 3 * shape.width), drawn(3 * shape.width)
+    apart = {"attention": _apart(lambda *x: attend(*x, heads), attended, packed, bias)}
+    logits, wanted = drawn(300, setting.vocabulary), torch.randint(setting.vocabulary, (300,), device=device)
+    wanted[[1, 8]] = -100
+    exact = logits.detach().double().requires_grad_()
+    losses = torch.nn.functional.cross_entropy(exact, wanted, reduction="none")
+    (gradient,) = torch.autograd.grad(losses.sum(), exact)
+    slopes = logits.detach().clone()
+    found = losses_and_slopes_(slopes, wanted, setting.vocabulary)
+    apart["cross entropy"] = max(_relative(found, losses), _relative(slopes, gradient))
+    verdict = "ok" if all(value < 1e-2 for value in apart.values()) else "FAILED"
+    return f"{verdict}: relative distances from fp64 " + ", ".join(
+        f"{name} {value:.1e}" for name, value in apart.items()
+    )
+
+
+def _apart(ours: Callable[..., torch.Tensor], exact: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> float:
+    """The greatest relative distance of a value and its gradients from those in fp64."""
+    value, wide = ours(*inputs), [x.detach().double().requires_grad_() for x in inputs]
+    right = exact(*wide)
+    slope = torch.randn_like(value)
+    pairs = zip(
+        (value, *torch.autograd.grad(value, inputs, slope)),
+        (right, *torch.autograd.grad(right, wide, slope.double())),
+        strict=True,
+    )
+    return max(_relative(a, b) for a, b in pairs)
+
+
+def _relative(found: torch.Tensor, right: torch.Tensor) -> float:
+    return float((found.double() - right).norm() / right.norm())
 
 
 @contextmanager

@@ -4,17 +4,20 @@
 
 Two shapes are tried on the same rows of the bundled corpus: the laptop preset's GPT-2, and GPT-2 of 124M parameters
 with its own vocabulary, which `--vocabulary` names (a folder or a name of the hub; without it the second is left out).
-The three train by turns in one process, a few steps each. What is compared is CPU seconds of all threads, which a busy
-machine changes little, the least of all turns. Each trains by its own habits: ours by the preset's settings, the others
+The three train by turns, a few steps each, in a process of its own each, since what `python -m train` asks of the
+allocator holds for all of a process. What is compared is CPU seconds of all threads, which a busy machine changes
+little, the least of all turns. Each trains by its own habits: ours by the preset's settings, the others
 by AdamW. All clip gradients to a norm of 1, without dropout. They are measured in fp32 and, on a CPU with AMX, in bf16
 by autocast as well. `--compile` has torch compile the model of the plain loop.
 """
 
 import argparse
+import multiprocessing
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +47,10 @@ class Ours:
         from accelerate import Accelerator
         from accelerate.state import AcceleratorState
 
+        from train.hosts.memory import keep_freed_memory
         from train.loop import Training
 
+        keep_freed_memory()
         AcceleratorState._reset_state()  # which is one for the process, and had another precision before
         self._training = Training(plan, Accelerator(cpu=True, mixed_precision="bf16" if precision == "bf16" else "no"))
 
@@ -149,22 +154,45 @@ def make(work: Path, shape: Shape, vocabulary: int | str) -> Plan:
     )  # fmt: skip
 
 
-def compare(plan: Plan, shape: Shape, precision: str, turns: int, compiled: bool) -> None:
+WAYS: dict[str, Callable[[Plan, Shape, str, bool], Callable[[int], float]]] = {
+    "wikilm": lambda plan, shape, precision, compiled: Ours(plan, precision),
+    "transformers.Trainer": lambda plan, shape, precision, compiled: Recipe(plan, shape, precision),
+    "plain loop": Plain,
+}
+
+
+def train_when_asked(end: Connection, name: str, threads: int, *case: Any) -> None:
+    """Be the process of one way: train so many steps as come, and answer with CPU seconds for each."""
+    work, shape, vocabulary, precision, compiled = case
+    torch.set_num_threads(threads)
+    way = WAYS[name](make(work, shape, vocabulary), shape, precision, compiled)
+    way(1)  # allocates what stays, and compiles
+    end.send(None)
+    while steps := end.recv():
+        end.send(way(steps))
+
+
+def compare(args: argparse.Namespace, shape: Shape, vocabulary: int | str, precision: str) -> None:
     """Train by turns and print a table."""
-    ways: dict[str, Callable[[int], float]] = {
-        "wikilm": Ours(plan, precision), "transformers.Trainer": Recipe(plan, shape, precision),
-        "plain loop": Plain(plan, shape, precision, compiled),
-    }  # fmt: skip
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for way in ways.values():
-        way(1)  # allocates what stays, and compiles
-    for _ in range(turns):
-        for name, way in ways.items():
-            seconds[name].append(way(shape.steps))
+    plan = make(args.work, shape, vocabulary)
+    spawn, ends, seconds = multiprocessing.get_context("spawn"), {}, {}
+    for name in WAYS:
+        ends[name], end = spawn.Pipe()
+        case = (args.work, shape, vocabulary, precision, args.compile)
+        spawn.Process(target=train_when_asked, args=(end, name, args.threads, *case), daemon=True).start()
+        end.close()  # so that a process that has died is no silence
+        ends[name].recv()
+        seconds[name] = [0.0] * args.turns
+    for turn in range(args.turns):
+        for name, end in ends.items():
+            end.send(shape.steps)
+            seconds[name][turn] = end.recv()
+    for end in ends.values():
+        end.send(0)
     tokens, ours = shape.batch_size * plan.manifest.chunk_tokens, min(seconds["wikilm"])
     print(
         f"\n{shape.name}, {precision}: {shape.layers} layers of {shape.width}, {plan.manifest.tokenizer.vocab_size} "
-        f"entries, {shape.batch_size} rows of {plan.manifest.chunk_tokens} tokens a step; {turns} turns of "
+        f"entries, {shape.batch_size} rows of {plan.manifest.chunk_tokens} tokens a step; {args.turns} turns of "
         f"{shape.steps} steps"
     )
     print(f"{'':24}{'CPU s a step':>14}{'median':>10}{'tokens/CPU s':>14}{'by wikilm':>12}")
@@ -187,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {args.threads} threads")
     for shape, vocabulary in shapes(args):
         for precision in ("fp32", "bf16") if has_fast_bf16(on_cpu=True) else ("fp32",):
-            compare(make(args.work, shape, vocabulary), shape, precision, args.turns, args.compile)
+            compare(args, shape, vocabulary, precision)
     print("repeat: python -m benchmarks.train_cpu " + shlex.join(argv or sys.argv[1:]))
 
 

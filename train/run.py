@@ -14,6 +14,7 @@ from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration
 from train.export import copies_to_export, export, measured_figures, run_figures
 from train.hosts.agreement import highest, refuse_difference
 from train.hosts.heartbeat import INTERFACE, choose_interface, other_machines_watched
+from train.hosts.memory import keep_freed_memory
 from train.hosts.processes import ProcessDied, lost_another
 from train.hosts.sharding import asked_sharding, untold
 from train.hosts.stop_signal import StopSignal
@@ -258,6 +259,8 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
         )
     if accelerator.device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 for what stays in fp32, such as Muon
+    else:
+        keep_freed_memory()
     return accelerator
 
 

@@ -64,7 +64,7 @@ def test_a_step_on_a_gpu_moves_nothing_between_host_and_device(
     """
     monkeypatch.setattr(torch.nn.Module, "to", lambda module, *where: module)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    monkeypatch.setattr(train.model.loss, "targets_at_a_time", lambda device, vocabulary, **traced: 16)
+    monkeypatch.setattr(train.model.loss, "targets_at_a_time", lambda *given: 16)
     # Not `neighbors`, whose first weights would be made on the CPU here if transformers has loaded a model before: it
     # replaces `torch.linspace` for a while, and torch remembers that one.
     plan = planned(tiny, tmp_path, objective, optimizer=optimizer, **ONE_STEP, initialization="normal")
@@ -84,8 +84,8 @@ def test_a_step_on_a_gpu_moves_nothing_between_host_and_device(
 
         monkeypatch.setattr(torch.Tensor, "backward", backward)
         ids = torch.zeros(2, 32, dtype=torch.int64)
-        places = torch.zeros(40, dtype=torch.int64)
-        training.prefetch.parts = lambda step: [Part((ids, places, places), 40)] * 2  # type: ignore[method-assign]
+        places = torch.zeros(2 * 31, dtype=torch.int64)
+        training.prefetch.parts = lambda step: [Part((ids, places, places), len(places))] * 2  # type: ignore[method-assign]
         assert {parameter.device for parameter in training.learner.model.parameters()} == {device}
         with NoWaiting():
             training._step(1)

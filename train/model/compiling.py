@@ -1,6 +1,7 @@
 """Decide whether torch compiles a model, and try its compiler before the first step."""
 
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import torch
@@ -44,3 +45,10 @@ def compiler_problem(device: torch.device) -> str | None:
         cause = getattr(error, "inner_exception", error)  # dynamo's error names but the backend
         return (str(cause).strip().splitlines() or [type(cause).__name__])[0][:200]
     return None
+
+
+def has_kernels(device: torch.device) -> bool:
+    """Return whether a compiled model uses `train.model.kernels` as well: on GPUs that compute in bf16."""
+    if device.type != "cuda" or find_spec("triton") is None:
+        return False
+    return torch.cuda.get_device_capability(device) >= (8, 0)

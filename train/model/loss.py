@@ -1,8 +1,7 @@
 """Compute the summed cross entropy of a batch's targets without ever holding all logits at once."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +9,10 @@ from torch.nn import functional as F
 from transformers import BertModel, PreTrainedModel
 
 from train.model.attention import attend_over_full_rows
+from train.model.compiling import has_kernels
+from train.model.fused_gpt2 import use_kernels
 from train.model.left_out import attended_left_out
+from train.model.precision import carry_in_bf16, product_dtype
 from train.plan import IGNORED
 
 if TYPE_CHECKING:
@@ -21,14 +23,9 @@ if TYPE_CHECKING:
 CPU_TARGETS = 256
 GPU_SHARE = 8  # of a GPU's memory, one part for logits, since a GPU wants pieces large enough to be busy with
 LOGIT_BYTES = 8  # of a logit at once, at most: in fp32, and in bf16 as it was computed and as its gradient goes on
-TRACED_BYTES = 4  # of a logit in a graph that is fused: in bf16, and its gradient
 SOME_MEMORY = 2**33  # bytes, of an accelerator that is no CUDA device
-TRACED_PIECES = 8  # of the CPU's are one where the pieces are unrolled into a graph, which takes its time to compile
 # The head's rows are made up to a multiple of this, since tensor cores want aligned ones: 50,257 are 50,304.
 MULTIPLE = {"cuda": 128}
-
-
-CrossEntropy: TypeAlias = Callable[[Tensor, Tensor, Tensor | None, Tensor], Tensor]
 
 
 class SummedLoss(nn.Module):
@@ -45,14 +42,15 @@ class SummedLoss(nn.Module):
         """
         super().__init__()
         attend_over_full_rows(model)
+        carry_in_bf16(model)
         self.model = model
         self.objective = objective
         self._left_out = left_out
-        self._cross_entropy: CrossEntropy = linear_cross_entropy
         self._sum: Callable[..., Tensor] = self._summed
+        self._kernels = backend is not None and has_kernels(model.device)
+        if self._kernels:
+            use_kernels(model)
         if backend is not None:
-            size = targets_at_a_time(model.device, model.config.vocab_size, traced=True)
-            self._cross_entropy = partial(traced_cross_entropy, size=size)
             # Shapes stay as they are (see `Feed`), so none is made a variable; what would break the graph is an error.
             # The method and not the module: what Accelerate wraps around `forward` stays outside.
             self._sum = torch.compile(self._summed, backend=backend, fullgraph=True, dynamic=False)
@@ -62,7 +60,7 @@ class SummedLoss(nn.Module):
 
         Args:
             input_ids: int64 [rows, tokens]
-            positions: int64 [targets], flat positions in input_ids
+            positions: int64 [targets], flat positions in input_ids; of a causal model all but the last of each row
             targets: int64 [targets], token ids; where compiled, `IGNORED` for what only fills the shape
         """
         return self._sum(input_ids, positions, targets)
@@ -72,10 +70,11 @@ class SummedLoss(nn.Module):
             # Given ids, `transformers` would look for padding among them, and wait for the device to tell
             embedded = self.model.get_input_embeddings()(input_ids)
             hidden = self.model.base_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
-            return self._cross_entropy(states_at(hidden, positions), self.model.lm_head.weight, None, targets)
+            hidden = hidden[:, :-1].flatten(0, 1)  # at `positions`, without gathering and scattering
+            return linear_cross_entropy(hidden, self.model.lm_head.weight, None, targets, kernels=self._kernels)
         head = self.model.cls.predictions
         hidden = head.transform(bert_states_at(self.model.bert, input_ids, positions, self._left_out))
-        return self._cross_entropy(hidden, head.decoder.weight, head.decoder.bias, targets)
+        return linear_cross_entropy(hidden, head.decoder.weight, head.decoder.bias, targets, kernels=self._kernels)
 
 
 def states_at(hidden: Tensor, positions: Tensor) -> Tensor:
@@ -99,113 +98,136 @@ def bert_states_at(bert: BertModel, input_ids: Tensor, positions: Tensor, left_o
     return last.feed_forward_chunk(states_at(attended, positions))
 
 
-def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
-    """`cross_entropy(hidden @ weight.T + bias, targets, reduction="sum")`, piece by piece, fp32 [].
+def linear_cross_entropy(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, *, kernels: bool = False
+) -> Tensor:
+    """`cross_entropy(hidden @ weight.T + bias, targets, reduction="sum", ignore_index=IGNORED)`, fp32 [], in pieces.
+
+    The gradient of a softmax is known as soon as its value is, so both are made while a piece of logits is at hand.
+    That costs the same three matrix products as the plain way, and no logits are kept for the backward pass (the idea
+    of Hsu et al. 2024, "Liger Kernel").
 
     Args:
         hidden: [targets, width]
         weight: [vocabulary, width]
         bias: [vocabulary] or None
         targets: int64 [targets]
+        kernels: use those of `train.model.kernels`
     """
-    return _LinearCrossEntropy.apply(hidden, weight, bias, targets)
-
-
-class _LinearCrossEntropy(torch.autograd.Function):
-    """The gradient of a softmax is known as soon as its value is, so both are made while a piece of logits is at hand.
-
-    That costs the same three matrix products as the plain way, and no logits are kept for the backward pass (the idea
-    of Hsu et al. 2024, "Liger Kernel").
-    """
-
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
-        dtype, vocabulary = product_dtype(hidden), len(weight)
-        cast, bias = padded(weight.to(dtype), bias)
-        wants_gradient = any(ctx.needs_input_grad)
-        grad_hidden = torch.empty_like(hidden) if wants_gradient else None
-        grad_weight = torch.zeros_like(cast, dtype=weight.dtype) if wants_gradient else None
-        grad_bias = torch.zeros_like(bias) if wants_gradient and bias is not None else None
-        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        size = targets_at_a_time(hidden.device, len(cast))
-        # One buffer for all pieces: to ask for fresh memory each time takes 10 % longer on a CPU
-        buffer = torch.empty(min(size, len(targets)), len(cast), dtype=torch.float32, device=hidden.device)
-        for start in range(0, len(targets), size):
-            piece = slice(start, start + size)
-            inputs, index = hidden[piece].to(dtype), targets[piece, None]
-            logits = product(inputs, cast.T, buffer[: len(inputs)])
-            if bias is not None:
-                logits += bias
-            if len(cast) > vocabulary:
-                logits[:, vocabulary:] = -torch.inf  # no entries, so of no probability and no gradient
-            logs = torch.log_softmax(logits, 1, out=logits)
-            total -= logs.gather(1, index).sum()
-            if grad_hidden is None or grad_weight is None:
-                continue
-            slope = logs.exp_()  # softmax, less 1 at the target: d loss / d logits
-            slope.scatter_add_(1, index, torch.full_like(index, -1, dtype=slope.dtype))
-            if grad_bias is not None:
-                grad_bias += slope.sum(0)
-            slope = slope.to(dtype)
-            product(slope, cast, grad_hidden[piece])
-            if dtype == grad_weight.dtype:
-                grad_weight.addmm_(slope.T, inputs)
-            else:
-                grad_weight += slope.T @ inputs
-        kept = (None if gradient is None else gradient[:vocabulary] for gradient in (grad_weight, grad_bias))
-        ctx.save_for_backward(grad_hidden, *kept)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
-        (scale,) = outputs
-        return (*(None if gradient is None else gradient * scale for gradient in ctx.saved_tensors), None)
-
-
-def traced_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, size: int) -> Tensor:
-    """The same in operations that a compiler fuses, so that no logits in fp32 are ever written.
-
-    All at once, or in pieces of `size` targets where that is less. Targets that are `IGNORED` count for nothing.
-    """
-    vocabulary = len(weight)
-    head = padded(weight.to(product_dtype(hidden)), bias)
-    pieces = list(zip(hidden.split(size), targets.split(size), strict=True))
-    if len(pieces) > 1 and torch.is_grad_enabled():
-        return _with_known_gradients(pieces, hidden, weight, bias)
-    total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-    for inputs, wanted in pieces:
-        logits = F.linear(inputs.to(head[0].dtype), *head)[:, :vocabulary].float()
-        total = total + F.cross_entropy(logits, wanted, reduction="sum", ignore_index=IGNORED)
+    if len(hidden) != len(targets):
+        raise ValueError(f"{len(hidden)} hidden states for {len(targets)} targets")
+    wants_gradient = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
+    dtype = product_dtype(hidden)
+    total, *_ = _with_gradients(hidden.to(dtype), weight, bias, targets, dtype, wants_gradient, kernels)
     return total
 
 
-def _with_known_gradients(
-    pieces: list[tuple[Tensor, Tensor]], hidden: Tensor, weight: Tensor, bias: Tensor | None
-) -> Tensor:
-    """As `_LinearCrossEntropy`, in plain operations: DDP cannot split a graph that has an autograd function in it."""
+@torch.library.custom_op("wikilm::linear_cross_entropy", mutates_args=())
+def _with_gradients(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    dtype: torch.dtype,
+    wants_gradient: bool,
+    kernels: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The loss and its gradients, empty where none are wanted; one operation to a compiler, which has nothing to fuse.
+
+    An autograd function would do, but for DDP, which cannot split a graph that has one in it.
+    """
     vocabulary = len(weight)
-    with torch.no_grad():
-        cast, wide = padded(weight.to(product_dtype(hidden)), bias)
-        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        grad_weight = torch.zeros_like(cast, dtype=torch.float32)
-        grad_bias = torch.zeros(len(cast), dtype=torch.float32, device=hidden.device)
-        grads_hidden = []
-        entries = torch.arange(len(cast), device=hidden.device)
-        for piece, wanted in pieces:
-            inputs, counts = piece.to(cast.dtype), (wanted != IGNORED)[:, None]
-            logits = F.linear(inputs, cast, wide).float().masked_fill(entries >= vocabulary, -torch.inf)
-            logs = logits.log_softmax(1)
-            at_target = entries == wanted[:, None]
-            total = total - logs.masked_fill(~at_target, 0).sum()
-            slope = ((logs.exp() - at_target.float()) * counts).to(cast.dtype)
-            grads_hidden.append(slope @ cast)
-            grad_weight = grad_weight + slope.T @ inputs
-            grad_bias = grad_bias + slope.sum(0, dtype=torch.float32)
-    # A sum of the value 0, whose gradients are those found
-    carried = (hidden * torch.cat(grads_hidden)).sum() + (weight * grad_weight[:vocabulary]).sum()
-    if bias is not None:
-        carried = carried + (bias * grad_bias[:vocabulary]).sum()
-    return total + (carried - carried.detach())
+    cast, bias = padded(weight.to(dtype), bias)
+    grad_hidden = torch.empty_like(hidden) if wants_gradient else hidden.new_empty(0)
+    grad_weight = torch.empty_like(cast, dtype=weight.dtype) if wants_gradient else weight.new_empty(0)
+    grad_bias = torch.zeros_like(bias) if wants_gradient and bias is not None else weight.new_empty(0)
+    total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+    made, logits_dtype = losses_and_slopes_, torch.float32
+    if kernels:  # which need no logits in fp32
+        from train.model.kernels import losses_and_slopes_ as made
+
+        logits_dtype = dtype
+    size = targets_at_a_time(hidden.device, len(targets), len(cast), dtype.itemsize if kernels else LOGIT_BYTES)
+    # One buffer for all pieces: to ask for fresh memory each time takes 10 % longer on a CPU
+    buffer = torch.empty(min(size, len(targets)), len(cast), dtype=logits_dtype, device=hidden.device)
+    for start in range(0, len(targets), max(1, size)):
+        inputs, wanted = hidden[start : start + size], targets[start : start + size]
+        logits = product(inputs, cast.T, buffer[: len(inputs)])
+        if bias is not None:
+            logits += bias
+        total += made(logits, wanted, vocabulary).sum()
+        if not wants_gradient:
+            continue
+        if bias is not None:
+            grad_bias += logits.sum(0, dtype=grad_bias.dtype)
+        slopes = logits.to(dtype)
+        product(slopes, cast, grad_hidden[start : start + size])
+        add_product_(grad_weight, slopes.T, inputs, first=start == 0)
+    if not len(targets):
+        grad_weight.zero_()
+    if len(cast) > vocabulary:  # views of what is wanted; where all is, none, which autograd could not add to in place
+        grad_weight, grad_bias = grad_weight[:vocabulary], grad_bias[:vocabulary]
+    return total, grad_hidden, grad_weight, grad_bias
+
+
+@_with_gradients.register_fake
+def _(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    dtype: torch.dtype,
+    wants_gradient: bool,
+    kernels: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    total = torch.empty((), dtype=torch.float32, device=hidden.device)
+    if not wants_gradient:
+        return total, hidden.new_empty(0), weight.new_empty(0), weight.new_empty(0)
+    return (
+        total, torch.empty_like(hidden), torch.empty_like(weight),
+        weight.new_empty(0) if bias is None else torch.empty_like(bias),
+    )  # fmt: skip
+
+
+def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    _, *gradients = output
+    ctx.mark_non_differentiable(*gradients)
+    ctx.has_bias = inputs[2] is not None
+    ctx.save_for_backward(*gradients)
+
+
+def _scaled_gradients(ctx: Any, scale: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    hidden, weight, bias = (
+        # In place, since fresh memory for a head's gradient costs more than all else here; a second backward is refused
+        gradient * scale if torch.compiler.is_compiling() else gradient.mul_(scale)
+        for gradient in ctx.saved_tensors
+    )
+    return hidden, weight, bias if ctx.has_bias else None, None, None, None, None
+
+
+_with_gradients.register_autograd(_scaled_gradients, setup_context=_keep_gradients)
+
+
+def losses_and_slopes_(logits: Tensor, targets: Tensor, vocabulary: int) -> Tensor:
+    """Return the cross entropy of each row, and leave d loss / d logits in the place of the logits.
+
+    Args:
+        logits: fp32 [rows, width]; what is beyond the vocabulary only fills a row
+        targets: int64 [rows]; where `IGNORED`, there is no loss and no gradient
+        vocabulary: entries that count
+    """
+    if logits.shape[1] > vocabulary:
+        logits[:, vocabulary:] = -torch.inf  # no entries, so of no probability and no gradient
+    ignored = targets == IGNORED
+    index = targets.masked_fill(ignored, 0)[:, None]
+    logs = torch.log_softmax(logits, 1, out=logits)
+    losses = -logs.gather(1, index).squeeze(1).masked_fill_(ignored, 0)
+    slopes = logs.exp_()  # softmax, less 1 at the target
+    slopes.scatter_add_(1, index, torch.full_like(index, -1, dtype=slopes.dtype))
+    if logits.device.type == "cpu" and not ignored.any():  # elsewhere to ask would be to wait
+        return losses
+    slopes.masked_fill_(ignored[:, None], 0)
+    return losses
 
 
 def padded(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -216,20 +238,34 @@ def padded(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
     return F.pad(weight, (0, 0, 0, more)), None if bias is None else F.pad(bias, (0, more))
 
 
-def product_dtype(hidden: Tensor) -> torch.dtype:
-    """Return in what matrix products are taken: autocast does not reach into an autograd function."""
-    device = hidden.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
-
-
-def targets_at_a_time(device: torch.device, vocabulary: int, *, traced: bool = False) -> int:
-    """Return the rows of logits that are held at once, by pieces of a loop or of a graph that was traced."""
+def targets_at_a_time(device: torch.device, targets: int, vocabulary: int, logit_bytes: int = LOGIT_BYTES) -> int:
+    """Return how many of the targets have their logits held at once."""
     if device.type == "cpu":
-        return CPU_TARGETS * (TRACED_PIECES if traced else 1)
+        return CPU_TARGETS
     memory = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else SOME_MEMORY
-    return max(1, memory // (GPU_SHARE * (TRACED_BYTES if traced else LOGIT_BYTES) * vocabulary))
+    most = max(1, memory // (GPU_SHARE * logit_bytes * vocabulary))
+    pieces = max(1, -(-targets // most))
+    return -(-targets // pieces)  # as many in each piece, since a small one leaves a GPU idle
 
 
 def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
     """`left @ right` in `out`, whatever the dtypes."""
     return torch.mm(left, right, out=out) if left.dtype == out.dtype else out.copy_(left @ right)
+
+
+def add_product_(total: Tensor, left: Tensor, right: Tensor, *, first: bool) -> None:
+    """`total += left @ right`, whatever the dtypes, and where it is the `first` without what was in `total` before.
+
+    A GPU sums up in the dtype of `total`; elsewhere a product has that of its factors.
+    """
+    if first and not total.is_cuda:
+        product(left, right, total)
+        return
+    if first:
+        total.zero_()
+    if left.dtype == total.dtype:
+        total.addmm_(left, right)
+    elif total.is_cuda:
+        torch.addmm(total, left, right, out_dtype=total.dtype, out=total)
+    else:
+        total += left @ right

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 import train.model.loss
 from tests.helpers.training import SHAPE, TOKENIZER, make_settings
 from train.model.build import build
-from train.model.loss import SummedLoss, bert_states_at, linear_cross_entropy, targets_at_a_time, traced_cross_entropy
+from train.model.loss import SummedLoss, bert_states_at, linear_cross_entropy, targets_at_a_time
 from train.plan.batch import IGNORED, Masking, causal_batch
 
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -45,10 +45,11 @@ def test_pieces_give_the_value_and_gradients_of_cross_entropy(
 
 
 @pytest.mark.parametrize("with_bias", [False, True])
-@pytest.mark.parametrize("size", [3, 256])
-def test_the_traced_loss_has_the_value_and_gradients_of_cross_entropy_over_what_is_not_ignored(
-    size: int, with_bias: bool
+@pytest.mark.parametrize("targets_at_once", [3, 256])
+def test_what_is_ignored_has_no_loss_and_no_gradient(
+    monkeypatch: pytest.MonkeyPatch, targets_at_once: int, with_bias: bool
 ) -> None:
+    monkeypatch.setattr(train.model.loss, "CPU_TARGETS", targets_at_once)
     torch.manual_seed(0)
     hidden = torch.randn(9, 8, requires_grad=True)
     weight = torch.randn(50, 8, requires_grad=True)
@@ -57,32 +58,32 @@ def test_the_traced_loss_has_the_value_and_gradients_of_cross_entropy_over_what_
     targets[[1, 8]] = IGNORED
     parameters = [tensor for tensor in (hidden, weight, bias) if tensor is not None]
 
-    ours = traced_cross_entropy(hidden, weight, bias, targets, size)
+    ours = linear_cross_entropy(hidden, weight, bias, targets)
     our_gradients = torch.autograd.grad(3 * ours, parameters)
     plain = F.cross_entropy(F.linear(hidden, weight, bias), targets, reduction="sum", ignore_index=IGNORED)
     gradients = torch.autograd.grad(3 * plain, parameters)
 
     assert ours.item() == pytest.approx(plain.item(), rel=1e-6)
     with torch.no_grad():
-        assert traced_cross_entropy(hidden, weight, bias, targets, size).item() == pytest.approx(plain.item(), rel=1e-6)
+        assert linear_cross_entropy(hidden, weight, bias, targets).item() == pytest.approx(plain.item(), rel=1e-6)
     for our, gradient in zip(our_gradients, gradients, strict=True):
         assert torch.allclose(our, gradient, rtol=1e-4, atol=1e-5)
     assert not our_gradients[0][[1, 8]].any()
 
 
 @pytest.mark.parametrize("vocabulary", [50, 64, 65])
-@pytest.mark.parametrize("way", ["in pieces", "traced", "traced in pieces"])
+@pytest.mark.parametrize("targets_at_once", [2, 256])
 def test_a_padded_head_gives_the_same_loss_and_gradients_and_no_more_entries(
-    monkeypatch: pytest.MonkeyPatch, way: str, vocabulary: int
+    monkeypatch: pytest.MonkeyPatch, targets_at_once: int, vocabulary: int
 ) -> None:
+    monkeypatch.setattr(train.model.loss, "CPU_TARGETS", targets_at_once)
     torch.manual_seed(0)
     hidden, targets = torch.randn(7, 8, requires_grad=True), torch.randint(vocabulary, (7,))
     weight, bias = (10 * torch.randn(size) for size in ((vocabulary, 8), (vocabulary,)))
     head = (weight.requires_grad_(), bias.requires_grad_())
 
     def outcome() -> tuple[torch.Tensor, ...]:
-        sizes = {"traced": (7,), "traced in pieces": (2,)}.get(way, ())
-        loss = (traced_cross_entropy if sizes else linear_cross_entropy)(hidden, *head, targets, *sizes)  # type: ignore[operator]
+        loss = linear_cross_entropy(hidden, *head, targets)
         return loss, *torch.autograd.grad(loss, (hidden, *head))
 
     expected = outcome()
@@ -113,10 +114,13 @@ def test_causal_loss_is_that_of_transformers(architecture: str) -> None:
 
 def test_a_piece_on_a_cpu_is_as_long_at_any_vocabulary_so_that_the_head_is_read_once_per_256_targets() -> None:
     cpu, other = torch.device("cpu"), torch.device("meta")  # no CUDA device is asked: its memory depends on it
-    assert targets_at_a_time(cpu, 400) == targets_at_a_time(cpu, 50257) == 256
-    assert targets_at_a_time(other, 50257) == 2**33 // (8 * 8 * 50257)
-    assert targets_at_a_time(other, 50257, traced=True) == 2**33 // (8 * 4 * 50257)
-    assert targets_at_a_time(other, 2**40) == 1
+    assert targets_at_a_time(cpu, 9999, 400) == targets_at_a_time(cpu, 9999, 50257) == 256
+    most = 2**33 // (8 * 8 * 50257)
+    assert targets_at_a_time(other, most, 50257) == most
+    assert targets_at_a_time(other, most + 1, 50257) == most // 2 + 1  # in two pieces, as long as each other
+    assert targets_at_a_time(other, 2 * most, 50257, 4) == 2 * most
+    assert targets_at_a_time(other, 7, 2**40) == 1
+    assert targets_at_a_time(other, 0, 400) == 0
 
 
 @pytest.mark.parametrize("layers", [1, 3])

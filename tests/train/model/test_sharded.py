@@ -13,6 +13,7 @@ from tests.helpers.training import SHAPE, TOKENIZER, make_settings
 from train.model.build import build
 from train.model.loss import SummedLoss
 from train.model.sharded import Hollow, blocks, gathered, is_shared_out, part_of, shard, whole
+from train.plan import causal_batch
 from train.settings import Objective
 from train.updates.optimizer import Optimizers
 
@@ -40,7 +41,8 @@ def made(objective: Objective, more: dict[str, object]) -> SummedLoss:
 
 def learned(loss: SummedLoss, objective: Objective, optimizer: str) -> Tensor:
     """The loss of a batch, whose gradients update the parameters."""
-    found = loss(ROWS, torch.arange(23), ROWS.flatten()[1:24])
+    ids, positions, targets = (torch.from_numpy(part) for part in vars(causal_batch(ROWS.numpy())).values())
+    found = loss(ids, positions, targets)
     found.backward()
     settings = make_settings(objective, **SHAPE, optimizer=optimizer)
     optimizers = Optimizers(loss.model, settings)
