@@ -31,5 +31,5 @@ def test_the_benchmark_runs_on_a_bare_machine(tmp_path: Path) -> None:
     assert len(written["rows"]) == 16
     assert not [row["missing"] for row in written["rows"] if "missing" in row]
     assert all(row["tokens_per_second"] > 0 for row in written["rows"])
-    assert len(written["checks"]) == 5
+    assert len(written["checks"]) == 6
     assert not [verdict for verdict in written["checks"].values() if not verdict.startswith(("ok", "not tried"))]
