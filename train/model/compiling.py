@@ -48,7 +48,7 @@ def compiler_problem(device: torch.device) -> str | None:
 
 
 def has_kernels(device: torch.device) -> bool:
-    """Return whether a compiled model uses `train.model.kernels` as well: on GPUs that compute in bf16."""
-    if device.type != "cuda" or find_spec("triton") is None:
+    """Return whether a compiled model uses `train.model.kernels` as well: on NVIDIA's GPUs that compute in bf16."""
+    if device.type != "cuda" or torch.version.hip is not None or find_spec("triton") is None:
         return False
     return torch.cuda.get_device_capability(device) >= (8, 0)

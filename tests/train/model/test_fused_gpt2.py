@@ -21,7 +21,8 @@ def test_with_kernels_it_learns_and_writes_the_same_and_where_attention_drops_ou
 
 def test_only_a_compiled_gpt2_of_the_usual_kind_attends_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     def changed(backend: str | None, **config: object) -> bool:
-        model = build("causal", make_settings("causal", **SHAPE | {"width": 32}), TOKENIZER, 24)
+        settings = make_settings("causal", **SHAPE | {"width": config.pop("width", 32)})
+        model = build("causal", settings, TOKENIZER, 24)
         model.config.update(config)
         SummedLoss(model, "causal", backend)
         return "forward" in vars(model.transformer.h[0].attn)
@@ -29,6 +30,7 @@ def test_only_a_compiled_gpt2_of_the_usual_kind_attends_by_the_kernel(monkeypatc
     monkeypatch.setattr(train.model.loss, "has_kernels", lambda device: True)
     assert changed("eager")
     assert not changed(None)
+    assert not changed("eager", width=256)  # heads of 128
     assert not changed("eager", scale_attn_by_inverse_layer_idx=True)
     assert not changed("eager", scale_attn_weights=False)
     assert not changed("eager", reorder_and_upcast_attn=True)
@@ -42,5 +44,8 @@ def test_kernels_are_for_gpus_that_compute_in_bf16_and_have_triton(
     monkeypatch.setattr(train.model.compiling, "find_spec", lambda name: SimpleNamespace())
     assert has_kernels(torch.device("cuda", 0)) == known
     assert not has_kernels(torch.device("cpu"))
+    with monkeypatch.context() as amd:
+        amd.setattr(torch.version, "hip", "6.4")
+        assert not has_kernels(torch.device("cuda", 0))
     monkeypatch.setattr(train.model.compiling, "find_spec", lambda name: None)
     assert not has_kernels(torch.device("cuda", 0))
