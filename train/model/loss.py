@@ -116,7 +116,8 @@ def linear_cross_entropy(
     """
     if len(hidden) != len(targets):
         raise ValueError(f"{len(hidden)} hidden states for {len(targets)} targets")
-    wants_gradient = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
+    parameters = (hidden, weight) if bias is None else (hidden, weight, bias)
+    wants_gradient = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in parameters)
     dtype = product_dtype(hidden)
     total, *_ = _with_gradients(hidden.to(dtype), weight, bias, targets, dtype, wants_gradient, kernels)
     return total
@@ -192,6 +193,7 @@ def _(
 def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     _, *gradients = output
     ctx.mark_non_differentiable(*gradients)
+    ctx.set_materialize_grads(False)  # or autograd makes zeros for each of them, as large as a head
     ctx.has_bias = inputs[2] is not None
     ctx.save_for_backward(*gradients)
 

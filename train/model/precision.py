@@ -17,9 +17,9 @@ def carry_in_bf16(model: PreTrainedModel) -> None:
     """Under autocast in bf16, have a GPT-2 or Llama carry its hidden states from block to block in bf16 as well.
 
     Autocast leaves the embeddings in fp32, and so whatever is added to them: half of what a step reads and writes
-    outside its matrix products. Sums, norms and the loss are in fp32 still. Weights in bf16, the usual way of large
-    models, do the same (Touvron et al. 2023). fp16 would overflow where a hidden state exceeds 65,504. BERT's norms
-    stand between its blocks, and give fp32.
+    outside its matrix products. With this, what a block adds is rounded to bf16; norms and the loss compute in fp32.
+    Weights in bf16, the usual way of large models, do the same (Touvron et al. 2023). fp16 would overflow where a
+    hidden state exceeds 65,504. BERT's norms stand between its blocks, and give fp32.
     """
     embedded: nn.Module | None = {
         "gpt2": getattr(model.base_model, "drop", None),  # what sees the sum of both embeddings

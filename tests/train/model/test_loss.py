@@ -93,6 +93,18 @@ def test_a_padded_head_gives_the_same_loss_and_gradients_and_no_more_entries(
         assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+def test_what_alone_is_trained_gets_its_gradient() -> None:
+    torch.manual_seed(0)
+    tensors = torch.randn(7, 8), torch.randn(50, 8), torch.randn(50)
+    targets = torch.randint(50, (7,))
+    for number in range(3):
+        inputs = [tensor.clone().requires_grad_(number == place) for place, tensor in enumerate(tensors)]
+        hidden, weight, bias = inputs
+        (ours,) = torch.autograd.grad(linear_cross_entropy(hidden, weight, bias, targets), inputs[number])
+        plain = F.cross_entropy(F.linear(hidden, weight, bias), targets, reduction="sum")
+        assert torch.allclose(ours, torch.autograd.grad(plain, inputs[number])[0], rtol=1e-4, atol=1e-5)
+
+
 def test_no_targets_are_no_loss_and_no_gradient() -> None:
     hidden = torch.zeros(0, 8, requires_grad=True)
     weight = torch.ones(5, 8, requires_grad=True)
