@@ -13,6 +13,7 @@ from train.model.compiling import has_kernels
 from train.model.loss import SummedLoss
 
 
+@pytest.mark.slow
 def test_with_kernels_it_learns_and_writes_the_same_and_where_attention_drops_out_torch_attends() -> None:
     found = distances("model")
     assert found["none"] == {"apart": pytest.approx(0, abs=5e-3), "with kernels": SHAPE["layers"], "without": 0}
