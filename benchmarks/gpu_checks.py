@@ -104,50 +104,19 @@ def kernels(setting: Setting) -> str:
     """Compare each kernel in bf16, values and gradients, with torch in fp64."""
     if not has_kernels(setting.device):
         return "not tried: needs a GPU that computes in bf16"
-    from train.model.kernels import attend, losses_and_slopes_
+    from benchmarks import kernel_distances  # which needs Triton
 
     torch.manual_seed(0)
-    shape, heads, device, low = setting.shape, setting.shape.heads, setting.device, torch.bfloat16
-
-    def drawn(*sizes: int) -> torch.Tensor:
-        return torch.randn(sizes, device=device).to(low).requires_grad_()
-
-    def attended(packed: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        parts = (part.unflatten(2, (heads, -1)).transpose(1, 2) for part in (packed + bias).chunk(3, 2))
-        mixed = torch.nn.functional.scaled_dot_product_attention(*parts, is_causal=True)
-        return mixed.transpose(1, 2).flatten(2)
-
-    packed, bias = drawn(FEW_ROWS, setting.tokens, 3 * shape.width), drawn(3 * shape.width)
-    apart = {"attention": _apart(lambda *x: attend(*x, heads), attended, packed, bias)}
-    logits, wanted = drawn(300, setting.vocabulary), torch.randint(setting.vocabulary, (300,), device=device)
-    wanted[[1, 8]] = -100
-    exact = logits.detach().double().requires_grad_()
-    losses = torch.nn.functional.cross_entropy(exact, wanted, reduction="none")
-    (gradient,) = torch.autograd.grad(losses.sum(), exact)
-    slopes = logits.detach().clone()
-    found = losses_and_slopes_(slopes, wanted, setting.vocabulary)
-    apart["cross entropy"] = max(_relative(found, losses), _relative(slopes, gradient))
+    shape, padded, low = setting.shape, -(-setting.vocabulary // 128) * 128, (torch.bfloat16, setting.device)
+    apart = {
+        "attention": kernel_distances.attention(
+            FEW_ROWS, setting.tokens, shape.heads, shape.width // shape.heads, *low
+        ),
+        "cross entropy": kernel_distances.loss(300, setting.vocabulary, padded, *low),
+    }
     verdict = "ok" if all(value < 1e-2 for value in apart.values()) else "FAILED"
-    return f"{verdict}: relative distances from fp64 " + ", ".join(
-        f"{name} {value:.1e}" for name, value in apart.items()
-    )
-
-
-def _apart(ours: Callable[..., torch.Tensor], exact: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> float:
-    """The greatest relative distance of a value and its gradients from those in fp64."""
-    value, wide = ours(*inputs), [x.detach().double().requires_grad_() for x in inputs]
-    right = exact(*wide)
-    slope = torch.randn_like(value)
-    pairs = zip(
-        (value, *torch.autograd.grad(value, inputs, slope)),
-        (right, *torch.autograd.grad(right, wide, slope.double())),
-        strict=True,
-    )
-    return max(_relative(a, b) for a, b in pairs)
-
-
-def _relative(found: torch.Tensor, right: torch.Tensor) -> float:
-    return float((found.double() - right).norm() / right.norm())
+    told = ", ".join(f"{name} {value:.1e}" for name, value in apart.items())
+    return f"{verdict}: relative distances from fp64 {told}"
 
 
 @contextmanager

@@ -45,13 +45,11 @@ class Ours:
 
     def __init__(self, plan: Plan, precision: str) -> None:
         from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
 
         from train.hosts.memory import keep_freed_memory
         from train.loop import Training
 
         keep_freed_memory()
-        AcceleratorState._reset_state()  # which is one for the process, and had another precision before
         self._training = Training(plan, Accelerator(cpu=True, mixed_precision="bf16" if precision == "bf16" else "no"))
 
     def __call__(self, steps: int) -> float:
@@ -211,7 +209,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--compile", action="store_true", help="let torch compile the plain loop's model")
     parser.add_argument("--only", choices=("laptop", "gpt2"), help="one shape of the two")
     args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
     print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {args.threads} threads")
     for shape, vocabulary in shapes(args):
         for precision in ("fp32", "bf16") if has_fast_bf16(on_cpu=True) else ("fp32",):

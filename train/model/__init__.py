@@ -7,6 +7,7 @@ weights, and writes nothing.
 from train.model.build import architecture, is_embedding, parameter_counts
 from train.model.compiling import backend
 from train.model.loss import SummedLoss
+from train.model.precision import has_bf16_units
 from train.model.sharded import gathered, is_shared_out, part_of, shard, whole
 from train.model.warm_weights import CONFIGS, MODELS
 
@@ -17,6 +18,7 @@ __all__ = [
     "architecture",
     "backend",
     "gathered",
+    "has_bf16_units",
     "is_embedding",
     "is_shared_out",
     "parameter_counts",

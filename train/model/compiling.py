@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from train.model.precision import has_bf16_units
 from wikilm.errors import RunError
 
 if TYPE_CHECKING:
@@ -49,6 +50,4 @@ def compiler_problem(device: torch.device) -> str | None:
 
 def has_kernels(device: torch.device) -> bool:
     """Return whether a compiled model uses `train.model.kernels` as well: on NVIDIA's GPUs that compute in bf16."""
-    if device.type != "cuda" or torch.version.hip is not None or find_spec("triton") is None:
-        return False
-    return torch.cuda.get_device_capability(device) >= (8, 0)
+    return has_bf16_units(device) and torch.version.hip is None and find_spec("triton") is not None

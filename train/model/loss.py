@@ -118,26 +118,20 @@ def linear_cross_entropy(
         raise ValueError(f"{len(hidden)} hidden states for {len(targets)} targets")
     parameters = (hidden, weight) if bias is None else (hidden, weight, bias)
     wants_gradient = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in parameters)
-    dtype = product_dtype(hidden)
-    total, *_ = _with_gradients(hidden.to(dtype), weight, bias, targets, dtype, wants_gradient, kernels)
+    total, *_ = _with_gradients(hidden.to(product_dtype(hidden)), weight, bias, targets, wants_gradient, kernels)
     return total
 
 
 @torch.library.custom_op("wikilm::linear_cross_entropy", mutates_args=())
 def _with_gradients(
-    hidden: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    targets: Tensor,
-    dtype: torch.dtype,
-    wants_gradient: bool,
-    kernels: bool,
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, wants_gradient: bool, kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The loss and its gradients, empty where none are wanted; one operation to a compiler, which has nothing to fuse.
 
-    An autograd function would do, but for DDP, which cannot split a graph that has one in it.
+    Products are in the dtype of the hidden states. An autograd function would do, but for DDP, which cannot split a
+    graph that has one in it.
     """
-    vocabulary = len(weight)
+    dtype, vocabulary = hidden.dtype, len(weight)
     cast, bias = padded(weight.to(dtype), bias)
     grad_hidden = torch.empty_like(hidden) if wants_gradient else hidden.new_empty(0)
     grad_weight = torch.empty_like(cast, dtype=weight.dtype) if wants_gradient else weight.new_empty(0)
@@ -173,13 +167,7 @@ def _with_gradients(
 
 @_with_gradients.register_fake
 def _(
-    hidden: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    targets: Tensor,
-    dtype: torch.dtype,
-    wants_gradient: bool,
-    kernels: bool,
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, wants_gradient: bool, kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     total = torch.empty((), dtype=torch.float32, device=hidden.device)
     if not wants_gradient:
@@ -204,7 +192,7 @@ def _scaled_gradients(ctx: Any, scale: Tensor, *_: Tensor) -> tuple[Tensor | Non
         gradient * scale if torch.compiler.is_compiling() else gradient.mul_(scale)
         for gradient in ctx.saved_tensors
     )
-    return hidden, weight, bias if ctx.has_bias else None, None, None, None, None
+    return hidden, weight, bias if ctx.has_bias else None, None, None, None
 
 
 _with_gradients.register_autograd(_scaled_gradients, setup_context=_keep_gradients)
@@ -226,9 +214,8 @@ def losses_and_slopes_(logits: Tensor, targets: Tensor, vocabulary: int) -> Tens
     losses = -logs.gather(1, index).squeeze(1).masked_fill_(ignored, 0)
     slopes = logs.exp_()  # softmax, less 1 at the target
     slopes.scatter_add_(1, index, torch.full_like(index, -1, dtype=slopes.dtype))
-    if logits.device.type == "cpu" and not ignored.any():  # elsewhere to ask would be to wait
-        return losses
-    slopes.masked_fill_(ignored[:, None], 0)
+    if logits.device.type != "cpu" or ignored.any():  # where it is no CPU, to ask would be to wait
+        slopes.masked_fill_(ignored[:, None], 0)
     return losses
 
 

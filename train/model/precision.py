@@ -6,6 +6,13 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+EMBEDDED = {"gpt2": "drop", "llama": "embed_tokens"}  # what gives the embeddings; GPT-2's drop sees the sum of both
+
+
+def has_bf16_units(device: torch.device) -> bool:
+    """Return whether a device is a GPU with units for bf16: NVIDIA's from Ampere on."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
 
 def product_dtype(hidden: Tensor) -> torch.dtype:
     """Return in what matrix products are taken: autocast does not reach into an operation of our own."""
@@ -21,12 +28,9 @@ def carry_in_bf16(model: PreTrainedModel) -> None:
     Weights in bf16, the usual way of large models, do the same (Touvron et al. 2023). fp16 would overflow where a
     hidden state exceeds 65,504. BERT's norms stand between its blocks, and give fp32.
     """
-    embedded: nn.Module | None = {
-        "gpt2": getattr(model.base_model, "drop", None),  # what sees the sum of both embeddings
-        "llama": getattr(model.base_model, "embed_tokens", None),
-    }.get(model.config.model_type)
+    embedded = EMBEDDED.get(model.config.model_type)
     if embedded is not None:
-        embedded.register_forward_hook(_low)
+        getattr(model.base_model, embedded).register_forward_hook(_low)
 
 
 def _low(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:

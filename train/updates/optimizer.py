@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from transformers import PreTrainedModel
 
-from train.model import is_embedding, is_shared_out, part_of, whole
+from train.model import has_bf16_units, is_embedding, is_shared_out, part_of, whole
 
 if TYPE_CHECKING:
     from train.settings import PretrainSettings
@@ -180,8 +180,7 @@ def move(matrices: Iterable[Matrix], weights: Iterable[Tensor], directions: Iter
 
 def dtype_of_products(parameter: Tensor) -> torch.dtype:
     """Return in what matrices are orthogonalized: in bf16 where the device has units for it, as Jordan et al. do."""
-    is_fast = parameter.is_cuda and torch.cuda.get_device_capability(parameter.device) >= (8, 0)
-    return torch.bfloat16 if is_fast else parameter.dtype
+    return torch.bfloat16 if has_bf16_units(parameter.device) else parameter.dtype
 
 
 class Optimizers:
