@@ -121,7 +121,7 @@ def needed_stages() -> dict[str, set[str]]:
     Raises:
         RunError: DVC cannot read dvc.yaml, params.yaml or dvc.lock.
     """
-    with _repository() as repo:
+    with _repository() as repo, _read_whole(repo):
         graph = repo.index.graph
         needs = {str(stage.addressing): {str(need.addressing) for need in graph.successors(stage)} for stage in graph}
     order = {name: number for number, (name, _) in enumerate(stages(Path("dvc.yaml")))}
@@ -160,8 +160,17 @@ def _params(repo: Any, name: str) -> list[Any]:
     """Return the values of the parameters that a stage of dvc.yaml declares."""
     from dvc.dependency import ParamsDependency
 
-    [stage] = repo.stage.collect(name)
-    return [dep.read_params() for dep in stage.deps if isinstance(dep, ParamsDependency)]
+    with _read_whole(repo):
+        [stage] = repo.stage.collect(name)
+        return [dep.read_params() for dep in stage.deps if isinstance(dep, ParamsDependency)]
+
+
+def _read_whole(repo: Any) -> contextlib.AbstractContextManager[None]:
+    """Hold DVC's lock while the block runs: DVC writes dvc.lock in place, for another stage maybe just now."""
+    from dvc.repo import lock_repo
+
+    lock: contextlib.AbstractContextManager[None] = lock_repo(repo)
+    return lock
 
 
 @contextlib.contextmanager

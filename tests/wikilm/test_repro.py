@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from dvc.dvcfile import Lockfile
 
 from tests.helpers import ROOT
 from tests.helpers.waiting import is_alive, wait_until
 from wikilm.dvc_lock import lock_note
-from wikilm.repro import needed_stages
+from wikilm.repro import needed_stages, reproduce_one
 from wikilm.stage_process import _lines
 
 STAGES = """stages:
@@ -129,6 +130,21 @@ def test_the_stages_that_may_begin_together_share_the_cores(project):
     command = [sys.executable, "-c", code, "--jobs", "2"]
     subprocess.run(command, env=environment | {"PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
     assert [Path(name).read_text() for name in ("one", "two", "last")] == ["4\n", "4\n", "8\n"]
+
+
+def test_what_stages_that_run_side_by_side_write_is_read_under_dvcs_lock(project, monkeypatch):
+    read = []
+    load = Lockfile._load
+
+    def watched(file, **options):
+        read.append(file.repo.lock.is_locked)
+        return load(file, **options)
+
+    monkeypatch.setattr(Lockfile, "_load", watched)
+    first, *_ = needed_stages()
+    reproduce_one(first)
+    assert read
+    assert all(read)
 
 
 def test_the_two_trainings_run_side_by_side(monkeypatch):
