@@ -6,9 +6,10 @@ Two shapes are tried on the same rows of the bundled corpus: the laptop preset's
 with its own vocabulary, which `--vocabulary` names (a folder or a name of the hub; without it the second is left out).
 The three train by turns, a few steps each, in a process of its own each, since what `python -m train` asks of the
 allocator holds for all of a process. What is compared is CPU seconds of all threads, which a busy machine changes
-little, the least of all turns. Each trains by its own habits: ours by the preset's settings, the others
-by AdamW. All clip gradients to a norm of 1, without dropout. They are measured in fp32 and, on a CPU with AMX, in bf16
-by autocast as well. `--compile` has torch compile the model of the plain loop.
+little, the least of all turns. Each trains by its own habits: ours by the preset's settings, the others by AdamW.
+nanoGPT's AdamW is fused on CUDA alone, so its loop is tried with the fused one, too. All clip gradients to a norm of 1,
+without dropout. They are measured in fp32 and, on a CPU with AMX, in bf16 by autocast as well. `--compile` has torch
+compile the models of the plain loops.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -108,7 +110,7 @@ class _Rows(torch.utils.data.Dataset[dict[str, list[int]]]):
 class Plain:
     """A GPT-2 and a loop as one writes them by hand: fused attention, all logits at once, AdamW."""
 
-    def __init__(self, plan: Plan, shape: Shape, precision: str, compiled: bool) -> None:
+    def __init__(self, plan: Plan, shape: Shape, precision: str, compiled: bool, fused: bool = False) -> None:
         vocabulary, tokens = plan.manifest.tokenizer.vocab_size, plan.manifest.chunk_tokens
         model = PlainGPT(vocabulary, tokens, shape)
         self._model: Any = torch.compile(model) if compiled else model
@@ -116,7 +118,7 @@ class Plain:
             {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 0.1},
             {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
         ]
-        self._optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.95), fused=True)
+        self._optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.95), fused=fused)
         self._bf16 = precision == "bf16"
         self._rows, self._batch_size = plan.shards.rows("train"), shape.batch_size
         self._random = np.random.default_rng(0)
@@ -156,6 +158,7 @@ WAYS: dict[str, Callable[[Plan, Shape, str, bool], Callable[[int], float]]] = {
     "wikilm": lambda plan, shape, precision, compiled: Ours(plan, precision),
     "transformers.Trainer": lambda plan, shape, precision, compiled: Recipe(plan, shape, precision),
     "plain loop": Plain,
+    "plain loop, fused AdamW": partial(Plain, fused=True),
 }
 
 

@@ -155,7 +155,7 @@ class MaskedSettings(PretrainSettings):
 
     @model_validator(mode="after")
     def _leaves_out_in_one_layer(self) -> Self:
-        if self.predict == "all" and self.layers != 1:
+        if self.predict == "all" and self.layers not in (1, None):  # None: those of the model that it starts from
             raise ValueError(
                 f"predict must be masked where there are more layers than one, since a second one would see the token "
                 f"to predict in what its neighbors say, got layers {self.layers}"

@@ -178,6 +178,11 @@ def settled(settings: S, start: WarmStart, where: str) -> S:
             f"{where}: {start.name}, which the weights are from, has {', '.join(wrong)}; write what it has, or leave "
             f"layers, heads and width empty"
         )
+    if getattr(settings, "predict", None) == "all" and start.shape.layers != 1:
+        raise UsageError(
+            f"{where}: predict: all needs a model of one layer, but {start.name}, which the weights are from, has "
+            f"{start.shape.layers}; write predict: masked"
+        )
     return settings.model_copy(update=start.shape._asdict())
 
 
@@ -193,11 +198,13 @@ def check_fit(start: WarmStart, tokenizer: "PreTrainedTokenizerBase", manifest: 
             f"shards.chunk_tokens, or name another model"
         )
     remedy = f"make the shards with its tokenizer (tokenizer.pretrained: {start.name}, tokenizer.vocab_size empty)"
+    has, wanted = start.number("vocab_size"), manifest.tokenizer.vocab_size
     if any((start.folder / name).is_file() for name in TOKENIZERS):
         path = start.folder / TOKENIZER
         if not path.is_file() or sha256_of(path) != manifest.tokenizer.sha256:
             _check_tokenizer(start, tokenizer, remedy)
-    has, wanted = start.number("vocab_size"), manifest.tokenizer.vocab_size
+        # Which is the shards' one, then: what is over are rows of the embedding that stand for nothing, or some lack.
+        remedy = f"save it after model.resize_token_embeddings({wanted}), and name that folder"
     # A pretrained tokenizer without a mask token is given one at its end, which no row of a causal model holds.
     if has != wanted and not (has == wanted - 1 == manifest.tokenizer.mask_id):
         raise UsageError(

@@ -180,7 +180,7 @@ def another_vocabulary(folder: Path) -> None:
         ({}, change(quantization_config={"quant_method": "bitsandbytes"}), RunError, "is quantized"),
         ({}, change(add_cross_attention=True), UsageError, "add_cross_attention: True, which is not trained here"),
         ({}, change(n_positions=16), UsageError, "has 16 positions, but the rows have 32 tokens"),
-        ({}, change(vocab_size=500), UsageError, "500 entries in its vocabulary, but the shards' tokenizer has 400"),
+        ({}, change(vocab_size=500), UsageError, "500 entries in its vocabulary, but .* has 400; save it after"),
         ({}, change(n_layer="3"), RunError, "no whole number above 0 as n_layer"),
         ({}, another_vocabulary, UsageError, "2 entries differ, such as 'a'"),
         ({}, other_tokenizer, UsageError, "its tokenizer is not that of the shards: .* entries differ"),
@@ -198,6 +198,18 @@ def test_what_does_not_fit_is_refused_by_name_before_anything_is_trained(
     with pytest.raises(error, match=fragment) as raised:
         started(inputs, tmp_path, tmp_path / "stock", **settings)
     assert str(raised.value).count("\n") == 0
+
+
+def test_all_tokens_are_predicted_from_a_model_of_one_layer_and_of_no_more(
+    inputs: TrainingInputs, one_cpu_thread: None, tmp_path: Path
+) -> None:
+    for layers in (1, 2):
+        folder = tmp_path / str(layers)
+        train([*inputs.arguments(folder, "masked", layers=layers), "--max-steps", "1"])
+    plan = started(inputs, tmp_path / "next", tmp_path / "1" / "model", "masked", predict="all")
+    assert (plan.settings.shape.layers, plan.left_out) == (1, plan.manifest.tokenizer.mask_id)
+    with pytest.raises(UsageError, match=r"predict: all needs a model of one layer, but .* has 2; write predict: mask"):
+        started(inputs, tmp_path / "next", tmp_path / "2" / "model", "masked", predict="all")
 
 
 def test_a_revision_of_a_folder_is_refused(inputs: TrainingInputs, tmp_path: Path) -> None:
