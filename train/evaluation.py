@@ -55,8 +55,14 @@ def of_folder(accelerator: Accelerator, plan: Plan) -> Point:
 
 
 def of_checkpoint(accelerator: Accelerator, plan: Plan) -> Point:
-    """Return the figures of the newest checkpoint."""
+    """Return the figures of the newest checkpoint.
+
+    Raises:
+        RunError: all of them are damaged.
+    """
     training = Training(plan, accelerator, asked_sharding())
+    if not training.progress.step:
+        raise RunError(f"{plan.run}: no checkpoint there is whole; give the command of the training again")
     return {"model": str(plan.run), "step": training.progress.step, **training.validation_point()}
 
 

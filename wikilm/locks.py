@@ -43,8 +43,9 @@ def exclusive(path: Path, told: str, way_out: str) -> Iterator[None]:
 
 
 def beside(folder: Path) -> Path:
-    """Return the lock file of a folder that may be replaced as a whole."""
-    return folder.with_name(f".{folder.name}.lock")
+    """Return the lock file of a folder that may be replaced as a whole: one, by whatever links the folder is named."""
+    real = folder.resolve()
+    return real.with_name(f".{real.name}.lock")
 
 
 def _lock(path: Path, told: str, way_out: str) -> int:

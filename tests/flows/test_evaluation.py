@@ -107,6 +107,10 @@ def test_where_there_is_no_model_the_newest_checkpoint_is_evaluated(tiny: Path, 
     assert found["step"] == 10
     assert {name: found[name] for name in FIGURES} == {name: kept[name] for name in FIGURES}
     assert tree(tmp_path) == before
+    for weights in tmp_path.glob("runs/*/*/step-*/model.safetensors"):
+        weights.write_bytes(b"cut")
+    said = train([*arguments, "--evaluate"], status=1).stderr
+    assert "no checkpoint there is whole" in said
 
 
 @pytest.mark.slow

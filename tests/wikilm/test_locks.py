@@ -79,3 +79,10 @@ while done < 50:
     running = [subprocess.Popen(command, cwd=ROOT) for _ in range(processes)]
     assert [process.wait() for process in running] == [0] * processes
     assert (tmp_path / "count").read_text() == str(50 * processes)
+
+
+def test_a_folder_has_one_lock_by_whatever_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    monkeypatch.chdir(tmp_path / "disk")
+    assert {beside(path) for path in (tmp_path / "link", tmp_path / "disk", Path())} == {tmp_path / ".disk.lock"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from train.plan.plan import refuse_foreign
+from train.plan.plan import refuse_foreign, refuse_inside, refuse_others_files
 from wikilm.errors import UsageError
 
 
@@ -30,3 +30,29 @@ def test_anything_else_is_refused_by_name(tmp_path: Path, kind: str) -> None:
         output.symlink_to(tmp_path / ("ours" if "model" in kind else "nothing"))
     with pytest.raises(UsageError, match=f"{output}: holds something that is no model of ours"):
         refuse_foreign(output)
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "n" * 201, "ä" * 101])
+def test_an_output_has_a_name_that_a_new_model_can_be_made_beside(name: str) -> None:
+    with pytest.raises(UsageError, match=r"--output .*: name a folder by a name of its own"):
+        refuse_foreign(Path(name))
+
+
+@pytest.mark.parametrize("inside", ["model", "model/runs", "link/runs", "other/../model/a/b"])
+def test_runs_and_metrics_lie_outside_the_output(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "model")
+    refuse_inside(tmp_path / "model", runs=tmp_path / "models", metrics=None)
+    for flag in ("runs", "metrics"):
+        with pytest.raises(UsageError, match=f"--{flag} .*: lies in --output"):
+            refuse_inside(tmp_path / "model", **{flag: tmp_path / inside})
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "my.dvc.yaml", "report.html", "report.md", "metrics.json"])
+def test_curves_do_not_go_where_a_file_of_the_user_would_be_lost(tmp_path: Path, name: str) -> None:
+    refuse_others_files(tmp_path / "none")
+    (tmp_path / "metrics.json").write_text('{"loss": 1.5, "step": 3}')
+    (tmp_path / "notes.txt").touch()
+    refuse_others_files(tmp_path)
+    (tmp_path / name).write_text('{"accuracy": 1}')
+    with pytest.raises(UsageError, match=f"--metrics .*: holds {name}, which is no curve"):
+        refuse_others_files(tmp_path)
