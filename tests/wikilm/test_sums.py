@@ -47,6 +47,19 @@ def test_a_flipped_bit_anywhere_is_found(folder: Path, data: st.DataObject) -> N
     assert not told(folder)
 
 
+@pytest.mark.parametrize("end", [b"\v", b"\r", b"\r\n", b"\x1c", "\u2028".encode(), "\x85".encode()])
+def test_lines_end_as_sha256sum_ends_them_and_in_no_other_way(folder: Path, end: bytes) -> None:
+    content = (folder / SUMS).read_bytes()
+    (folder / SUMS).write_bytes(content.replace(b"\n", end, 1))
+    assert told(folder)
+
+
+def test_a_name_may_hold_what_ends_lines_elsewhere(folder: Path) -> None:
+    (folder / "a\u2028b\x85c").write_text("x")
+    write_sums(folder)
+    assert not told(folder)
+
+
 def told(folder: Path) -> list[str]:
     try:
         return list(faults(folder, read_sums(folder)))
