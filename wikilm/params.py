@@ -59,7 +59,7 @@ def read_params(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: cannot read it: {error}") from None
     try:
         params = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, LookupError, RecursionError) as error:  # the latter of values, such as 2020-13-45
+    except (YAMLError, ValueError, LookupError, RecursionError) as error:  # the others by values such as 2020-13-45
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(params, Mapping):
         raise UsageError(f"{path}: must hold sections such as 'shards:', not {type(params).__name__}")

@@ -16,7 +16,8 @@ from train.plan.batch import (
     mix,
     share,
 )
-from train.plan.plan import Plan, make_plan, refuse_foreign
+from train.plan.folders import refuse_foreign
+from train.plan.plan import Plan, make_plan
 from train.plan.warm_start import FAMILIES, NAMES, WarmStart
 
 __all__ = [

@@ -1,29 +1,23 @@
 """Check what a command asks for, and plan the run, before a model is made."""
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from train.plan.batch import Order
+from train.plan.folders import refuse_foreign, refuse_inside, refuse_others_files
 from train.plan.inputs import matching_tokenizer, refuse_large_batch, shards_with_rows, validation_sets
 from train.plan.recipe import Recipe
 from train.plan.warm_start import check_fit, find, settled
 from train.runs import refuse_abandoning
 from train.settings import SETTINGS, Objective, PretrainSettings
 from wikilm.errors import UsageError
-from wikilm.model_folder import TRAINING
 from wikilm.params import DEFAULT_PARAMS, section
 from wikilm.shards import SPLITS, Manifest, ShardFolder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-MOST_BYTES = 200  # of an output's name, which gets `.` before and words after it while the model is made
-# What it removes when it starts (dvclive/live.py, `_init_cleanup`), though it writes none of these here
-REMOVED_BY_DVCLIVE = ("*dvc.yaml", "params.yaml", "report.html", "report.md")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +64,14 @@ def make_plan(
     """
     settings, file = section(params, f"pretrain.{objective}", SETTINGS[objective]), params or DEFAULT_PARAMS
     told = f"{file}: pretrain.{objective}"
+    curves = metrics or output.parent / "metrics" / output.name
     if evaluate:
         refuse_training(max_steps, fresh, keep_run)
     else:
         refuse_foreign(output)
         refuse_inside(output, runs=runs, metrics=metrics)
         if "dvclive" in settings.trackers:
-            refuse_others_files(metrics or output.parent / "metrics" / output.name)
+            refuse_others_files(curves)
     opened = shards_with_rows(shards, ("validation",) if evaluate else SPLITS)
     sets = validation_sets(validation, opened)
     if not evaluate:
@@ -92,7 +87,7 @@ def make_plan(
     planned = order.step_count(settings.epochs)
     return Plan(
         **vars(recipe), params=file, shards=opened, tokenizer_folder=tokenizer, tokenizer=loaded, output=output,
-        run=run, metrics=metrics or output.parent / "metrics" / output.name, order=order, planned_steps=planned,
+        run=run, metrics=curves, order=order, planned_steps=planned,
         last_step=min(planned, max_steps or planned), fresh=fresh, keep_run=keep_run, validation=sets,
         evaluate=evaluate,
     )  # fmt: skip
@@ -117,57 +112,3 @@ def refuse_training(max_steps: int | None, fresh: bool, keep_run: bool) -> None:
     for flag, given in (("max-steps", max_steps is not None), ("fresh", fresh), ("keep-run", keep_run)):
         if given:
             raise UsageError(f"--{flag}: has no meaning beside --evaluate, which trains nothing; leave one of them out")
-
-
-def refuse_foreign(output: Path) -> None:
-    """Raise unless `output` is free, empty, or an earlier model of ours, which may be replaced.
-
-    Raises:
-        UsageError: it holds something else, or has no name beside which a new model can be made.
-    """
-    if not output.name or len(os.fsencode(output.name)) > MOST_BYTES:
-        raise UsageError(f"--output {output}: name a folder by a name of its own, of {MOST_BYTES} bytes at most")
-    if output.is_dir() and not output.is_symlink():
-        if not any(output.iterdir()) or (output / TRAINING).is_file():
-            return
-    elif not output.exists() and not output.is_symlink():
-        return
-    raise UsageError(f"{output}: holds something that is no model of ours; remove it or name another --output")
-
-
-def refuse_inside(output: Path, **folders: Path | None) -> None:
-    """Raise where a folder that a training writes to lies in the output, which is replaced as a whole at its end.
-
-    Args:
-        output: where the model goes.
-        folders: the others by their flags; None where the flag was not given.
-
-    Raises:
-        UsageError: it names the flag.
-    """
-    for flag, folder in folders.items():
-        if folder is not None and folder.resolve().is_relative_to(output.resolve()):
-            raise UsageError(
-                f"--{flag} {folder}: lies in --output {output}, which the finished model replaces; name one outside it"
-            )
-
-
-def refuse_others_files(metrics: Path) -> None:
-    """Raise where a folder for curves holds what DVCLive would remove or overwrite, but did not write for us.
-
-    Raises:
-        UsageError: it names the file.
-    """
-    theirs = [path.name for pattern in REMOVED_BY_DVCLIVE for path in metrics.glob(pattern)]
-    summary = metrics / "metrics.json"
-    if os.path.lexists(summary):
-        try:
-            written = "step" in json.loads(summary.read_bytes())  # as DVCLive's own has it
-        except (OSError, ValueError, TypeError):
-            written = False
-        theirs += [] if written else [summary.name]
-    if theirs:
-        raise UsageError(
-            f"--metrics {metrics}: holds {theirs[0]}, which is no curve and which DVCLive would remove; name another "
-            f"folder, or remove it"
-        )

@@ -1,10 +1,10 @@
-"""No output is replaced that is not a model of ours."""
+"""No run writes where something of the user would be lost."""
 
 from pathlib import Path
 
 import pytest
 
-from train.plan.plan import refuse_foreign, refuse_inside, refuse_others_files
+from train.plan.folders import refuse_foreign, refuse_inside, refuse_others_files
 from wikilm.errors import UsageError
 
 
