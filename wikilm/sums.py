@@ -8,7 +8,7 @@ from wikilm.errors import RunError
 from wikilm.files import sha256_of
 
 SUMS = "SHA256SUMS"  # `sha256sum --check SHA256SUMS` reads it, too
-LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+LINE = re.compile(r"([0-9a-f]{64})  ([^\0\n]+)")  # no name of a file holds a NUL
 
 
 def write_sums(folder: Path) -> None:

@@ -77,7 +77,16 @@ def test_what_is_missing_or_was_added_is_told(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["", "x", f"{'0' * 64}  /etc/passwd", f"{'0' * 64}  ../other", f"{'0' * 63}  config.json", "\x00", f"{'0' * 64} "],
+    [
+        "",
+        "x",
+        f"{'0' * 64}  /etc/passwd",
+        f"{'0' * 64}  ../other",
+        f"{'0' * 63}  config.json",
+        "\x00",
+        f"{'0' * 64} ",
+        f"{'0' * 64}  a\x00b",
+    ],
 )
 def test_sums_that_are_none_or_reach_out_of_the_folder_are_refused(folder: Path, line: str) -> None:
     (folder / SUMS).write_text(line)
