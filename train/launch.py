@@ -24,6 +24,7 @@ from typing import Any
 
 from train.hosts.meeting import meet_on_the_loopback
 from train.hosts.processes import end_with_starters, seconds_to_save
+from wikilm.again import but_fresh
 from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.stage import TOLD
@@ -36,7 +37,7 @@ class Stopped(RunError):
     """The processes were ended before they had ended themselves. Exit status: 128 + the first signal's number."""
 
     def __init__(self, number: int) -> None:
-        super().__init__("ended at once; the same command goes on from the last checkpoint")
+        super().__init__(f"ended at once; the same command{but_fresh()} goes on from the last checkpoint")
         self.exit_status = 128 + number
 
 
@@ -152,7 +153,8 @@ def _status(code: int, which: str) -> int:
     if code >= 0:
         return code
     raise RunError(
-        f"{which} was ended by {signal.Signals(-code).name}; the same command goes on from the last checkpoint"
+        f"{which} was ended by {signal.Signals(-code).name}; the same command{but_fresh()} goes on from the last "
+        f"checkpoint"
     )
 
 

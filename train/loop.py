@@ -237,7 +237,7 @@ class Training:
             return Progress()
         if found.step > self.plan.last_step:
             raise UsageError(
-                f"--max-steps {self.plan.last_step}: this run stands at step {found.step} already ({self.plan.run}); "
+                f"{self.plan.told_last_step}: this run stands at step {found.step} already ({self.plan.run}); "
                 f"allow at least as many, or begin anew with --fresh"
             )
         self.learner.load(found.model, found.optimizer)

@@ -2,12 +2,12 @@
 
 from typing import Literal, NamedTuple, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from wikilm.params import Section
 
 Objective = Literal["causal", "masked"]
-Compile = Literal["auto"] | bool
+Compile = Literal["auto", True, False]
 Tracker = Literal["dvclive", "tensorboard", "trackio", "wandb", "mlflow"]
 OBJECTIVES: tuple[Objective, ...] = ("causal", "masked")
 
@@ -95,6 +95,11 @@ class PretrainSettings(Section):
     )
     sample_every_steps: int | None = Field(ge=1, description="steps between two samples of text; null: none")
     sample_prompt: str = Field(min_length=1, description="text that a sample continues")
+
+    @field_validator("compile", mode="before")
+    @classmethod
+    def _is_no_number(cls, value: object) -> object:
+        return str(value) if type(value) is int else value  # which equals true or false, and is refused elsewhere
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

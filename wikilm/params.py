@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -16,7 +16,9 @@ from wikilm.errors import UsageError
 
 DEFAULT_PARAMS = Path("params.yaml")
 BUILT_IN = Path(__file__).parent / "presets" / "laptop.yaml"
-SHOWN = 60  # characters of a value that --help shows
+MOST = 2**63 - 1  # what Arrow and torch count with
+LARGEST = 3.4028234663852886e38  # what torch computes with: float32 (IEEE 754)
+SHOWN = 60  # characters of a value that --help or an error shows
 # Which settings class checks which section. By name, since `wikilm` imports none of the packages that it serves: a
 # class is imported when its section is asked for.
 SECTIONS = {
@@ -40,6 +42,16 @@ class Section(BaseModel):
     """One section of params.yaml: no unknown keys, no silent conversion of types, finite numbers, fixed once loaded."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _fits_in_a_number_of_a_machine(cls, value: Any) -> Any:
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(one, int) and not -MOST - 1 <= one <= MOST:
+                raise ValueError("should fit in 64 bits")
+            if isinstance(one, float) and abs(one) > LARGEST:
+                raise ValueError(f"should be at most {LARGEST:.5g}, the largest number of 32 bits")
+        return value
 
 
 S = TypeVar("S", bound=Section)
@@ -198,7 +210,7 @@ def _explain(
     if problem["type"] == "missing":
         return f"{where}: is missing"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: {message}" + (f", got {problem['input']!r}" if place else "")
+    return f"{where}: {message}" + (f", got {_short(repr(problem['input']))}" if place else "")
 
 
 def _flag(place: list[str], flags: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from wikilm.again import but_fresh
 from wikilm.errors import RunError
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -15,7 +16,8 @@ class Stopped(RunError):
     """A signal asked the run to end. Exit status: 128 + its number, as in shells."""
 
     def __init__(self, number: int, then: str) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; give the same command again to {then}")
+        name = signal.Signals(number).name
+        super().__init__(f"stopped by {name}; give the same command again{but_fresh()} to {then}")
         self.number, self.exit_status = number, 128 + number
 
 

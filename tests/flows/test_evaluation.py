@@ -50,6 +50,22 @@ def tree(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
+def test_a_set_that_is_validated_on_no_more_leaves_no_figures_beside_newer_ones(
+    tiny: Path, other: Path, tmp_path: Path
+) -> None:
+    inputs = TrainingInputs(tiny / "shards", tiny / "tokenizer")
+    arguments = [*inputs.arguments(tmp_path, epochs=1, validate_every_steps=1), f"--validation=kept={other}"]
+    train([*arguments, f"--validation=dropped={other}", "--max-steps", "2"])
+    metrics = tmp_path / "metrics" / "model"
+    assert set(json.loads((metrics / "metrics.json").read_text())["validation"]) == {"kept", "dropped"}
+    train(arguments)
+    assert set(json.loads((metrics / "metrics.json").read_text())["validation"]) == {"kept"}
+    assert len((metrics / "plots/metrics/validation/kept/loss.tsv").read_text().splitlines()) == 1 + 6
+    assert not (metrics / "plots/metrics/validation/dropped").exists()
+    validated = [set(point["validation"]) for point in record(tmp_path)["history"] if "validation" in point]
+    assert validated == [{"kept", "dropped"}] * 2 + [{"kept"}] * 4
+
+
 def test_each_set_has_its_curves(trained: tuple[Path, list[str]]) -> None:
     folder, arguments = trained
     kept = record(folder)

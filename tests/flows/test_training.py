@@ -321,6 +321,9 @@ def test_without_a_schedule_more_epochs_are_the_same_run(inputs: TrainingInputs,
     flat = {"schedule": "constant", "final_lr_fraction": 1.0, "warmup_fraction": 0.0}
     train([*inputs.arguments(tmp_path / "a", epochs=1, **flat), "--keep-run"])
     assert "from step 6" in train(inputs.arguments(tmp_path / "a", epochs=2, **flat)).stderr
+    train([*inputs.arguments(tmp_path / "c", epochs=2, **flat), "--max-steps", "7"])
+    too_few = train(inputs.arguments(tmp_path / "c", epochs=1, **flat), status=2).stderr
+    assert "params.yaml: pretrain.causal.epochs: 1 end at step 6: this run stands at step 7 already" in too_few
     train(inputs.arguments(tmp_path / "b", epochs=2, **flat))
     a, b = (sha256_of(tmp_path / name / "model" / "model.safetensors") for name in "ab")
     assert a == b

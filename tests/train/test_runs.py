@@ -60,7 +60,15 @@ def test_nothing_is_removed_under_a_training(runs: Path, capsys: pytest.CaptureF
     assert (runs / "aaa").exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"output": 3}', "\udcff"])
+WHOLE = '"output": "models/x", "identity": {}, "epochs": 2, "planned_steps": 100'
+WRONG = (
+    *('"output": 3', '"output": null', '"identity": []', '"identity": "x"', '"epochs": "2"', '"epochs": 2.5'),
+    *('"planned_steps": "y"', '"planned_steps": null', '"finished": "no"', '"ended_by": "chance"', '"continues": 3'),
+    '"continues": ["x"]',
+)  # the last of two values for a key counts
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "\udcff", *(f"{{{WHOLE}, {wrong}}}" for wrong in WRONG)])
 def test_a_record_that_is_none_is_of_a_run_that_says_nothing(
     runs: Path, content: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ from pipeline.settings import ShardsSettings, SourceSettings, SplitSettings, Tok
 from pipeline.source.listing import find_files
 from tests.helpers import ROOT
 from wikilm.errors import UsageError
-from wikilm.params import SECTIONS, Section, section, settings_of
+from wikilm.params import SECTIONS, Section, built_in, checked, section, settings_of
 
 SOURCE_FLAGS = (
     "unit_bytes",
@@ -120,6 +120,37 @@ def test_what_is_wrong_names_its_key_in_one_line(tmp_path, text, parts):
     assert "\n" not in message
     for part in parts:
         assert part in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        *(("compile", value, "'auto', True or False") for value in ("yes", "true", 1, 0, None, [], {})),
+        *(
+            (key, value, "32 bits")
+            for key in ("learning_rate", "weight_decay", "clip_norm")
+            for value in (1e308, 3.5e38)
+        ),
+        *((key, 10**40, "64 bits") for key in ("epochs", "batch_size", "layers", "width", "validation_rows")),
+        ("lay\ners", 2, "no such key"),
+    ],
+)
+def test_a_value_that_no_run_can_have_names_its_key(key, value, told):
+    node = built_in()["pretrain"]["causal"] | {key: value}
+    with pytest.raises(UsageError, match=rf"^params: pretrain\.causal\.{key}: .*{told}"):
+        checked(node, "pretrain.causal", settings_of("pretrain.causal"), {}, "params")
+
+
+def test_numbers_within_a_list_fit_in_a_number_of_a_machine_as_well():
+    node = built_in()["shards"] | {"canary_times": [1, 2**80]}
+    with pytest.raises(UsageError, match=r"shards\.canary_times"):
+        checked(node, "shards", ShardsSettings, {}, "params")
+
+
+def test_a_long_value_is_cut_in_the_error(tmp_path):
+    with pytest.raises(UsageError) as error:
+        load(tmp_path, SHARDS.replace("pack", "x" * 5000))
+    assert len(str(error.value)) < 300 + len(str(tmp_path))
 
 
 def test_a_wrong_key_within_a_nested_section_is_named_whole(tmp_path):

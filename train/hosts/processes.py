@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from train.runs import saved_steps
+from wikilm.again import but_fresh
 from wikilm.errors import RunError
 from wikilm.starters import Starter, is_launched, starters, watch
 
@@ -34,7 +35,7 @@ def interruptible() -> Iterator[None]:
 def end_at_once(number: int, frame: FrameType | None = None) -> None:
     """End this process as a signal would, whose handler this is. Nothing half-written has a final name."""
     if os.environ.get("RANK", "0") == "0":
-        tell("error: interrupted; the same command goes on from the last checkpoint, if there is one")
+        tell(f"error: interrupted; the same command{but_fresh()} goes on from the last checkpoint, if there is one")
     os._exit(128 + number)
 
 
@@ -70,7 +71,8 @@ class ProcessDied(RunError):
     """Another process of the same training is gone. Its last words, if it had any, stand above."""
 
     def __init__(self, run: Path) -> None:
-        super().__init__(f"a process died; the same command goes on from step {max(saved_steps(run), default=0)}")
+        step = max(saved_steps(run), default=0)
+        super().__init__(f"a process died; the same command{but_fresh()} goes on from step {step}")
         self.is_common = int(os.environ.get("RANK", "0")) > 1  # the first or the second is alive to tell it
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from train.hosts.processes import end_at_once
+from wikilm.again import but_fresh
 from wikilm.errors import RunError
 
 
@@ -16,7 +17,8 @@ class Stopped(RunError):
 
     def __init__(self, number: int, step: int) -> None:
         super().__init__(
-            f"stopped by {signal.Signals(number).name}, saved at step {step}; give the same command again to resume"
+            f"stopped by {signal.Signals(number).name}, saved at step {step}; give the same command again{but_fresh()} "
+            f"to resume"
         )
         self.exit_status = 128 + number
 

@@ -2,14 +2,21 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from train.settings import Tracker
 from wikilm.errors import UsageError
+from wikilm.files import remove_folder
 from wikilm.model_folder import TRAINING
 
 MOST_BYTES = 200  # of an output's name, which gets `.` before and words after it while the model is made
 # What it removes when it starts (dvclive/live.py, `_init_cleanup`), though it writes none of these here
 REMOVED_BY_DVCLIVE = ("*dvc.yaml", "params.yaml", "report.html", "report.md")
+CURVES = "metrics"  # below plots/, as TSV: all that is plotted here
+PLOTS_OF_DVCLIVE = (CURVES, "images", "sklearn", "custom")  # dvclive/plots, `subfolder` of each kind
+DVCLIVE: Tracker = "dvclive"
+OURS = ".wikilm"  # in the folder of each other tracker
 
 
 def refuse_foreign(output: Path) -> None:
@@ -45,22 +52,54 @@ def refuse_inside(output: Path, **folders: Path | None) -> None:
             )
 
 
-def refuse_others_files(metrics: Path) -> None:
-    """Raise where a folder for curves holds what DVCLive would remove or overwrite, but did not write for us.
+def refuse_others_files(metrics: Path, trackers: Sequence[Tracker]) -> None:
+    """Raise where a folder for curves holds what a tracker would remove or overwrite, but did not write for us.
 
     Raises:
-        UsageError: it names the file.
+        UsageError: it names the file or folder.
     """
-    theirs = [path.name for pattern in REMOVED_BY_DVCLIVE for path in metrics.glob(pattern)]
+    theirs = [] if DVCLIVE not in trackers else others_than_dvclive(metrics)
+    theirs += [metrics / name for name in trackers if name != DVCLIVE and not is_ours(metrics / name)]
+    if theirs:
+        raise UsageError(
+            f"--metrics {metrics}: holds {theirs[0].relative_to(metrics)}, which is no curve of ours and which would "
+            f"be removed; name another folder, or remove it"
+        )
+
+
+def others_than_dvclive(metrics: Path) -> list[Path]:
+    """Return what DVCLive would remove in its folder, but has not written for us."""
+    theirs = [path for pattern in REMOVED_BY_DVCLIVE for path in metrics.glob(pattern)]
+    theirs += [
+        path
+        for folder in PLOTS_OF_DVCLIVE
+        for path in sorted((metrics / "plots" / folder).rglob("*"))
+        if not path.is_dir() and (folder != CURVES or path.suffix != ".tsv")
+    ]
     summary = metrics / "metrics.json"
     if os.path.lexists(summary):
         try:
             written = "step" in json.loads(summary.read_bytes())  # as DVCLive's own has it
         except (OSError, ValueError, TypeError):
             written = False
-        theirs += [] if written else [summary.name]
-    if theirs:
-        raise UsageError(
-            f"--metrics {metrics}: holds {theirs[0]}, which is no curve and which DVCLive would remove; name another "
-            f"folder, or remove it"
-        )
+        theirs += [] if written else [summary]
+    return theirs
+
+
+def is_ours(folder: Path) -> bool:
+    """Return whether a tracker's folder may be replaced: it is free, empty, or was begun by `begin_folder`."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        return False
+    return not folder.exists() or (folder / OURS).is_file() or not any(folder.iterdir())
+
+
+def begin_folder(folder: Path) -> None:
+    """Make the folder of a tracker anew, with a file that says whose it is.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if folder.exists():
+        remove_folder(folder)
+    folder.mkdir(parents=True)
+    (folder / OURS).write_text("Written by python -m train, which makes this folder anew when it begins or resumes.\n")

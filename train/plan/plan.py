@@ -39,6 +39,14 @@ class Plan(Recipe):
     validation: Mapping[str, ShardFolder] = field(default_factory=dict)  # more rows to validate on, by name
     evaluate: bool = False  # train nothing
 
+    @property
+    def told_last_step(self) -> str:
+        """What the last step follows from: the flag or the key, for errors."""
+        if self.last_step < self.planned_steps:
+            return f"--max-steps {self.last_step}"
+        key = f"{self.params}: pretrain.{self.objective}.epochs"
+        return f"{key}: {self.settings.epochs} end at step {self.last_step}"
+
 
 def make_plan(
     *,
@@ -70,8 +78,7 @@ def make_plan(
     else:
         refuse_foreign(output)
         refuse_inside(output, runs=runs, metrics=metrics)
-        if "dvclive" in settings.trackers:
-            refuse_others_files(curves)
+        refuse_others_files(curves, settings.trackers)
     opened = shards_with_rows(shards, ("validation",) if evaluate else SPLITS)
     sets = validation_sets(validation, opened)
     if not evaluate:

@@ -16,6 +16,7 @@ from train.settings import CausalSettings, Objective, PretrainSettings, Shape
 from wikilm.errors import RunError, UsageError, reason
 from wikilm.files import sha256_of
 from wikilm.model_folder import CONFIG, TOKENIZER, Weights, read_config
+from wikilm.params import checked
 from wikilm.shards import Manifest
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def settled(settings: S, start: WarmStart, where: str) -> S:
         where: the file and section of the settings, for errors.
 
     Raises:
-        UsageError: they name another shape or architecture.
+        UsageError: they name another shape or architecture, or have what goes with another shape alone.
     """
     wanted: dict[str, Any] = start.shape._asdict()
     if isinstance(settings, CausalSettings):
@@ -178,12 +179,7 @@ def settled(settings: S, start: WarmStart, where: str) -> S:
             f"{where}: {start.name}, which the weights are from, has {', '.join(wrong)}; write what it has, or leave "
             f"layers, heads and width empty"
         )
-    if getattr(settings, "predict", None) == "all" and start.shape.layers != 1:
-        raise UsageError(
-            f"{where}: predict: all needs a model of one layer, but {start.name}, which the weights are from, has "
-            f"{start.shape.layers}; write predict: masked"
-        )
-    return settings.model_copy(update=start.shape._asdict())
+    return checked(settings.model_dump() | start.shape._asdict(), f"{where}: by {start.name}", type(settings), {}, "")
 
 
 def check_fit(start: WarmStart, tokenizer: "PreTrainedTokenizerBase", manifest: Manifest) -> None:

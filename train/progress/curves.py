@@ -1,6 +1,7 @@
 """Keep the points of a run's curves, and write them through the trackers of Accelerate as they come."""
 
 import math
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ def values_of(point: Point, curves: tuple[str, ...] = CURVES) -> dict[str, float
     values = {name: point[name] for name in curves if name in point}
     sets = point.get("validation", {}).items()
     return values | {f"validation/{name}/{key}": value for name, found in sets for key, value in found.items()}
+
+
+def of_sets(point: Point, names: Container[str]) -> Point:
+    """Return a point with the figures of these validation sets alone, beside those of the shards."""
+    if "validation" not in point:
+        return point
+    return point | {"validation": {name: found for name, found in point["validation"].items() if name in names}}
 
 
 def reproducible(history: list[Point]) -> list[Point]:

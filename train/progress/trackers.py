@@ -19,10 +19,10 @@ from accelerate.utils import (
     is_wandb_available,
 )
 
-from train.progress.curves import TRACKER, Point, log_point
+from train.plan.folders import begin_folder
+from train.progress.curves import TRACKER, Point, log_point, of_sets
 from train.settings import PretrainSettings
 from wikilm.errors import RunError, UsageError, reason
-from wikilm.files import remove_folder
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -67,6 +67,7 @@ def start_trackers(accelerator: "Accelerator", plan: "Plan", history: list[Point
     """Start the curves afresh with the points so far, so that none has a gap or a point twice.
 
     DVC may have removed the folder of an interrupted run, and a crash may have left points later than its checkpoint.
+    Sets that are validated on no more are left out, whose last figures would stand beside newer ones of others.
 
     Raises:
         RunError: a tracker cannot start.
@@ -76,8 +77,8 @@ def start_trackers(accelerator: "Accelerator", plan: "Plan", history: list[Point
         print(f"train: {TRACKER} is not installed, so it writes no curves into {folder}", file=sys.stderr)
     if accelerator.is_main_process:
         for name in names:
-            if name != TRACKER and (folder / name).exists():
-                remove_folder(folder / name)
+            if name != TRACKER:
+                begin_folder(folder / name)
         be_local(folder, names)
     try:
         accelerator.init_trackers(PROJECT, init_kwargs=options(plan))
@@ -90,7 +91,7 @@ def start_trackers(accelerator: "Accelerator", plan: "Plan", history: list[Point
         if tracker.name != TRACKER:
             tracker.store_init_configuration(hyperparameters(plan.settings))
     for point in history:
-        log_point(accelerator, point)
+        log_point(accelerator, of_sets(point, plan.validation))
 
 
 def end_trackers(accelerator: "Accelerator") -> None:
@@ -118,10 +119,8 @@ def be_local(metrics: Path, names: list[str]) -> None:
     if "trackio" in names:
         defaults |= {"TRACKIO_DIR": str(folder / "trackio"), "GRADIO_ANALYTICS_ENABLED": "False"}
     if "wandb" in names:
-        (folder / "wandb").mkdir(parents=True, exist_ok=True)
         defaults |= {"WANDB_SILENT": "true"}
     if "mlflow" in names:
-        (folder / "mlflow").mkdir(parents=True, exist_ok=True)
         database = f"sqlite:///{folder / 'mlflow' / 'mlflow.db'}"
         defaults |= {"MLFLOW_TRACKING_URI": database, "MLFLOW_DISABLE_TELEMETRY": "true"}
     for name, value in defaults.items():

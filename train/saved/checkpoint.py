@@ -89,9 +89,12 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
     """Return the newest checkpoint whose files are what their hashes say; a damaged one is skipped, with a note on
     stderr.
     """
-    for path in sorted(run.glob(f"{PREFIX}*"), reverse=True):
+    paths = sorted(run.glob(f"{PREFIX}*"))
+    while paths:
+        path = paths.pop()
         if problem := damage(path):
-            print(f"train: {path}: {problem}; skipping it for an older checkpoint", file=sys.stderr)
+            then = "for an older checkpoint" if paths else "without an older one to resume from"
+            print(f"train: {path}: {problem}; skipping it {then}", file=sys.stderr)
             continue
         return Checkpoint(
             step=int(path.name.removeprefix(PREFIX)),

@@ -11,6 +11,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from train.runs import saved_steps
+from wikilm.again import but_fresh
 from wikilm.errors import RunError
 from wikilm.locks import beside, exclusive
 
@@ -69,8 +70,8 @@ def full_device_told(run: Path) -> Iterator[None]:
             raise
         step = max(saved_steps(run), default=0)
         raise RunError(
-            f"{os.strerror(error.errno)} while writing {error.filename or 'a file'}: free some space and give the same "
-            f"command again, which goes on from step {step}; for another --output, add --runs {run.parent}"
+            f"{os.strerror(error.errno)} while writing {error.filename or 'a file'}: free some space; the same command"
+            f"{but_fresh()} goes on from step {step}; for another --output, add --runs {run.parent}"
         ) from error
 
 

@@ -33,18 +33,19 @@ with StopSignal(launched=sys.argv[2] == "launched").caught() as stop:
 """
 
 
-def twice(first: int, who: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", TWICE, str(int(first)), who]
+def twice(first: int, who: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", TWICE, str(int(first)), who, *flags]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
-@pytest.mark.parametrize("first", SIGNALS)
-def test_a_second_ctrl_c_ends_the_process_at_once_in_one_line(first: signal.Signals) -> None:
-    done = twice(first, "by hand")
+@pytest.mark.parametrize(
+    ("first", "flag", "without"), [(*SIGNALS[:1], "", ""), (SIGNALS[1], "--fresh", ", without --fresh,")]
+)
+def test_a_second_ctrl_c_ends_the_process_at_once_in_one_line(first: signal.Signals, flag: str, without: str) -> None:
+    done = twice(first, "by hand", flag)
     assert (done.returncode, done.stdout) == (130, "")
-    assert (
-        done.stderr == "train: error: interrupted; the same command goes on from the last checkpoint, if there is one\n"
-    )
+    then = f"the same command{without} goes on from the last checkpoint, if there is one"
+    assert done.stderr == f"train: error: interrupted; {then}\n"
 
 
 @pytest.mark.parametrize("first", SIGNALS)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from train.plan.folders import refuse_foreign, refuse_inside, refuse_others_files
+from train.plan.folders import begin_folder, refuse_foreign, refuse_inside, refuse_others_files
+from train.settings import Tracker
 from wikilm.errors import UsageError
 
 
@@ -47,12 +48,50 @@ def test_runs_and_metrics_lie_outside_the_output(tmp_path: Path, inside: str) ->
             refuse_inside(tmp_path / "model", **{flag: tmp_path / inside})
 
 
-@pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "my.dvc.yaml", "report.html", "report.md", "metrics.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("params.yaml", "dvc.yaml", "my.dvc.yaml", "report.html", "report.md", "metrics.json"),
+        *("plots/images/cat.png", "plots/sklearn/roc.json", "plots/custom/x.json", "plots/metrics/notes.txt"),
+    ],
+)
 def test_curves_do_not_go_where_a_file_of_the_user_would_be_lost(tmp_path: Path, name: str) -> None:
-    refuse_others_files(tmp_path / "none")
+    refuse_others_files(tmp_path / "none", ["dvclive"])
     (tmp_path / "metrics.json").write_text('{"loss": 1.5, "step": 3}')
-    (tmp_path / "notes.txt").touch()
-    refuse_others_files(tmp_path)
+    (tmp_path / "plots" / "metrics" / "validation" / "x").mkdir(parents=True)
+    (tmp_path / "plots" / "metrics" / "validation" / "x" / "loss.tsv").touch()
+    for kept in ("notes.txt", "plots/figure.png"):
+        (tmp_path / kept).touch()
+    refuse_others_files(tmp_path, ["dvclive"])
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text('{"accuracy": 1}')
     with pytest.raises(UsageError, match=f"--metrics .*: holds {name}, which is no curve"):
-        refuse_others_files(tmp_path)
+        refuse_others_files(tmp_path, ["dvclive"])
+    refuse_others_files(tmp_path, ["tensorboard"])
+
+
+@pytest.mark.parametrize("tracker", ["tensorboard", "trackio", "wandb", "mlflow"])
+def test_the_folder_of_a_tracker_is_made_anew_where_it_is_ours_alone(tmp_path: Path, tracker: Tracker) -> None:
+    theirs, ours = tmp_path / "theirs" / tracker, tmp_path / "ours" / tracker
+    for folder in (theirs, ours):
+        folder.mkdir(parents=True)
+        refuse_others_files(folder.parent, [tracker])
+    begin_folder(ours)
+    for folder in (theirs, ours):
+        (folder / "events").touch()
+    refuse_others_files(ours.parent, [tracker])
+    begin_folder(ours)
+    assert not (ours / "events").exists()
+    with pytest.raises(UsageError, match=f"--metrics .*: holds {tracker}, which is no curve of ours"):
+        refuse_others_files(theirs.parent, ["dvclive", tracker])
+    refuse_others_files(theirs.parent, ["dvclive"])
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link to a folder", "a link to nothing"])
+def test_what_is_no_folder_is_no_trackers(tmp_path: Path, kind: str) -> None:
+    if kind == "a file":
+        (tmp_path / "wandb").touch()
+    else:
+        (tmp_path / "wandb").symlink_to(tmp_path if "folder" in kind else tmp_path / "nothing")
+    with pytest.raises(UsageError, match="holds wandb"):
+        refuse_others_files(tmp_path, ["wandb"])

@@ -208,7 +208,7 @@ def test_all_tokens_are_predicted_from_a_model_of_one_layer_and_of_no_more(
         train([*inputs.arguments(folder, "masked", layers=layers), "--max-steps", "1"])
     plan = started(inputs, tmp_path / "next", tmp_path / "1" / "model", "masked", predict="all")
     assert (plan.settings.shape.layers, plan.left_out) == (1, plan.manifest.tokenizer.mask_id)
-    with pytest.raises(UsageError, match=r"predict: all needs a model of one layer, but .* has 2; write predict: mask"):
+    with pytest.raises(UsageError, match=r"masked: by .*2/model: predict must be masked where .*, got layers 2"):
         started(inputs, tmp_path / "next", tmp_path / "2" / "model", "masked", predict="all")
 
 

@@ -76,7 +76,10 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_older_whole_one(
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert "step-00000002" in told
-    assert "skipping it" in told
+    assert "skipping it for an older checkpoint\n" in told
+    shutil.rmtree(tmp_path / "step-00000001")
+    assert newest_checkpoint(tmp_path) is None
+    assert "skipping it without an older one to resume from\n" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_another_run_is_passed_over_with_its_reason(
