@@ -7,6 +7,7 @@ from typing import Any
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
+from train.hosts.memory import exhaustion_told
 from train.hosts.sharding import asked_sharding
 from train.loop import Training
 from train.model import CONFIGS, MODELS, SummedLoss
@@ -28,7 +29,7 @@ def evaluate(plan: Plan) -> None:
         RunError: damaged shards; another process died.
     """
     accelerator = start_accelerator(plan, trackers=[])
-    with joined(accelerator, plan):
+    with joined(accelerator, plan), exhaustion_told(plan.told_settings):
         check_shards(accelerator, plan, ("validation",))
         if plan.output.exists():
             found = of_folder(accelerator, plan)

@@ -14,7 +14,7 @@ from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration
 from train.export import copies_to_export, export, measured_figures, run_figures
 from train.hosts.agreement import highest, refuse_difference
 from train.hosts.heartbeat import INTERFACE, choose_interface, other_machines_watched
-from train.hosts.memory import keep_freed_memory
+from train.hosts.memory import exhaustion_told, keep_freed_memory
 from train.hosts.processes import ProcessDied, lost_another
 from train.hosts.sharding import asked_sharding, untold
 from train.hosts.stop_signal import StopSignal
@@ -42,7 +42,8 @@ def train(plan: Plan) -> None:
     with other_machines_watched(plan.run) as all_have_joined:
         accelerator = start_accelerator(plan, chosen(plan))
         all_have_joined()
-        with joined(accelerator, plan), alone(accelerator, plan), full_device_told(plan.run):
+        told = exhaustion_told(plan.told_settings)
+        with joined(accelerator, plan), alone(accelerator, plan), full_device_told(plan.run), told:
             check_shards(accelerator, plan)
             train_with(accelerator, plan)
 
@@ -222,16 +223,14 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
     """
     if asked_sharding() and plan.settings.compile is True:
         raise UsageError(
-            f"{plan.params}: pretrain.{plan.objective}.compile: true makes one graph of the model, which FSDP gathers "
+            f"{plan.told_settings}.compile: true makes one graph of the model, which FSDP gathers "
             f"block by block; write auto, or take launch/eight-gpus.yaml"
         )
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes")
     on_cpu = asked or not torch.accelerator.is_available()
     precision = plan.settings.mixed_precision
     if precision == "fp16" and on_cpu:
-        raise UsageError(
-            f"{plan.params}: pretrain.{plan.objective}.mixed_precision: fp16 needs a GPU, and there is none; write auto"
-        )
+        raise UsageError(f"{plan.told_settings}.mixed_precision: fp16 needs a GPU, and there is none; write auto")
     if precision == "auto":
         precision = "bf16" if has_fast_bf16(on_cpu) else "no"
     started = int(os.environ.get("WORLD_SIZE", "1"))
@@ -254,7 +253,7 @@ def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
         raise RunError(f"{started} processes were started, but {accelerator.num_processes} joined; see launch/")
     if plan.settings.batch_size < accelerator.num_processes * plan.settings.gradient_accumulation:
         raise UsageError(
-            f"{plan.params}: pretrain.{plan.objective}.batch_size: {plan.settings.batch_size} rows cannot be shared by "
+            f"{plan.told_settings}.batch_size: {plan.settings.batch_size} rows cannot be shared by "
             f"{accelerator.num_processes} processes x {plan.settings.gradient_accumulation} (gradient_accumulation)"
         )
     if accelerator.device.type == "cuda":

@@ -49,7 +49,7 @@ class PretrainSettings(Section):
     initialization: str = Field(default="normal", description="fresh weights; each objective has its own kinds")
 
     optimizer: Literal["muon", "adamw"] = Field(description="for the hidden matrices; AdamW always has the rest")
-    learning_rate: float = Field(gt=0, description="the highest rate of the schedule")
+    learning_rate: float = Field(gt=0, le=1e6, description="the highest rate of the schedule")
     adamw_lr_fraction: float = Field(
         gt=0, le=1, description="share of the rate for what AdamW has beside Muon; no effect where it has everything"
     )

@@ -7,7 +7,7 @@ and writes nothing.
 from probes.model.anatomy import Anatomy
 from probes.model.blocks import blocks_of
 from probes.model.device import by_memory, rows_at_a_time
-from probes.model.guard import OutOfMemory, guarded
+from probes.model.guard import guarded
 from probes.model.loading import LoadedModel, load, load_tokenizer
 from probes.model.pieces import Encoded
 
@@ -15,7 +15,6 @@ __all__ = [
     "Anatomy",
     "Encoded",
     "LoadedModel",
-    "OutOfMemory",
     "blocks_of",
     "by_memory",
     "guarded",

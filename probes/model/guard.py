@@ -7,15 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
 from wikilm.errors import RunError
+from wikilm.memory import OutOfMemory, is_out_of_memory
 
 _FIRST = 300  # characters of a library's own message that are shown
-
-
-class OutOfMemory(RunError):
-    """A pass took more memory than the device has: a smaller batch may still fit."""
 
 
 @contextmanager
@@ -39,13 +34,6 @@ def guarded(name: str) -> Iterator[None]:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         said = f"{type(error).__name__}: {first[:_FIRST]}" if first else type(error).__name__
         raise RunError(f"{name}: cannot be asked ({said}); its files do not fit together, or are damaged") from error
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error says that the memory of the host or of a device is used up."""
-    # The CPU's allocator has no exception of its own (c10/core/CPUAllocator.cpp).
-    known = OutOfMemory | torch.OutOfMemoryError | MemoryError
-    return isinstance(error, known) or "DefaultCPUAllocator" in str(error)
 
 
 def guard_passes(name: str, model: Any) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
@@ -27,6 +28,8 @@ from tests.helpers import ROOT
 from tests.helpers.shards import make_rows, make_shards
 from tests.helpers.tokenizers import MASK, SENTENCES, make_tokenizer
 from tests.helpers.training import Done, TrainingInputs, environment, record, train
+from train.rows import Part
+from train.updates import Learner
 from wikilm.files import sha256_of
 from wikilm.shards.manifest import Manifest, manifest_bytes
 from wikilm.shards.reading import read_manifest
@@ -327,6 +330,31 @@ def test_without_a_schedule_more_epochs_are_the_same_run(inputs: TrainingInputs,
     train(inputs.arguments(tmp_path / "b", epochs=2, **flat))
     a, b = (sha256_of(tmp_path / name / "model" / "model.safetensors") for name in "ab")
     assert a == b
+
+
+def test_a_model_that_no_memory_holds_is_told_in_one_line(inputs: TrainingInputs, tmp_path: Path) -> None:
+    advice = "pretrain.causal: out of memory when 28147497671065600 bytes", "raise gradient_accumulation"
+    assert_fails(inputs.arguments(tmp_path, width=2**44), 1, *advice)
+    assert_fails(inputs.arguments(tmp_path, width=2**62), 1, "pretrain.causal: out of memory")
+
+
+def test_memory_that_is_used_up_in_mid_run_is_told_with_what_takes_less_which_goes_on(
+    inputs: TrainingInputs, tmp_path: Path, causal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Learner.learn
+
+    def learn(self: Learner, step: int, parts: Sequence[Part]) -> tuple[Tensor, bool]:
+        if step == 9:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity")
+        return before(self, step, parts)
+
+    arguments = inputs.arguments(tmp_path)
+    monkeypatch.setattr(Learner, "learn", learn)
+    assert_fails(arguments, 1, "params.yaml: pretrain.causal: out of memory when 2.50 GiB were asked for: raise")
+    monkeypatch.undo()
+    again = train(inputs.arguments(tmp_path, gradient_checkpointing=True))
+    assert "from step 7" in again.stderr
+    assert sha256_of(tmp_path / "model" / "model.safetensors") == sha256_of(causal / "model" / "model.safetensors")
 
 
 def test_curves_that_cannot_be_written(inputs: TrainingInputs, tmp_path: Path) -> None:

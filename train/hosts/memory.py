@@ -1,7 +1,12 @@
-"""Have the C library keep the memory that a step has freed, for the next step."""
+"""Have the C library keep the memory that a step has freed, for the next step; say what to do where it is used up."""
 
+import contextlib
 import ctypes
 import os
+import re
+from collections.abc import Iterator
+
+from wikilm.memory import OutOfMemory, is_out_of_memory
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h of glibc
 NEVER = -1
@@ -22,3 +27,26 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError):
         return False
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
+
+
+@contextlib.contextmanager
+def exhaustion_told(settings: str) -> Iterator[None]:
+    """Say, where the block takes more memory than there is, which settings take less.
+
+    Args:
+        settings: the file and section, such as `params.yaml: pretrain.causal`.
+
+    Raises:
+        OutOfMemory: in place of what torch raises.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
+        raise OutOfMemory(
+            f"{settings}: out of memory{f' when {asked[1]} were asked for' if asked else ''}: raise "
+            f"gradient_accumulation, which takes fewer rows at a time, set gradient_checkpointing: true, or make the "
+            f"model smaller; a run that has checkpoints goes on from the newest one"
+        ) from error

@@ -40,12 +40,16 @@ class Plan(Recipe):
     evaluate: bool = False  # train nothing
 
     @property
+    def told_settings(self) -> str:
+        """Where the settings stand, for errors."""
+        return f"{self.params}: pretrain.{self.objective}"
+
+    @property
     def told_last_step(self) -> str:
         """What the last step follows from: the flag or the key, for errors."""
         if self.last_step < self.planned_steps:
             return f"--max-steps {self.last_step}"
-        key = f"{self.params}: pretrain.{self.objective}.epochs"
-        return f"{key}: {self.settings.epochs} end at step {self.last_step}"
+        return f"{self.told_settings}.epochs: {self.settings.epochs} end at step {self.last_step}"
 
 
 def make_plan(

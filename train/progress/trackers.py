@@ -49,7 +49,7 @@ def chosen(plan: "Plan") -> list[str]:
     for name in named:
         if name != TRACKER and not INSTALLED[name]():
             raise UsageError(
-                f"{plan.params}: pretrain.{plan.objective}.trackers: {name} is not installed; "
+                f"{plan.told_settings}.trackers: {name} is not installed; "
                 f"pip install {name}, or take it out of the list"
             )
     return [name for name in named if name != TRACKER or has_dvclive()]

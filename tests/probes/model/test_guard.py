@@ -7,9 +7,10 @@ import weakref
 import pytest
 import torch
 
-from probes.model.guard import OutOfMemory, guarded
+from probes.model.guard import guarded
 from probes.model.loading import load
 from wikilm.errors import RunError, UsageError, reason
+from wikilm.memory import OutOfMemory
 
 
 @pytest.fixture
