@@ -179,6 +179,7 @@ def test_a_page_that_cannot_be_cleaned_is_shown(
     assert "too deep" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "every"), [("enwiki-20160501-sample", 9), ("ltgwiki-20170901", 1), ("viwiki-20230501-sample", 19)]
 )

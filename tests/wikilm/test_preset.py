@@ -206,7 +206,7 @@ def test_a_run_of_another_preset_is_announced_with_what_it_takes(params):
         describe(params)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=120))
 def test_any_title_is_kept_as_it_is_or_refused(params, title):
     shutil.copy(BUILT_IN, params)

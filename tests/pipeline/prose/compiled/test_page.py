@@ -56,6 +56,7 @@ def test_few_lines_of_the_bundled_corpus_are_left_to_the_reference(monkeypatch: 
     assert sum(map(len, left)) < 0.02 * sum(map(len, texts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["enwiki-20160501-sample", "ltgwiki-20170901", "viwiki-20230501-sample"])
 def test_both_paths_give_the_same_text_of_real_dumps(name: str) -> None:
     path = SHARED / f"{name}-pages-articles-multistream.xml.bz2"

@@ -1,4 +1,4 @@
-"""An interrupted run says how to go on: by the same command, but without a --fresh, which would begin anew."""
+"""What is interrupted says how to go on: by the same command, but without a --fresh, which would begin anew."""
 
 import errno
 import signal
