@@ -6,7 +6,8 @@ Two shapes are tried on the same rows of the bundled corpus: the laptop preset's
 with its own vocabulary, which `--vocabulary` names (a folder or a name of the hub; without it the second is left out).
 The three train by turns, a few steps each, in a process of its own each, since what `python -m train` asks of the
 allocator holds for all of a process. What is compared is CPU seconds of all threads, which a busy machine changes
-little, the least of all turns. Each trains by its own habits: ours by the preset's settings, the others by AdamW.
+little, the least of all turns. Each trains by its own habits: ours by the preset's settings, the others by AdamW,
+which ours is tried with as well.
 nanoGPT's AdamW is fused on CUDA alone, so its loop is tried with the fused one, too. All clip gradients to a norm of 1,
 without dropout. They are measured in fp32 and, on a CPU with AMX, in bf16 by autocast as well. `--compile` has torch
 compile the models of the plain loops.
@@ -18,6 +19,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -154,8 +156,10 @@ def make(work: Path, shape: Shape, vocabulary: int | str) -> Plan:
     )  # fmt: skip
 
 
+ADAMW = "wikilm, AdamW"  # at the laptop shape, whose preset has Muon
 WAYS: dict[str, Callable[[Plan, Shape, str, bool], Callable[[int], float]]] = {
     "wikilm": lambda plan, shape, precision, compiled: Ours(plan, precision),
+    ADAMW: lambda plan, shape, precision, compiled: Ours(plan, precision),
     "transformers.Trainer": lambda plan, shape, precision, compiled: Recipe(plan, shape, precision),
     "plain loop": Plain,
     "plain loop, fused AdamW": partial(Plain, fused=True),
@@ -166,6 +170,8 @@ def train_when_asked(end: Connection, name: str, threads: int, *case: Any) -> No
     """Be the process of one way: train so many steps as come, and answer with CPU seconds for each."""
     work, shape, vocabulary, precision, compiled = case
     torch.set_num_threads(threads)
+    if name == ADAMW:
+        shape = replace(shape, optimizer="adamw")
     way = WAYS[name](make(work, shape, vocabulary), shape, precision, compiled)
     way(1)  # allocates what stays, and compiles
     end.send(None)
@@ -177,7 +183,7 @@ def compare(args: argparse.Namespace, shape: Shape, vocabulary: int | str, preci
     """Train by turns and print a table."""
     plan = make(args.work, shape, vocabulary)
     spawn, ends, seconds = multiprocessing.get_context("spawn"), {}, {}
-    for name in WAYS:
+    for name in [name for name in WAYS if name != ADAMW or shape.optimizer != "adamw"]:
         ends[name], end = spawn.Pipe()
         case = (args.work, shape, vocabulary, precision, args.compile)
         spawn.Process(target=train_when_asked, args=(end, name, args.threads, *case), daemon=True).start()
