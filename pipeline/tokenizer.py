@@ -28,7 +28,7 @@ from pipeline.run.quiet import quiet
 from pipeline.settings import SourceSettings, SplitSettings, TokenizerSettings
 from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
-from wikilm.files import new_folder
+from wikilm.files import new_folder, refuse_mount
 from wikilm.params import from_flags, section
 from wikilm.stopped import stopped_by_signals
 
@@ -148,9 +148,10 @@ def save(tokenizer: Any, folder: Path, provenance: dict[str, Any]) -> "Encoder":
 
 
 def check_output(folder: Path) -> None:
-    """Raise UsageError unless `folder` is new, empty, or a tokenizer that this command made."""
+    """Raise UsageError unless `folder` is new, empty, or a tokenizer that this command made, and can be replaced."""
     if not folder.exists() and not folder.is_symlink():
         return
+    refuse_mount(folder, "--output")
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / PROVENANCE).exists()):
         raise UsageError(
             f"{folder}: holds something that this command did not make; name an empty or new folder with --output"

@@ -20,6 +20,7 @@ from pipeline.settings import SourceSettings
 from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError, UsageError
 from wikilm.params import from_flags
+from wikilm.terminal import visible
 
 PROGRAM = "python -m pipeline.verify"
 
@@ -45,13 +46,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     manifest = manifest_of(folder)
     sizes = folder.sizes()
     for path in sorted(set(sizes) - {entry.path for entry in manifest.entries} - {MANIFEST}):
-        print(f"{folder}/{path}: is not named in {MANIFEST}, so no reader opens it", file=sys.stderr)
+        print(visible(f"{folder}/{path}: is not named in {MANIFEST}, so no reader opens it"), file=sys.stderr)
     wrong = list(faults(folder, manifest, sizes))
     other = [line for source in args.source or () for line in source_faults(_settings(args, source), manifest)]
     for line in [*wrong, *other]:
-        print(line, file=sys.stderr)
+        print(visible(line), file=sys.stderr)
     if wrong:
-        raise RunError(f"{folder}: problems found: {len(wrong)}; make the shards again with python -m pipeline")
+        raise RunError(
+            f"{folder}: problems found: {len(wrong)}; make the shards again with python -m pipeline. Where DVC brought "
+            f"them, its cache has the same fault: remove that file there and the folder here, then dvc pull"
+        )
     if other:
         named = " and ".join(args.source)
         raise RunError(f"{folder}: the shards are whole, but were made of another source than {named}")

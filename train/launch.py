@@ -46,12 +46,18 @@ class PassOn:
 
     def __init__(self) -> None:
         self.first: int | None = None
+        self.begun = False  # whether a process was started, which may have ended
+        sys.addaudithook(self._heard)
+
+    def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Notice that a process is started, which the launchers of accelerate and torch do by `subprocess`."""
+        self.begun = self.begun or (event == "subprocess.Popen" and sys.executable in arguments[1])
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Pass a signal on; end at once where nothing has been started yet."""
         again, self.first = self.first is not None, self.first or number
         started = children()
-        if not started:
+        if not started and not self.begun:
             os._exit(128 + number)
         if again and number == signal.SIGINT:
             end_all()

@@ -21,15 +21,16 @@ from train.hosts.stop_signal import StopSignal
 from train.loop import Training
 from train.model import parameter_counts
 from train.plan import Plan
-from train.progress import FORMULA, TENSORBOARD, Console, chosen, end_trackers, start_trackers
+from train.progress import FORMULA, TENSORBOARD, Console, chosen, end_trackers, mend_curves, start_trackers
 from train.rows import exposures_of
 from train.runs import EndedBy, Record, read_record, saved_steps, shorter, unfinished_others, write_record
-from train.saved import clear_unfinished, full_device_told, held, remove_run, take_over
+from train.saved import clear_unfinished, failed_writing_told, held, remove_run, take_over
 from train.updates import learning_rate, named_weights
 from wikilm.errors import RunError, UsageError
 from wikilm.files import remove_folder
 from wikilm.shards import SPLITS
 from wikilm.starters import is_launched
+from wikilm.terminal import visible
 
 
 def train(plan: Plan) -> None:
@@ -43,7 +44,7 @@ def train(plan: Plan) -> None:
         accelerator = start_accelerator(plan, chosen(plan))
         all_have_joined()
         told = exhaustion_told(plan.told_settings)
-        with joined(accelerator, plan), alone(accelerator, plan), full_device_told(plan.run), told:
+        with joined(accelerator, plan), alone(accelerator, plan), failed_writing_told(plan.run), told:
             check_shards(accelerator, plan)
             train_with(accelerator, plan)
 
@@ -117,12 +118,21 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
     start_trackers(accelerator, plan, training.progress.history)
     console = Console(first=training.progress.step, last=plan.last_step, shown=first)
     console.say(introduction(training))
-    try:
-        with StopSignal(launched=is_launched()).caught() as stop:
+    with StopSignal(launched=is_launched()).caught() as stop:
+        try:
             training.run(console, stop)
-    finally:
-        console.close()
-        end_trackers(accelerator)
+            mend_curves(accelerator, plan, training.progress.history)
+        finally:
+            console.close()
+            end_trackers(accelerator)
+        finish(training, console.seconds)  # which a signal does not stop any more: the last step is done
+        accelerator.wait_for_everyone()
+        accelerator.end_training()
+
+
+def finish(training: Training, seconds: float) -> None:
+    """Export what was trained, and print the figures."""
+    plan, first = training.plan, training.accelerator.is_main_process
     with training.learner.outcome() as model:  # which takes all processes where they share the parameters out
         if first:
             figures = run_figures(training)
@@ -135,10 +145,8 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
         if training.ended_by != "max_steps":
             end_run(plan, training.ended_by)
         told = {key: value for key, value in figures.items() if key not in ("settings", "history", "rows")}
-        told |= measured_figures(training, console.seconds)
+        told |= measured_figures(training, seconds)
         print(json.dumps({**told, "output": str(plan.output)}), flush=True)
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
 
 
 def prepare_run(plan: Plan) -> None:
@@ -166,7 +174,7 @@ def prepare_run(plan: Plan) -> None:
 
 def say(text: str) -> None:
     """Print a line for people."""
-    print(f"train: {text}", file=sys.stderr)
+    print(visible(f"train: {text}"), file=sys.stderr)
 
 
 def end_run(plan: Plan, ended_by: EndedBy) -> None:

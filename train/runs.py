@@ -24,6 +24,7 @@ from wikilm.cli import Parser, program, run
 from wikilm.errors import UsageError
 from wikilm.files import remove_folder, write_atomically
 from wikilm.locks import beside, exclusive
+from wikilm.terminal import visible
 
 PROGRAM = "python -m train.runs"
 RECORD = "run.json"
@@ -183,10 +184,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = {one.path.name: one for one in runs_in(args.runs)}
     if args.remove is None:
         for one in found.values():
-            print(one)
+            print(visible(str(one)))
         if not found:
-            what = "no run has left checkpoints here" if args.runs.is_dir() else "no such folder"
-            print(f"{args.runs}: {what}; those of an output NAME are in runs/NAME beside it", file=sys.stderr)
+            what = "a file, and no folder" if args.runs.is_file() else "no such folder"
+            what = "no run has left checkpoints here" if args.runs.is_dir() else what
+            print(visible(f"{args.runs}: {what}; those of an output NAME are in runs/NAME beside it"), file=sys.stderr)
         return
     for name in args.remove:
         if name not in found:
@@ -194,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with exclusive(beside(args.runs), f"{args.runs}: a training is writing there", "wait for it"):
         for name in args.remove:
             remove_folder(found[name].path)
-            print(f"removed {found[name].path}")
+            print(visible(f"removed {found[name].path}"))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from wikilm.cli import Parser, program, run
 from wikilm.errors import RunError
+from wikilm.terminal import visible
 
 PROGRAM = "python -m train.verify"
 
@@ -42,15 +43,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     wrong = []
     for folder, named in sums.items():
         for name in unnamed(folder, named):
-            print(f"{folder / name}: is not named in {SUMS}", file=sys.stderr)
+            print(visible(f"{folder / name}: is not named in {SUMS}"), file=sys.stderr)
         for line in faults(folder, named):
             wrong.append(line)
-            print(line, file=sys.stderr)
+            print(visible(line), file=sys.stderr)
     if wrong:
         folders = " ".join(str(folder) for folder in args.models)
         raise RunError(
             f"{folders}: problems found: {len(wrong)}; fetch it again, or train it again. Where DVC brought it, its "
-            f"cache has the same fault: remove that file there first (docs/remotes.md)"
+            f"cache has the same fault: remove that file there and the folder here, then dvc pull (docs/remotes.md)"
         )
     bytes_read = sum((folder / name).stat().st_size for folder, named in sums.items() for name in named)
     told = {"models": [str(folder) for folder in sums], "files": sum(map(len, sums.values())), "bytes": bytes_read}

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -96,6 +97,13 @@ class Parser(argparse.ArgumentParser):
         text = super().format_help()
         return as_typed(text) if self.prog.startswith("wikilm") else text
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the arguments, all of which must be text: results hold names of files, in UTF-8."""
+        for argument in sys.argv[1:] if args is None else args:
+            if any("\ud800" <= character <= "\udfff" for character in argument):
+                self.error(f"{visible(argument)!r}: is not valid UTF-8; a file of this name needs another, or a link")
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print the reason in one line that points to --help, and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -123,7 +131,7 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
     Args:
         main: takes the arguments after the command's name.
         name: of the command, as the user typed it.
-        argv: those arguments; None takes them from the command line.
+        argv: those arguments; None takes them from the command line, and this process ends after it.
         module: where the command's code is, if `main` only leads to it.
     """
     _running.append(name)
@@ -132,6 +140,8 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
             print(stage, file=sys.stderr, flush=True)
         main(argv)
         sys.stdout.flush()
+        if argv is None:
+            end_well()
         return 0
     except (RunError, OSError, KeyboardInterrupt, ModuleNotFoundError) as error:
         missing = explain(error, module or _module_of(main))
@@ -149,6 +159,15 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
         return 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_status", 1)
     finally:
         _running.pop()
+
+
+def end_well() -> None:
+    """Let no signal that comes while the interpreter ends, which can take a second, make work that is done a failure.
+
+    For a process that does nothing else: whatever it starts would ignore these signals, too.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _module_of(main: Callable[..., object]) -> str:

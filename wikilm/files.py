@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from wikilm.errors import UsageError
+
 UNFINISHED = ".unfinished"  # how the name of a folder ends that is being written or taken away
 
 
@@ -80,6 +82,16 @@ def _named(path: Path) -> Iterator[None]:
         if error.filename is None:
             error.filename = str(path)
         raise
+
+
+def refuse_mount(path: Path, flag: str) -> None:
+    """Raise where a folder that is to be replaced as a whole is a mount point, which no rename can replace.
+
+    Raises:
+        UsageError: it names the flag that named the folder.
+    """
+    if path.is_mount():
+        raise UsageError(f"{flag} {path}: is a mount point, which cannot be replaced as a whole; name a folder in it")
 
 
 def remove_folder(path: Path) -> None:

@@ -38,7 +38,8 @@ def exclusive(path: Path, told: str, way_out: str) -> Iterator[None]:
         os.write(descriptor, _this_process().encode())
         yield
     finally:
-        path.unlink(missing_ok=True)  # before the lock is free, so that the file is ours
+        with contextlib.suppress(OSError):  # it may have become read-only, and what failed for that is what matters
+            path.unlink()  # before the lock is free, so that the file is ours
         os.close(descriptor)
 
 

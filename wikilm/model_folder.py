@@ -17,6 +17,7 @@ from wikilm.errors import RunError
 
 TRAINING = "training.json"  # written by training alone: its settings, figures and curves
 TOKENIZER = "tokenizer.json"  # copied byte for byte, so that its hash names the shards it fits
+TOKENIZER_CONFIG = "tokenizer_config.json"  # names the special tokens
 BEST, STEPS = "best", "steps"  # folders in it: the weights of the lowest validation loss, and those of steps on the way
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 ADAPTER = "adapter_config.json"

@@ -32,9 +32,13 @@ def read_sums(folder: Path) -> dict[str, str]:
         # Not `splitlines`, which would take a flipped bit's \v for a line's end, and break names that hold U+2028.
         lines = path.read_bytes().decode().removesuffix("\n").split("\n")
     except FileNotFoundError:
+        if above := next((one for one in folder.absolute().parents[:2] if (one / SUMS).is_file()), None):
+            raise RunError(f"{path}: no such file; the sums of {above} are of this folder as well: name that") from None
         raise RunError(f"{path}: no such file; python -m train writes it beside each model that it makes") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{path}: cannot be read: {error}") from None
+    if all(line.endswith("\r") for line in lines):
+        raise RunError(f"{path}: its lines end as on Windows, which Git may have done (core.autocrlf); fetch it anew")
     for number, line in enumerate(lines, 1):
         found = LINE.fullmatch(line)
         # It is input like any other: it must not make a reader open what lies outside its folder.

@@ -2,7 +2,7 @@
 
 import argparse
 
-from probes.commands.flags import Commands, add_model, as_text, command, computed, machine
+from probes.commands.flags import Commands, add_model, command, computed, machine
 
 
 def add(commands: Commands) -> None:
@@ -11,7 +11,7 @@ def add(commands: Commands) -> None:
     parser = command(commands, "anatomy", purpose, 'anatomy --model models/causal --text "A river"', None)
     add_model(parser, "the model")
     text = "Life is like a box of chocolates."
-    parser.add_argument("--text", type=as_text, default=text, help=f"the text to follow through the model ({text})")
+    parser.add_argument("--text", default=text, help=f"the text to follow through the model ({text})")
     parser.set_defaults(run=run)
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from probes.commands.flags import Commands, add_machine, as_text, command, computed, machine
+from probes.commands.flags import Commands, add_machine, command, computed, machine
 from probes.settings import MASK, CurvesSettings, load_settings
 from wikilm.params import from_flags
 from wikilm.terminal import visible
@@ -29,8 +29,8 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--continue", "--continuation", type=int, metavar="N", dest="continuation", help="tokens to add and compare"
     )
-    parser.add_argument("--cloze", type=as_text, metavar="TEXT", help=f"a text with {MASK} that each checkpoint fills")
-    parser.add_argument("--prompt", type=as_text, metavar="TEXT", help="a text that each causal checkpoint continues")
+    parser.add_argument("--cloze", metavar="TEXT", help=f"a text with {MASK} that each checkpoint fills")
+    parser.add_argument("--prompt", metavar="TEXT", help="a text that each causal checkpoint continues")
     add_machine(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON to this file too")
     parser.add_argument("--curves", type=Path, metavar="DIR", help="write the figures by step as CSV, a file a model")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from probes.commands.flags import PROGRAM, Append, Commands, add_model, as_text, command, computed, machine, written
+from probes.commands.flags import PROGRAM, Append, Commands, add_model, command, computed, machine, written
 from probes.settings import MASK, FillMaskSettings, load_settings
 from wikilm.cli import program
 from wikilm.params import from_flags
@@ -21,21 +21,16 @@ def add(commands: Commands) -> None:
         "fill_mask",
     )
     add_model(parser, "a masked or causal model; give the flag again for another", action="append")
-    parser.add_argument(
-        "--text", "--texts", type=as_text, action=Append, dest="texts", help=f"a text with {MASK} in it; repeatable"
-    )
+    parser.add_argument("--text", "--texts", action=Append, dest="texts", help=f"a text with {MASK} in it; repeatable")
     parser.add_argument("--top-k", type=int, metavar="N", help="candidates to show for each blank")
     parser.add_argument("--candidates", type=int, metavar="N", help="words that a causal model scores by the text")
-    parser.add_argument(
-        "--word", "--words", type=as_text, action=Append, dest="words", help="a word to score too; repeatable"
-    )
+    parser.add_argument("--word", "--words", action=Append, dest="words", help="a word to score too; repeatable")
     parser.add_argument(
         "--shards", type=Path, metavar="DIR", help="also hide random tokens of its rows and count the right guesses"
     )
     parser.add_argument(
         "--file",
         "--files",
-        type=as_text,
         action=Append,
         dest="files",
         metavar="FILE",

@@ -81,15 +81,6 @@ def source(args: argparse.Namespace, dest: str, key: str) -> str:
     return flag or (f"{args.params}: {key}" if args.params else key)
 
 
-def as_text(text: str) -> str:
-    """Return a text from the command line, refused where its bytes are no UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise argparse.ArgumentTypeError("is not valid UTF-8") from None
-    return text
-
-
 def lengths(text: str) -> tuple[int, ...]:
     """`1,2,4` as numbers."""
     try:

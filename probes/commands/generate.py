@@ -7,7 +7,6 @@ from probes.commands.flags import (
     Append,
     Commands,
     add_model,
-    as_text,
     command,
     computed,
     machine,
@@ -26,9 +25,7 @@ def add(commands: Commands) -> None:
     greedy = 'generate --model models/causal --prompt "Swimming at the beach is" --max-new-tokens 16 --steps'
     parser = command(commands, "generate", purpose, f"{greedy}\n  {drawn}", "generation")
     add_model(parser, "a causal model")
-    parser.add_argument(
-        "--prompt", "--prompts", type=as_text, action=Append, dest="prompts", help="text to continue; repeatable"
-    )
+    parser.add_argument("--prompt", "--prompts", action=Append, dest="prompts", help="text to continue; repeatable")
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="tokens to add at most")
     told = "how boldly tokens are drawn: 0 takes the likeliest, 1 draws by the model's own probabilities"
     parser.add_argument("--temperature", type=float, metavar="X", help=told)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from probes.commands.flags import Commands, add_model, as_text, command, computed, machine
+from probes.commands.flags import Commands, add_model, command, computed, machine
 
 
 def add(commands: Commands) -> None:
@@ -10,7 +10,7 @@ def add(commands: Commands) -> None:
     purpose = "how surprising each token of a text is to a model: its loss, probability and rank"
     parser = command(commands, "loss", purpose, 'loss --model models/causal --text "The river flows to the sea."', None)
     add_model(parser, "a causal or masked model")
-    parser.add_argument("--text", type=as_text, required=True, help="the text")
+    parser.add_argument("--text", required=True, help="the text")
     parser.set_defaults(run=run)
 
 

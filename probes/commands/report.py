@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from probes.commands.flags import Commands, as_text, command
+from probes.commands.flags import Commands, command
 from probes.settings import ReportSettings, load_settings
 from wikilm.params import from_flags
 
@@ -29,8 +29,8 @@ def add(commands: Commands) -> None:
         ("output", "folder for index.html, figures.json and metrics.json"),
     ):
         parser.add_argument(f"--{flag}", type=Path, required=True, metavar="DIR", help=what)
-    parser.add_argument("--title", type=as_text, help="heading of the page")
-    parser.add_argument("--sample", type=as_text, help="text whose tokens are shown")
+    parser.add_argument("--title", help="heading of the page")
+    parser.add_argument("--sample", help="text whose tokens are shown")
     parser.set_defaults(run=run)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probes.commands.flags import PROGRAM, Commands, add_model, as_text, command, computed, machine
+from probes.commands.flags import PROGRAM, Commands, add_model, command, computed, machine
 from probes.settings import TraceSettings, load_settings
 from wikilm.cli import program
 from wikilm.errors import UsageError
@@ -27,10 +27,9 @@ def add(commands: Commands) -> None:
         "trace",
     )
     add_model(parser, "whose tokenizer made the shards, or that tokenizer; weights are read for --generate alone")
-    parser.add_argument("--text", type=as_text, action="append", dest="texts", metavar="TEXT", help="a text to trace")
+    parser.add_argument("--text", action="append", dest="texts", metavar="TEXT", help="a text to trace")
     parser.add_argument(
         "--generate",
-        type=as_text,
         action="append",
         metavar="PROMPT",
         help="continue a prompt and trace it",

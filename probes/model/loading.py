@@ -29,6 +29,7 @@ from wikilm.model_folder import TOKENIZER, read_config, refuse_unbacked
 from wikilm.pretrained import model_folder, weights_of
 
 Kind = Literal["causal", "masked"]
+SAID = 300  # characters of a library's own message that are shown
 
 
 @dataclass(frozen=True)
@@ -313,6 +314,7 @@ def _one_line(name: str) -> Iterator[None]:
     except SafetensorError as error:
         raise RunError(f"{name}: its weights are damaged ({error}): copy or train them again") from None
     except Exception as error:  # what a folder from elsewhere can make transformers raise is not documented
-        # One line of transformers' advice is enough, and its first names the matter.
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RunError(f"{name}: cannot be loaded: {first[:300]}") from None
+        said = " ".join(str(error).split()) or type(error).__name__
+        if "ignore_mismatched_sizes" in said:  # which points to a report that is not shown
+            said = "its weights have other sizes than its config.json says"
+        raise RunError(f"{name}: cannot be loaded: {said[:SAID]}{'…' if len(said) > SAID else ''}") from None

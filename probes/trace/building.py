@@ -11,7 +11,7 @@ from tqdm import tqdm
 from probes.trace.manifest import FILE, IndexManifest, PartEntry, digest_of, manifest_bytes
 from probes.trace.suffixes import id_bytes, sorted_places
 from wikilm.errors import RunError
-from wikilm.files import new_folder, sha256_of
+from wikilm.files import new_folder, refuse_mount, sha256_of
 from wikilm.shards import SPLITS, FileEntry, ShardFolder, open_checked, open_split, token_rows
 
 TOKENS, PLACES = ".tokens", ".places"  # how the names of a part's files end
@@ -57,6 +57,7 @@ def build_index(shards: Path, output: Path, part_tokens: int) -> IndexManifest:
 
 def _refuse_to_replace(output: Path) -> None:
     """Refuse an output that holds files of others, which would go: a folder is made whole or not at all."""
+    refuse_mount(output, "--output")
     if output.is_dir():
         kept = [path.name for path in output.iterdir() if path.name != FILE and path.suffix not in (TOKENS, PLACES)]
         if kept:

@@ -1,6 +1,7 @@
 """Training by its command: curves, resume after SIGKILL, several processes, exports, clear errors."""
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -29,6 +30,7 @@ from tests.helpers.shards import make_rows, make_shards
 from tests.helpers.tokenizers import MASK, SENTENCES, make_tokenizer
 from tests.helpers.training import Done, TrainingInputs, environment, record, train
 from train.rows import Part
+from train.saved.checkpoint import Checkpoint, save_checkpoint
 from train.updates import Learner
 from wikilm.files import sha256_of
 from wikilm.shards.manifest import Manifest, manifest_bytes
@@ -220,10 +222,12 @@ def test_the_model_card_says_what_the_model_is_and_how_to_use_it(
 
 
 SIGNALLED = """
-import os, runpy, sys
+import atexit, os, runpy, sys
 number, checkpoint = int(sys.argv[1]), sys.argv[2]
+if not checkpoint:  # when all is done, while the interpreter ends
+    atexit.register(os.kill, os.getpid(), number)
 def hook(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith(checkpoint):
+    if event == "os.rename" and checkpoint and str(arguments[1]).endswith(checkpoint):
         os.kill(os.getpid(), number)
 sys.addaudithook(hook)
 sys.argv = ["train", *sys.argv[3:]]
@@ -262,6 +266,61 @@ def test_asked_to_end_it_saves_first_and_then_goes_on(inputs: TrainingInputs, tm
     assert "stopped by SIGTERM, saved at step" in ended.stderr
     train(arguments)
     assert hashes(tmp_path / "model") == hashes(causal / "model")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("renamed", ["/model", ""], ids=["in the export", "at the end of the process"])
+def test_a_signal_after_the_last_step_ends_nothing_early(
+    inputs: TrainingInputs, tmp_path: Path, causal: Path, number: signal.Signals, renamed: str
+) -> None:
+    """A finished training whose end looked like a stop would be begun again."""
+    arguments = [*inputs.arguments(tmp_path)]
+    done = signalled(number, renamed, arguments)
+    assert (done.returncode, result(done)["steps"]) == (0, STEPS), done.stderr
+    assert hashes(tmp_path / "model") == hashes(causal / "model")
+
+
+def test_curves_that_are_removed_in_mid_run_are_written_again(
+    inputs: TrainingInputs, tmp_path: Path, causal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Learner.learn
+
+    def learn(self: Learner, step: int, parts: Sequence[Part]) -> tuple[Tensor, bool]:
+        if step == 17:
+            shutil.rmtree(tmp_path / "metrics")
+        return before(self, step, parts)
+
+    monkeypatch.setattr(Learner, "learn", learn)
+    done = train(inputs.arguments(tmp_path))
+    assert "metrics/model: lacks points of the curves, which were there: writing all of them again" in done.stderr
+    assert hashes(tmp_path / "metrics") == hashes(causal / "metrics")
+
+
+@pytest.mark.parametrize(("named", "what"), [("mask_token", "a mask token"), ("eos_token", "an end-of-text token")])
+def test_a_tokenizer_that_names_other_special_tokens_is_refused_before_the_first_step(
+    inputs: TrainingInputs, tmp_path: Path, named: str, what: str
+) -> None:
+    other = Path(shutil.copytree(inputs.tokenizer, tmp_path / "other"))
+    config = json.loads((other / "tokenizer_config.json").read_text())
+    del config[named]
+    (other / "tokenizer_config.json").write_text(json.dumps(config))
+    (other / "special_tokens_map.json").unlink(missing_ok=True)
+    for objective in ("causal", "masked"):
+        arguments = TrainingInputs(inputs.shards, other).arguments(tmp_path / objective, objective)
+        assert_fails(arguments, 2, f"other/tokenizer_config.json: does not name {what} of id", "restore it")
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_with_the_step_to_go_on_from(
+    inputs: TrainingInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(run: Path, checkpoint: Checkpoint) -> None:
+        if checkpoint.step == 14:
+            raise OSError(errno.EROFS, "Read-only file system", str(run))
+        save_checkpoint(run, checkpoint)
+
+    monkeypatch.setattr("train.saved.saving.save_checkpoint", refuse)
+    told = "Read-only file system: ", "the same command goes on from step 7"
+    assert_fails(inputs.arguments(tmp_path), 1, *told)
 
 
 def test_stopped_early_it_exports_and_later_goes_on_to_the_same_end(

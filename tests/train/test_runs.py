@@ -37,10 +37,14 @@ def test_the_named_ones_are_removed(runs: Path) -> None:
     assert sorted(path.name for path in runs.iterdir()) == ["bbb", "not a run"]
 
 
-@pytest.mark.parametrize(("name", "what"), [(".", "no run has left checkpoints here"), ("none", "no such folder")])
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [(".", "no run has left checkpoints here"), ("none", "no such folder"), ("file", "a file, and no folder")],
+)
 def test_a_folder_without_runs_is_told(
     tmp_path: Path, name: str, what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "file").touch()
     assert run(main, "runs", [str(tmp_path / name)]) == 0
     assert (told := capsys.readouterr()).out == ""
     assert what in told.err

@@ -40,6 +40,21 @@ def test_each_file_that_differs_is_named(models: list[Path], capsys: pytest.Capt
     assert "problems found: 2" in lines[-1]
 
 
+def test_a_name_does_nothing_to_a_terminal(models: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    (models[0] / "a\nb\033[2J").touch()
+    assert run(main, "verify", [str(models[0])]) == 0
+    assert capsys.readouterr().err == f"{models[0]}/a␊b␛[2J: is not named in SHA256SUMS\n"
+
+
+@pytest.mark.parametrize("within", ["best", "steps/step-00000002"])
+def test_of_weights_within_a_model_the_folder_with_the_sums_is_named(
+    models: list[Path], within: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (models[0] / within).mkdir(parents=True)
+    assert run(main, "verify", [str(models[0] / within)]) == 1
+    assert f"the sums of {models[0]} are of this folder as well: name that" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_no_model_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(main, "verify", [str(tmp_path)]) == 1
     error = capsys.readouterr().err

@@ -61,6 +61,17 @@ def test_wrong_usage_points_to_help(capsys):
     assert "wikilm --help" in error
 
 
+@pytest.mark.parametrize("arguments", [["--output", "bad\udcff"], ["bad\udcff"]])
+def test_an_argument_that_is_no_text_is_refused_in_one_line(arguments, capsys):
+    parser = Parser(prog="train")
+    parser.add_argument("--output")
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(arguments)
+    assert stop.value.code == 2
+    assert (error := capsys.readouterr().err).startswith("train: error: 'bad�': is not valid UTF-8; a file")
+    assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("value", "told"), [("0", "at least 1, got 0"), ("-3", "at least 1, got -3"), ("x", "a whole number, got 'x'")]
 )

@@ -53,6 +53,17 @@ def test_a_killed_process_leaves_the_lock_free_and_an_ended_one_no_file(tmp_path
     assert not path.exists()
 
 
+def test_a_folder_that_has_become_read_only_hides_no_error_of_what_failed_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **more: object) -> None:
+        raise PermissionError(1, "Operation not permitted", "the lock")
+
+    with pytest.raises(ValueError, match="what failed"), exclusive(tmp_path / "lock", "", ""):  # noqa: PT012
+        monkeypatch.setattr(Path, "unlink", refuse)
+        raise ValueError("what failed")
+
+
 def test_a_folders_lock_is_beside_it_since_it_may_be_replaced(tmp_path: Path) -> None:
     assert beside(tmp_path / "model") == tmp_path / ".model.lock"
 

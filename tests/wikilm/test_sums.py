@@ -54,6 +54,14 @@ def test_lines_end_as_sha256sum_ends_them_and_in_no_other_way(folder: Path, end:
     assert told(folder)
 
 
+def test_the_line_ends_of_windows_are_told_once(folder: Path) -> None:
+    content = (folder / SUMS).read_bytes()
+    (folder / SUMS).write_bytes(content.replace(b"\n", b"\r\n"))
+    assert told(folder) == [
+        f"{folder / SUMS}: its lines end as on Windows, which Git may have done (core.autocrlf); fetch it anew"
+    ]
+
+
 def test_a_name_may_hold_what_ends_lines_elsewhere(folder: Path) -> None:
     (folder / "a\u2028b\x85c").write_text("x")
     write_sums(folder)

@@ -19,12 +19,12 @@ from train.plan import refuse_foreign
 from train.saved import as_os_error
 from wikilm.exposures import write_exposures
 from wikilm.files import new_folder
-from wikilm.model_folder import TOKENIZER, TRAINING
+from wikilm.model_folder import TOKENIZER, TOKENIZER_CONFIG, TRAINING
 from wikilm.shards import Manifest
 from wikilm.sums import write_sums
 
 FORMAT = 1
-TOKENIZER_CONFIG, SPECIAL_TOKENS = "tokenizer_config.json", "special_tokens_map.json"
+SPECIAL_TOKENS = "special_tokens_map.json"
 TOKENIZER_FILES = (
     TOKENIZER,
     TOKENIZER_CONFIG,

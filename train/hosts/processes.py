@@ -13,6 +13,7 @@ from train.runs import saved_steps
 from wikilm.again import but_fresh
 from wikilm.errors import RunError
 from wikilm.starters import Starter, is_launched, starters, watch
+from wikilm.terminal import visible
 
 LIBRARIES = ("gloo", "nccl", "connection closed by peer", "connection reset by peer")  # in what they raise, lower case
 SECONDS_TO_SAVE = 30.0  # what torch's launcher gives by default
@@ -56,7 +57,7 @@ def _end(starter: Starter) -> None:
 def tell(text: str) -> None:
     """Write a line to stderr, which may have gone with those who read it."""
     with contextlib.suppress(OSError, ValueError):
-        print(f"train: {text}", file=sys.stderr, flush=True)
+        print(visible(f"train: {text}"), file=sys.stderr, flush=True)
 
 
 def seconds_to_save() -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from train.settings import Tracker
 from wikilm.errors import UsageError
-from wikilm.files import remove_folder
+from wikilm.files import refuse_mount, remove_folder
 from wikilm.model_folder import TRAINING
 
 MOST_BYTES = 200  # of an output's name, which gets `.` before and words after it while the model is made
@@ -27,6 +27,7 @@ def refuse_foreign(output: Path) -> None:
     """
     if not output.name or len(os.fsencode(output.name)) > MOST_BYTES:
         raise UsageError(f"--output {output}: name a folder by a name of its own, of {MOST_BYTES} bytes at most")
+    refuse_mount(output, "--output")
     if output.is_dir() and not output.is_symlink():
         if not any(output.iterdir()) or (output / TRAINING).is_file():
             return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from train.settings import PretrainSettings
 from wikilm.errors import RunError, UsageError
 from wikilm.files import sha256_of
-from wikilm.model_folder import TOKENIZER
+from wikilm.model_folder import TOKENIZER, TOKENIZER_CONFIG
 from wikilm.shards import SPLITS, Manifest, ShardFolder, open_checked
 
 if TYPE_CHECKING:
@@ -81,7 +81,20 @@ def matching_tokenizer(folder: Path, shards: Path, manifest: Manifest) -> "PreTr
             f"{folder}: {len(tokenizer)} entries, but {shards} was made with {manifest.tokenizer.vocab_size}; "
             f"name the tokenizer that made the shards"
         )
+    entry = manifest.tokenizer
+    if entry.end_of_text_id not in (tokenizer.eos_token_id, tokenizer.sep_token_id):
+        raise UsageError(told_special(folder, "an end-of-text token", entry.end_of_text_id, shards))
+    if entry.mask_id != tokenizer.mask_token_id:
+        raise UsageError(told_special(folder, "a mask token", entry.mask_id, shards))
     return tokenizer
+
+
+def told_special(folder: Path, what: str, number: int, shards: Path) -> str:
+    """Say that a tokenizer's configuration names another special token than it did when the shards were made."""
+    return (
+        f"{folder / TOKENIZER_CONFIG}: does not name {what} of id {number}, as it did when {shards} was made; restore "
+        f"it, or make tokenizer and shards again"
+    )
 
 
 def refuse_large_batch(settings: PretrainSettings, shards: ShardFolder, told: str) -> None:

@@ -20,9 +20,10 @@ from accelerate.utils import (
 )
 
 from train.plan.folders import begin_folder
-from train.progress.curves import TRACKER, Point, log_point, of_sets
+from train.progress.curves import TRACKER, Point, log_point, of_sets, values_of
 from train.settings import PretrainSettings
 from wikilm.errors import RunError, UsageError, reason
+from wikilm.terminal import visible
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -92,6 +93,38 @@ def start_trackers(accelerator: "Accelerator", plan: "Plan", history: list[Point
             tracker.store_init_configuration(hyperparameters(plan.settings))
     for point in history:
         log_point(accelerator, of_sets(point, plan.validation))
+
+
+def mend_curves(accelerator: "Accelerator", plan: "Plan", history: list[Point]) -> None:
+    """Write the curves anew where DVCLive's lack points, as when someone has removed their folder in mid-run.
+
+    Raises:
+        RunError: a tracker cannot start.
+    """
+    if any(tracker.name == TRACKER for tracker in accelerator.trackers) and lacks_points(plan, history):
+        told = f"train: {plan.metrics}: lacks points of the curves, which were there: writing all of them again"
+        print(visible(told), file=sys.stderr)
+        end_trackers(accelerator)
+        accelerator.trackers.clear()  # Accelerate adds to them
+        start_trackers(accelerator, plan, history)
+
+
+def lacks_points(plan: "Plan", history: list[Point]) -> bool:
+    """Return whether DVCLive's files have other steps than the history."""
+    steps: dict[str, list[int]] = {}
+    for point in history:
+        for name in values_of(of_sets(point, plan.validation)):
+            steps.setdefault(name, []).append(point["step"])
+    return any(steps_in(plan.metrics / "plots" / "metrics" / f"{name}.tsv") != there for name, there in steps.items())
+
+
+def steps_in(curve: Path) -> list[int]:
+    """Return the steps of a curve that DVCLive has written; none where the file is missing or no such one."""
+    try:
+        rows = curve.read_text(encoding="utf-8").splitlines()[1:]
+        return [int(row.partition("\t")[0]) for row in rows]
+    except (OSError, ValueError):
+        return []
 
 
 def end_trackers(accelerator: "Accelerator") -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 from train.runs import PREFIX, saved_steps, step_name
 from train.saved.kept import BEST, HASHES, KEPT, MODEL, contiguous, remove_unnamed, take_over_kept
 from wikilm.files import UNFINISHED, new_folder, remove_folder, sha256_of
+from wikilm.terminal import visible
 
 CHECKPOINTS_KEPT = 2  # checkpoints: one may be damaged without the run being lost
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
@@ -94,7 +95,7 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
         path = paths.pop()
         if problem := damage(path):
             then = "for an older checkpoint" if paths else "without an older one to resume from"
-            print(f"train: {path}: {problem}; skipping it {then}", file=sys.stderr)
+            print(visible(f"train: {path}: {problem}; skipping it {then}"), file=sys.stderr)
             continue
         return Checkpoint(
             step=int(path.name.removeprefix(PREFIX)),
@@ -127,7 +128,7 @@ def remove_run(run: Path) -> None:
     """Remove a finished run's state, and the folder above it when nothing else is in there."""
     if run.exists():
         remove_folder(run)
-    if run.parent.exists() and not any(run.parent.iterdir()):
+    if run.parent.exists() and not run.parent.is_mount() and not any(run.parent.iterdir()):
         run.parent.rmdir()
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from train.progress import Point, lowest_validation
 from train.runs import saved_steps, step_name
 from wikilm.files import new_folder, remove_folder, sha256_of
+from wikilm.terminal import visible
 
 if TYPE_CHECKING:
     from train.settings import PretrainSettings
@@ -100,7 +101,7 @@ def load_weights(place: Path, step: int) -> dict[str, Tensor] | None:
         reason = "was not kept"
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"is damaged ({type(error).__name__}: {error})"
-    print(f"train: {path}: {reason}; leaving it out of what is exported", file=sys.stderr)
+    print(visible(f"train: {path}: {reason}; leaving it out of what is exported"), file=sys.stderr)
     return None
 
 

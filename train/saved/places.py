@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from train.runs import saved_steps
 from wikilm.again import but_fresh
-from wikilm.errors import RunError
+from wikilm.errors import RunError, reason
 from wikilm.locks import beside, exclusive
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -57,18 +57,20 @@ def try_writing(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def full_device_told(run: Path) -> Iterator[None]:
-    """Say, where a device is full, how to go on from the checkpoints of this run.
+def failed_writing_told(run: Path) -> Iterator[None]:
+    """Say, where a device is full or fails, how to go on from the checkpoints of this run.
 
     Raises:
         RunError: in place of the OSError.
     """
     try:
         yield
+    except BrokenPipeError:  # whoever read our output has gone
+        raise
     except OSError as error:
-        if error.errno not in FULL:
-            raise
         step = max(saved_steps(run), default=0)
+        if error.errno not in FULL:
+            raise RunError(f"{reason(error)}; the same command{but_fresh()} goes on from step {step}") from error
         raise RunError(
             f"{os.strerror(error.errno)} while writing {error.filename or 'a file'}: free some space; the same command"
             f"{but_fresh()} goes on from step {step}; for another --output, add --runs {run.parent}"

@@ -39,6 +39,13 @@ def test_an_output_has_a_name_that_a_new_model_can_be_made_beside(name: str) -> 
         refuse_foreign(Path(name))
 
 
+def test_a_mount_point_is_refused_which_no_model_can_replace() -> None:
+    proc = Path("/proc")
+    assert proc.is_mount()
+    with pytest.raises(UsageError, match="--output /proc: is a mount point, which cannot be replaced as a whole"):
+        refuse_foreign(proc)
+
+
 @pytest.mark.parametrize("inside", ["model", "model/runs", "link/runs", "other/../model/a/b"])
 def test_runs_and_metrics_lie_outside_the_output(tmp_path: Path, inside: str) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "model")
