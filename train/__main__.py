@@ -21,10 +21,10 @@ EPILOG = """examples:
 The model's shape, the optimizer and the schedule are in params.yaml, section pretrain.causal or pretrain.masked; so are
 keep_every_steps (weights for probes, in OUTPUT/steps), early_stopping, exposures and trackers. OUTPUT/best has the
 weights of the lowest validation loss. docs/training.md has more.
-Give the same command again to resume an interrupted run from its newest whole checkpoint. How often something is told,
-validated, sampled, kept or saved may change in between; settings or shards that change the numbers make another run,
-which --fresh begins. python -m train.runs lists and removes what was left behind. The last line on stdout is a JSON
-object.
+Give the same command again (without --fresh) to resume an interrupted run from its newest whole checkpoint. How often
+something is told, validated, sampled, kept or saved may change in between; settings or shards that change the numbers
+make another run, which --fresh begins. python -m train.runs lists and removes what was left behind. The last line on
+stdout is a JSON object.
 
 The bar tells tokens/s, the share of a GPU's peak that is used (MFU), the share of the time spent waiting for rows, and
 the most memory held. The first three steps of a session, in which a model may be compiled, count for none of these

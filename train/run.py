@@ -115,16 +115,18 @@ def train_with(accelerator: Accelerator, plan: Plan) -> None:
     training = Training(plan, accelerator, asked_sharding())
     refuse_difference(accelerator, plan, training.progress.step)
     first = accelerator.is_main_process
-    start_trackers(accelerator, plan, training.progress.history)
+    with contextlib.redirect_stdout(sys.stderr):  # some trackers tell on stdout what they do
+        start_trackers(accelerator, plan, training.progress.history)
     console = Console(first=training.progress.step, last=plan.last_step, shown=first)
     console.say(introduction(training))
     with StopSignal(launched=is_launched()).caught() as stop:
-        try:
-            training.run(console, stop)
-            mend_curves(accelerator, plan, training.progress.history)
-        finally:
-            console.close()
-            end_trackers(accelerator)
+        with contextlib.redirect_stdout(sys.stderr):
+            try:
+                training.run(console, stop)
+                mend_curves(accelerator, plan, training.progress.history)
+            finally:
+                console.close()
+                end_trackers(accelerator)
         finish(training, console.seconds)  # which a signal does not stop any more: the last step is done
         accelerator.wait_for_everyone()
         accelerator.end_training()

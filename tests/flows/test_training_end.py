@@ -245,3 +245,23 @@ def test_a_second_training_of_several_processes_is_refused_once(tiny: Path, tmp_
         assert done.stderr.count("another training is writing there") == 1
         assert done.stderr.count("error:") == 1
         assert f"process {running.process.pid}, " in done.stderr
+
+
+PASSES_ON = """
+import os, signal, subprocess, sys
+from train.launch import PassOn
+signal.signal(signal.SIGTERM, PassOn())
+if sys.argv[1] == "begun":
+    subprocess.run([sys.executable, "-c", "pass"])
+os.kill(os.getpid(), signal.SIGTERM)
+print("waits for the end")
+"""
+
+
+@pytest.mark.parametrize(("when", "status", "said"), [("early", 143, ""), ("begun", 0, "waits for the end\n")])
+def test_a_signal_ends_a_launcher_that_has_started_nothing_and_not_one_whose_processes_have_ended(
+    when: str, status: int, said: str
+) -> None:
+    command = [sys.executable, "-c", PASSES_ON, when]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout) == (status, said)

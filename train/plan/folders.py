@@ -28,6 +28,9 @@ def refuse_foreign(output: Path) -> None:
     if not output.name or len(os.fsencode(output.name)) > MOST_BYTES:
         raise UsageError(f"--output {output}: name a folder by a name of its own, of {MOST_BYTES} bytes at most")
     refuse_mount(output, "--output")
+    real = os.fsencode(output.resolve())
+    if real != real.decode(errors="replace").encode():
+        raise UsageError(f"--output {output}: lies in {output.resolve().parent}, whose name is not valid UTF-8")
     if output.is_dir() and not output.is_symlink():
         if not any(output.iterdir()) or (output / TRAINING).is_file():
             return

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from train.plan import Plan
 
 PROJECT = "wikilm"
-TENSORBOARD = "tensorboard"
+TENSORBOARD, TRACKIO = "tensorboard", "trackio"
 INSTALLED: Mapping[str, Callable[[], bool]] = {
     TENSORBOARD: is_tensorboard_available,
-    "trackio": is_trackio_available,
+    TRACKIO: is_trackio_available,
     "wandb": is_wandb_available,
     "mlflow": is_mlflow_available,
 }
@@ -130,7 +130,11 @@ def steps_in(curve: Path) -> list[int]:
 def end_trackers(accelerator: "Accelerator") -> None:
     """Have the trackers write what they still hold; DVCLive holds nothing."""
     for tracker in accelerator.trackers:
-        if tracker.name != TRACKER:
+        if tracker.name == TRACKIO:  # Accelerate's own way leaves the run to be ended once more as the process ends
+            import trackio
+
+            trackio.finish()
+        elif tracker.name != TRACKER:
             tracker.finish()
     accelerator.trackers[:] = [tracker for tracker in accelerator.trackers if tracker.name == TRACKER]
 

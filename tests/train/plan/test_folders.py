@@ -39,6 +39,15 @@ def test_an_output_has_a_name_that_a_new_model_can_be_made_beside(name: str) -> 
         refuse_foreign(Path(name))
 
 
+def test_the_folder_of_an_output_has_a_name_that_can_be_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a\udcff").mkdir()
+    monkeypatch.chdir(tmp_path / "a\udcff")
+    with pytest.raises(UsageError, match=r"--output model: lies in .*, whose name is not valid UTF-8"):
+        refuse_foreign(Path("model"))
+
+
 def test_a_mount_point_is_refused_which_no_model_can_replace() -> None:
     proc = Path("/proc")
     assert proc.is_mount()

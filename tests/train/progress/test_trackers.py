@@ -102,7 +102,9 @@ def test_a_resumed_run_has_one_whole_curve_in_each(tiny: Path, tmp_path: Path, n
         [],
     ):  # in processes of their own, as users do: trackers keep what they were told
         command = [python, "-m", "train", *arguments, *flags]
-        subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=True)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=True)
+        (line,) = done.stdout.splitlines()
+        assert json.loads(line)["objective"] == "causal"
     metrics = tmp_path / "metrics" / "model"
     curve = [(p["step"], pytest.approx(p["validation_loss"])) for p in record(tmp_path)["history"] if
              "validation_loss" in p]  # fmt: skip
