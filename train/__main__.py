@@ -31,8 +31,9 @@ the most memory held. The first three steps of a session, in which a model may b
 speeds; the last line says so as warm_up_steps.
 
 Exit status: 0 done, 1 the run failed, 2 wrong usage; 143, 130 or 129 stopped by SIGTERM, Ctrl-C or SIGHUP, after saving
-a checkpoint. A second Ctrl-C ends it at once. python -m train.launch ends with the same. accelerate launch makes 1 of
-all of these and adds tracebacks of its own; when it is killed, the training saves a checkpoint and ends.
+a checkpoint. A second Ctrl-C ends it at once. A signal after the last step changes nothing: 0. python -m train.launch
+ends with the same. accelerate launch makes 1 of all of these and adds tracebacks of its own; when it is killed, the
+training saves a checkpoint and ends.
 """
 
 

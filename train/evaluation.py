@@ -20,6 +20,8 @@ from wikilm.errors import RunError, UsageError, reason
 from wikilm.model_folder import TRAINING, read_config, refuse_unbacked
 from wikilm.pretrained import weights_of
 
+LESS_MEMORY = "raise gradient_accumulation, which takes fewer rows at a time"
+
 
 def evaluate(plan: Plan) -> None:
     """Print, as one line of JSON, the figures of the model in the output, or of its run's newest checkpoint.
@@ -29,7 +31,7 @@ def evaluate(plan: Plan) -> None:
         RunError: damaged shards; another process died.
     """
     accelerator = start_accelerator(plan, trackers=[])
-    with joined(accelerator, plan), exhaustion_told(plan.told_settings):
+    with joined(accelerator, plan), exhaustion_told(plan.told_settings, LESS_MEMORY):
         check_shards(accelerator, plan, ("validation",))
         if plan.output.exists():
             found = of_folder(accelerator, plan)

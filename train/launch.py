@@ -30,6 +30,7 @@ from wikilm.errors import RunError, UsageError
 from wikilm.stage import TOLD
 
 PROGRAM = "python -m train.launch"
+SECONDS_TO_START = 1.0  # from the notice that a process is started until there is one to send a signal to
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -51,7 +52,8 @@ class PassOn:
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Notice that a process is started, which the launchers of accelerate and torch do by `subprocess`."""
-        self.begun = self.begun or (event == "subprocess.Popen" and sys.executable in arguments[1])
+        if event == "subprocess.Popen" and isinstance(arguments[1], list | tuple) and sys.executable in arguments[1]:
+            self.begun = True
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Pass a signal on; end at once where nothing has been started yet."""
@@ -65,8 +67,11 @@ class PassOn:
             timer = threading.Timer(seconds_to_save(), end_all)
             timer.daemon = True
             timer.start()
-        for pid in started:
-            send(pid, number)
+        send_all(number)
+        if not started:  # all have ended, or the first is about to be there
+            timer = threading.Timer(SECONDS_TO_START, send_all, (number,))
+            timer.daemon = True
+            timer.start()
 
 
 def arguments() -> Parser:
@@ -86,14 +91,14 @@ def children() -> list[int]:
 
 def end_all() -> None:
     """End the processes without asking; their checkpoints are whole at any moment."""
+    send_all(signal.SIGKILL)
+
+
+def send_all(number: int) -> None:
+    """Send a signal to the processes of the training, any of which may have ended."""
     for pid in children():
-        send(pid, signal.SIGKILL)
-
-
-def send(pid: int, number: int) -> None:
-    """Send a signal to a process, which may have ended."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -118,7 +123,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if pass_on.first is None:
             raise
         raise Stopped(pass_on.first) from error
-    raise SystemExit(128 + pass_on.first if status and pass_on.first is not None else status)
+    if status:
+        raise SystemExit(status if pass_on.first is None else 128 + pass_on.first)
 
 
 def launch(given: Sequence[str]) -> int:

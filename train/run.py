@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -24,8 +25,9 @@ from train.plan import Plan
 from train.progress import FORMULA, TENSORBOARD, Console, chosen, end_trackers, mend_curves, start_trackers
 from train.rows import exposures_of
 from train.runs import EndedBy, Record, read_record, saved_steps, shorter, unfinished_others, write_record
-from train.saved import clear_unfinished, failed_writing_told, held, remove_run, take_over
+from train.saved import clear_unfinished, failed_files_told, held, remove_run, take_over
 from train.updates import learning_rate, named_weights
+from wikilm.again import but_fresh
 from wikilm.errors import RunError, UsageError
 from wikilm.files import remove_folder
 from wikilm.shards import SPLITS
@@ -43,10 +45,20 @@ def train(plan: Plan) -> None:
     with other_machines_watched(plan.run) as all_have_joined:
         accelerator = start_accelerator(plan, chosen(plan))
         all_have_joined()
-        told = exhaustion_told(plan.told_settings)
-        with joined(accelerator, plan), alone(accelerator, plan), failed_writing_told(plan.run), told:
+        told = exhaustion_told(plan.told_settings, less_memory())
+        with joined(accelerator, plan), alone(accelerator, plan), failed_files_told(plan.run), told:
             check_shards(accelerator, plan)
-            train_with(accelerator, plan)
+            figures = train_with(accelerator, plan)
+    if figures:
+        print(json.dumps(figures), flush=True)
+
+
+def less_memory() -> str:
+    """Say which settings take less memory, and whether a run goes on with them."""
+    return (
+        f"set gradient_checkpointing: true, with which the same command{but_fresh()} goes on from the newest "
+        f"checkpoint, raise gradient_accumulation, or make the model smaller"
+    )
 
 
 @contextlib.contextmanager
@@ -107,33 +119,33 @@ def check_shards(accelerator: Accelerator, plan: Plan, splits: Sequence[str] = S
         raise damaged or RunError("another process has found a damaged shard")
 
 
-def train_with(accelerator: Accelerator, plan: Plan) -> None:
-    """Train as one of the processes that have joined (see `train`)."""
+def train_with(accelerator: Accelerator, plan: Plan) -> dict[str, Any] | None:
+    """Train as one of the processes that have joined (see `train`); return the figures to print, in the main one."""
     if accelerator.is_main_process:
         prepare_run(plan)
     accelerator.wait_for_everyone()
     training = Training(plan, accelerator, asked_sharding())
     refuse_difference(accelerator, plan, training.progress.step)
     first = accelerator.is_main_process
-    with contextlib.redirect_stdout(sys.stderr):  # some trackers tell on stdout what they do
-        start_trackers(accelerator, plan, training.progress.history)
-    console = Console(first=training.progress.step, last=plan.last_step, shown=first)
-    console.say(introduction(training))
     with StopSignal(launched=is_launched()).caught() as stop:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr):  # some trackers tell on stdout what they do
+            start_trackers(accelerator, plan, training.progress.history)
+            console = Console(first=training.progress.step, last=plan.last_step, shown=first)
+            console.say(introduction(training))
             try:
                 training.run(console, stop)
                 mend_curves(accelerator, plan, training.progress.history)
             finally:
                 console.close()
                 end_trackers(accelerator)
-        finish(training, console.seconds)  # which a signal does not stop any more: the last step is done
+        figures = finish(training, console.seconds)  # no signal stops it any more: the last step is done
         accelerator.wait_for_everyone()
         accelerator.end_training()
+        return figures
 
 
-def finish(training: Training, seconds: float) -> None:
-    """Export what was trained, and print the figures."""
+def finish(training: Training, seconds: float) -> dict[str, Any] | None:
+    """Export what was trained; return the figures to print, in the main process."""
     plan, first = training.plan, training.accelerator.is_main_process
     with training.learner.outcome() as model:  # which takes all processes where they share the parameters out
         if first:
@@ -143,12 +155,12 @@ def finish(training: Training, seconds: float) -> None:
                 copies=copies_to_export(plan, figures, named_weights(model)),
                 exposures=exposures_of(plan.order, training.progress.step) if plan.settings.exposures else None,
             )
-    if first:
-        if training.ended_by != "max_steps":
-            end_run(plan, training.ended_by)
-        told = {key: value for key, value in figures.items() if key not in ("settings", "history", "rows")}
-        told |= measured_figures(training, seconds)
-        print(json.dumps({**told, "output": str(plan.output)}), flush=True)
+    if not first:
+        return None
+    if training.ended_by != "max_steps":
+        end_run(plan, training.ended_by)
+    told = {key: value for key, value in figures.items() if key not in ("settings", "history", "rows")}
+    return {**told, **measured_figures(training, seconds), "output": str(plan.output)}
 
 
 def prepare_run(plan: Plan) -> None:

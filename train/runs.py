@@ -186,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for one in found.values():
             print(visible(str(one)))
         if not found:
-            what = "a file, and no folder" if args.runs.is_file() else "no such folder"
+            what = "is a file, not a folder" if args.runs.is_file() else "no such folder"
             what = "no run has left checkpoints here" if args.runs.is_dir() else what
             print(visible(f"{args.runs}: {what}; those of an output NAME are in runs/NAME beside it"), file=sys.stderr)
         return

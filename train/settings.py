@@ -9,6 +9,7 @@ from wikilm.params import Section
 Objective = Literal["causal", "masked"]
 Compile = Literal["auto", True, False]
 Tracker = Literal["dvclive", "tensorboard", "trackio", "wandb", "mlflow"]
+DVCLIVE: Tracker = "dvclive"  # as Accelerate calls it
 OBJECTIVES: tuple[Objective, ...] = ("causal", "masked")
 
 
@@ -98,8 +99,10 @@ class PretrainSettings(Section):
 
     @field_validator("compile", mode="before")
     @classmethod
-    def _is_no_number(cls, value: object) -> object:
-        return str(value) if type(value) is int else value  # which equals true or false, and is refused elsewhere
+    def _is_one_of_three(cls, value: object) -> object:
+        if value != "auto" and not isinstance(value, bool):  # 1 and 0 equal true and false
+            raise ValueError("should be auto, true or false")
+        return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from wikilm import __version__
-from wikilm.cli import end_well, run
+from wikilm.cli import run
 from wikilm.commands import COMMANDS, Command
 from wikilm.errors import UsageError
 
@@ -63,10 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def imported(rest: Sequence[str] | None) -> None:  # within `run`, which tells what is missing
         importlib.import_module(command.module).main(rest)
 
-    status = run(imported, f"wikilm {command.name}", given[1:], module=command.module)
-    if argv is None and not status:
-        end_well()
-    return status
+    return run(imported, f"wikilm {command.name}", given[1:], module=command.module, ends=argv is None)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ from wikilm.missing import explain
 from wikilm.stage import heading
 from wikilm.terminal import visible
 
+SHOWN = 60  # characters of an argument in an error
 _running: list[str] = []  # the name of the command that `run` runs, as the user typed it
+_ending: list[bool] = []  # whether the process ends after it
 
 
 def program(otherwise: str) -> str:
@@ -98,11 +100,13 @@ class Parser(argparse.ArgumentParser):
         return as_typed(text) if self.prog.startswith("wikilm") else text
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the arguments, all of which must be text: results hold names of files, in UTF-8."""
-        for argument in sys.argv[1:] if args is None else args:
+        """Parse the arguments, all of which must be text: results hold texts and names of files, in UTF-8."""
+        given = list(sys.argv[1:] if args is None else args)
+        for before, argument in zip(["", *given], given, strict=False):
             if any("\ud800" <= character <= "\udfff" for character in argument):
-                self.error(f"{visible(argument)!r}: is not valid UTF-8; a file of this name needs another, or a link")
-        return super().parse_known_args(args, namespace)
+                flag = f"{before} " if before.startswith("-") else ""
+                self.error(f"{flag}{visible(argument[:SHOWN])!r}: is not valid UTF-8")
+        return super().parse_known_args(given, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print the reason in one line that points to --help, and exit with status 2."""
@@ -121,7 +125,9 @@ def positive(text: str) -> int:
 Main = Callable[[Sequence[str] | None], None]
 
 
-def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str | None = None) -> int:
+def run(
+    main: Main, name: str, argv: Sequence[str] | None = None, *, module: str | None = None, ends: bool | None = None
+) -> int:
     """Call `main(argv)` and turn its errors into an exit status and one line on stderr.
 
     A user's mistake never shows a traceback; a fault of the program itself does, since there it is what helps.
@@ -131,17 +137,19 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
     Args:
         main: takes the arguments after the command's name.
         name: of the command, as the user typed it.
-        argv: those arguments; None takes them from the command line, and this process ends after it.
+        argv: those arguments; None takes them from the command line.
         module: where the command's code is, if `main` only leads to it.
+        ends: whether this process ends after the command; None where that follows from `argv`, which is None then.
     """
     _running.append(name)
+    _ending.append(argv is None if ends is None else ends)
     try:
         if stage := heading():
             print(stage, file=sys.stderr, flush=True)
         main(argv)
         sys.stdout.flush()
-        if argv is None:
-            end_well()
+        if ends_after():
+            ignore_signals()
         return 0
     except (RunError, OSError, KeyboardInterrupt, ModuleNotFoundError) as error:
         missing = explain(error, module or _module_of(main))
@@ -159,12 +167,18 @@ def run(main: Main, name: str, argv: Sequence[str] | None = None, *, module: str
         return 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_status", 1)
     finally:
         _running.pop()
+        _ending.pop()
 
 
-def end_well() -> None:
-    """Let no signal that comes while the interpreter ends, which can take a second, make work that is done a failure.
+def ends_after() -> bool:
+    """Return whether this process ends after the running command, and does nothing else."""
+    return bool(_ending) and _ending[-1]
 
-    For a process that does nothing else: whatever it starts would ignore these signals, too.
+
+def ignore_signals() -> None:
+    """Let no signal make work that is done a failure, while a process ends that does nothing else.
+
+    The interpreter alone can take a second. What the process would start then would ignore these signals, too.
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

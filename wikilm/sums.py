@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from wikilm.errors import RunError
 from wikilm.files import sha256_of
+from wikilm.model_folder import BEST, STEPS
 
 SUMS = "SHA256SUMS"  # `sha256sum --check SHA256SUMS` reads it, too
 LINE = re.compile(r"([0-9a-f]{64})  ([^\0\n]+)")  # no name of a file holds a NUL
@@ -32,7 +33,7 @@ def read_sums(folder: Path) -> dict[str, str]:
         # Not `splitlines`, which would take a flipped bit's \v for a line's end, and break names that hold U+2028.
         lines = path.read_bytes().decode().removesuffix("\n").split("\n")
     except FileNotFoundError:
-        if above := next((one for one in folder.absolute().parents[:2] if (one / SUMS).is_file()), None):
+        if (above := _whole_model(folder)) and (above / SUMS).is_file():
             raise RunError(f"{path}: no such file; the sums of {above} are of this folder as well: name that") from None
         raise RunError(f"{path}: no such file; python -m train writes it beside each model that it makes") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -65,6 +66,14 @@ def faults(folder: Path, sums: dict[str, str]) -> Iterator[str]:
 def unnamed(folder: Path, sums: dict[str, str]) -> list[str]:
     """Return the files that no sum is of."""
     return [name for name in _files(folder) if name not in sums]
+
+
+def _whole_model(folder: Path) -> Path | None:
+    """Return the model that a folder of weights lies in; None where it is no such folder by its name."""
+    folder = folder.absolute()
+    if folder.name == BEST:
+        return folder.parent
+    return folder.parent.parent if folder.parent.name == STEPS else None
 
 
 def _files(folder: Path) -> list[str]:

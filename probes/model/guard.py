@@ -10,7 +10,7 @@ from typing import Any
 from wikilm.errors import RunError
 from wikilm.memory import OutOfMemory, is_out_of_memory
 
-_FIRST = 300  # characters of a library's own message that are shown
+SAID = 300  # characters of a library's own message that are shown
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def guarded(name: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise OutOfMemory(f"{name}: out of memory: make texts or batches smaller") from error
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        said = f"{type(error).__name__}: {first[:_FIRST]}" if first else type(error).__name__
+        said = f"{type(error).__name__}: {first[:SAID]}" if first else type(error).__name__
         raise RunError(f"{name}: cannot be asked ({said}); its files do not fit together, or are damaged") from error
 
 

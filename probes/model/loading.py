@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 from probes.model import pieces
 from probes.model.device import device_of, dtype_of, rows_at_a_time
-from probes.model.guard import guard_passes, guarded
+from probes.model.guard import SAID, guard_passes, guarded
 from probes.model.head import only_at
 from probes.model.pieces import Encoded, check_offsets
 from probes.settings import ANY_MACHINE, Machine
@@ -29,7 +29,6 @@ from wikilm.model_folder import TOKENIZER, read_config, refuse_unbacked
 from wikilm.pretrained import model_folder, weights_of
 
 Kind = Literal["causal", "masked"]
-SAID = 300  # characters of a library's own message that are shown
 
 
 @dataclass(frozen=True)

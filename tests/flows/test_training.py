@@ -223,11 +223,12 @@ def test_the_model_card_says_what_the_model_is_and_how_to_use_it(
 
 SIGNALLED = """
 import atexit, os, runpy, sys
-number, checkpoint = int(sys.argv[1]), sys.argv[2]
-if not checkpoint:  # when all is done, while the interpreter ends
+number, path = int(sys.argv[1]), sys.argv[2]
+if not path:  # when all is done, while the interpreter ends
     atexit.register(os.kill, os.getpid(), number)
 def hook(event, arguments):
-    if event == "os.rename" and checkpoint and str(arguments[1]).endswith(checkpoint):
+    touched = {"os.rename": 1, "os.remove": 0}.get(event)
+    if path and touched is not None and str(arguments[touched]).endswith(path):
         os.kill(os.getpid(), number)
 sys.addaudithook(hook)
 sys.argv = ["train", *sys.argv[3:]]
@@ -235,9 +236,9 @@ runpy.run_module("train", run_name="__main__")
 """
 
 
-def signalled(number: int, checkpoint: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """A run in a process of its own that gets a signal when a checkpoint is about to get its name."""
-    command = [sys.executable, "-c", SIGNALLED, str(int(number)), checkpoint, *arguments]
+def signalled(number: int, path: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """A run in a process of its own that gets a signal when a folder is about to get this name, or a file to go."""
+    command = [sys.executable, "-c", SIGNALLED, str(int(number)), path, *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
 
 
@@ -268,14 +269,21 @@ def test_asked_to_end_it_saves_first_and_then_goes_on(inputs: TrainingInputs, tm
     assert hashes(tmp_path / "model") == hashes(causal / "model")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("renamed", ["/model", ""], ids=["in the export", "at the end of the process"])
+@pytest.mark.parametrize(
+    ("number", "path"),
+    [
+        pytest.param(signal.SIGTERM, "/model", id="in the export"),
+        pytest.param(signal.SIGTERM, "/.model.lock", id="after it"),
+        pytest.param(signal.SIGINT, "/.model.lock", id="Ctrl-C after it"),
+        pytest.param(signal.SIGTERM, "", id="at the end of the process", marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_after_the_last_step_ends_nothing_early(
-    inputs: TrainingInputs, tmp_path: Path, causal: Path, number: signal.Signals, renamed: str
+    inputs: TrainingInputs, tmp_path: Path, causal: Path, number: signal.Signals, path: str
 ) -> None:
     """A finished training whose end looked like a stop would be begun again."""
-    arguments = [*inputs.arguments(tmp_path)]
-    done = signalled(number, renamed, arguments)
+    arguments = inputs.arguments(tmp_path)
+    done = signalled(number, path, arguments)
     assert (done.returncode, result(done)["steps"]) == (0, STEPS), done.stderr
     assert hashes(tmp_path / "model") == hashes(causal / "model")
 
@@ -292,7 +300,7 @@ def test_curves_that_are_removed_in_mid_run_are_written_again(
 
     monkeypatch.setattr(Learner, "learn", learn)
     done = train(inputs.arguments(tmp_path))
-    assert "metrics/model: lacks points of the curves, which were there: writing all of them again" in done.stderr
+    assert "metrics/model: points are missing from the curves; writing all of them again" in done.stderr
     assert hashes(tmp_path / "metrics") == hashes(causal / "metrics")
 
 
@@ -385,14 +393,14 @@ def test_without_a_schedule_more_epochs_are_the_same_run(inputs: TrainingInputs,
     assert "from step 6" in train(inputs.arguments(tmp_path / "a", epochs=2, **flat)).stderr
     train([*inputs.arguments(tmp_path / "c", epochs=2, **flat), "--max-steps", "7"])
     too_few = train(inputs.arguments(tmp_path / "c", epochs=1, **flat), status=2).stderr
-    assert "params.yaml: pretrain.causal.epochs: 1 end at step 6: this run stands at step 7 already" in too_few
+    assert "params.yaml: pretrain.causal.epochs: 1 ends at step 6: this run stands at step 7 already" in too_few
     train(inputs.arguments(tmp_path / "b", epochs=2, **flat))
     a, b = (sha256_of(tmp_path / name / "model" / "model.safetensors") for name in "ab")
     assert a == b
 
 
 def test_a_model_that_no_memory_holds_is_told_in_one_line(inputs: TrainingInputs, tmp_path: Path) -> None:
-    advice = "pretrain.causal: out of memory when 28147497671065600 bytes", "raise gradient_accumulation"
+    advice = "pretrain.causal: out of memory when 28147497671065600 bytes", "set gradient_checkpointing: true"
     assert_fails(inputs.arguments(tmp_path, width=2**44), 1, *advice)
     assert_fails(inputs.arguments(tmp_path, width=2**62), 1, "pretrain.causal: out of memory")
 
@@ -409,7 +417,7 @@ def test_memory_that_is_used_up_in_mid_run_is_told_with_what_takes_less_which_go
 
     arguments = inputs.arguments(tmp_path)
     monkeypatch.setattr(Learner, "learn", learn)
-    assert_fails(arguments, 1, "params.yaml: pretrain.causal: out of memory when 2.50 GiB were asked for: raise")
+    assert_fails(arguments, 1, "params.yaml: pretrain.causal: out of memory when 2.50 GiB were asked for: set")
     monkeypatch.undo()
     again = train(inputs.arguments(tmp_path, gradient_checkpointing=True))
     assert "from step 7" in again.stderr

@@ -265,3 +265,39 @@ def test_a_signal_ends_a_launcher_that_has_started_nothing_and_not_one_whose_pro
     command = [sys.executable, "-c", PASSES_ON, when]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert (done.returncode, done.stdout) == (status, said)
+
+
+WAITS = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); signal.pause()"
+AT_THE_START = """
+import os, signal, subprocess, sys
+from train.launch import PassOn
+signal.signal(signal.SIGTERM, PassOn())
+sys.addaudithook(lambda event, _: os.kill(os.getpid(), signal.SIGTERM) if event == "subprocess.Popen" else None)
+print(subprocess.run([sys.executable, "-c", sys.argv[1]]).returncode)
+"""
+
+
+def test_a_signal_while_the_first_process_is_started_reaches_it_all_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_START, WAITS], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert int(done.stdout) in (7, -signal.SIGTERM)  # whether or not it was ready to hear it
+
+
+LATE = """
+import atexit, os, runpy, signal, sys
+atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+runpy.run_module("train.launch", run_name="__main__")
+"""
+
+
+@SLOW
+@pytest.mark.parametrize("config", [ONE, TWO])
+def test_a_signal_while_a_launcher_ends_makes_no_failure_of_a_finished_training(
+    tiny: Path, tmp_path: Path, config: str
+) -> None:
+    arguments = TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(tmp_path, epochs=1)
+    command = [sys.executable, "-c", LATE, "--config_file", config, "-m", "train", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "model").is_dir()

@@ -225,6 +225,8 @@ def test_a_folder_that_holds_something_else_is_kept_and_a_tokenizer_of_ours_is_r
     with pytest.raises(UsageError, match="--output"):
         save(tokenizer, tmp_path / "mine", {})
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "x"
+    with pytest.raises(UsageError, match="--output /proc: is a mount point"):
+        save(tokenizer, Path("/proc"), {})
     for number in (1, 2):
         save(tokenizer, tmp_path / "ours", {"number": number})
     assert json.loads((tmp_path / "ours" / "provenance.json").read_text()) == {"number": 2}

@@ -39,7 +39,7 @@ def test_the_named_ones_are_removed(runs: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [(".", "no run has left checkpoints here"), ("none", "no such folder"), ("file", "a file, and no folder")],
+    [(".", "no run has left checkpoints here"), ("none", "no such folder"), ("file", "is a file, not a folder")],
 )
 def test_a_folder_without_runs_is_told(
     tmp_path: Path, name: str, what: str, capsys: pytest.CaptureFixture[str]

@@ -11,13 +11,13 @@ import pytest
 from train import launch
 from train.hosts.processes import ProcessDied
 from train.hosts.stop_signal import Stopped
-from train.saved import failed_writing_told
+from train.saved import failed_files_told
 from wikilm.errors import RunError
 
 
 def full(run: Path) -> Exception:
     """What is told where a device is full."""
-    with pytest.raises(RunError) as told, failed_writing_told(run):
+    with pytest.raises(RunError) as told, failed_files_told(run):
         raise OSError(errno.ENOSPC, "no space")
     return told.value
 

@@ -125,7 +125,7 @@ def test_what_is_wrong_names_its_key_in_one_line(tmp_path, text, parts):
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        *(("compile", value, "'auto', True or False") for value in ("yes", "true", 1, 0, None, [], {})),
+        *(("compile", value, "auto, true or false, got") for value in ("yes", "true", 1, 0, None, [], {})),
         *((key, value, "32 bits") for key in ("weight_decay", "clip_norm") for value in (1e308, 3.5e38)),
         *(("learning_rate", value, "less than or equal to 1000000") for value in (1e308, 3.4e38, 1.1e6)),
         *((key, 10**40, "64 bits") for key in ("epochs", "batch_size", "layers", "width", "validation_rows")),

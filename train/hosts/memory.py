@@ -30,11 +30,12 @@ def keep_freed_memory() -> bool:
 
 
 @contextlib.contextmanager
-def exhaustion_told(settings: str) -> Iterator[None]:
+def exhaustion_told(settings: str, way_out: str) -> Iterator[None]:
     """Say, where the block takes more memory than there is, which settings take less.
 
     Args:
         settings: the file and section, such as `params.yaml: pretrain.causal`.
+        way_out: what to change there.
 
     Raises:
         OutOfMemory: in place of what torch raises.
@@ -45,8 +46,5 @@ def exhaustion_told(settings: str) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
-        raise OutOfMemory(
-            f"{settings}: out of memory{f' when {asked[1]} were asked for' if asked else ''}: raise "
-            f"gradient_accumulation, which takes fewer rows at a time, set gradient_checkpointing: true, or make the "
-            f"model smaller; a run that has checkpoints goes on from the newest one"
-        ) from error
+        more = f" when {asked[1]} were asked for" if asked else ""
+        raise OutOfMemory(f"{settings}: out of memory{more}: {way_out}") from error

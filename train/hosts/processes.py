@@ -11,6 +11,7 @@ from types import FrameType
 
 from train.runs import saved_steps
 from wikilm.again import but_fresh
+from wikilm.cli import ends_after
 from wikilm.errors import RunError
 from wikilm.starters import Starter, is_launched, starters, watch
 from wikilm.terminal import visible
@@ -26,11 +27,12 @@ def interruptible() -> Iterator[None]:
 
     Where a launcher started this process, the same Ctrl-C comes twice: from the terminal, and from the launcher.
     """
-    before = signal.signal(signal.SIGINT, end_at_once)
+    before, ignored = signal.signal(signal.SIGINT, end_at_once), is_launched()
     try:
         yield
+        ignored = ignored or ends_after()  # what is done is no failure any more
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN if is_launched() else before)
+        signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else before)
 
 
 def end_at_once(number: int, frame: FrameType | None = None) -> None:

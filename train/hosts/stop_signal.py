@@ -7,6 +7,7 @@ from types import FrameType
 
 from train.hosts.processes import end_at_once
 from wikilm.again import but_fresh
+from wikilm.cli import ends_after
 from wikilm.errors import RunError
 
 
@@ -36,13 +37,15 @@ class StopSignal:
 
     @contextmanager
     def caught(self) -> Iterator["StopSignal"]:
-        """Catch the signals while the block runs."""
+        """Catch the signals while the block runs. If it ends well, a process that ends after it ignores them."""
         asking = [signal.SIGTERM, signal.SIGINT]
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup sets it
             asking.append(signal.SIGHUP)
         before = {number: signal.signal(number, self._remember) for number in asking}
         try:
             yield self
+            if ends_after():
+                before = dict.fromkeys(asking, signal.SIG_IGN)
         except BaseException:
             if self._launched:  # its launcher asks the others to end as soon as one has, and this one has to say why
                 before = dict.fromkeys(asking, signal.SIG_IGN)

@@ -16,7 +16,7 @@ from train.plan.batch import (
     mix,
     share,
 )
-from train.plan.folders import refuse_foreign
+from train.plan.folders import OURS, PLOTS, PLOTTED, refuse_foreign
 from train.plan.plan import Plan, make_plan
 from train.plan.warm_start import FAMILIES, NAMES, WarmStart
 
@@ -24,6 +24,9 @@ __all__ = [
     "FAMILIES",
     "IGNORED",
     "NAMES",
+    "OURS",
+    "PLOTS",
+    "PLOTTED",
     "VALIDATION_EPOCH",
     "Ints",
     "Masking",

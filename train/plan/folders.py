@@ -5,18 +5,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from train.settings import Tracker
+from train.settings import DVCLIVE, Tracker
 from wikilm.errors import UsageError
-from wikilm.files import refuse_mount, remove_folder
+from wikilm.files import refuse_mount
 from wikilm.model_folder import TRAINING
 
 MOST_BYTES = 200  # of an output's name, which gets `.` before and words after it while the model is made
 # What it removes when it starts (dvclive/live.py, `_init_cleanup`), though it writes none of these here
 REMOVED_BY_DVCLIVE = ("*dvc.yaml", "params.yaml", "report.html", "report.md")
-CURVES = "metrics"  # below plots/, as TSV: all that is plotted here
-PLOTS_OF_DVCLIVE = (CURVES, "images", "sklearn", "custom")  # dvclive/plots, `subfolder` of each kind
-DVCLIVE: Tracker = "dvclive"
-OURS = ".wikilm"  # in the folder of each other tracker
+PLOTS, PLOTTED = "plots", "metrics"  # where its curves are, as TSV: all that is plotted here
+KINDS_OF_PLOTS = (PLOTTED, "images", "sklearn", "custom")  # dvclive/plots, `subfolder` of each kind
+OURS = ".wikilm"  # in the folder of each other tracker that a run has begun
 
 
 def refuse_foreign(output: Path) -> None:
@@ -62,13 +61,17 @@ def refuse_others_files(metrics: Path, trackers: Sequence[Tracker]) -> None:
     Raises:
         UsageError: it names the file or folder.
     """
-    theirs = [] if DVCLIVE not in trackers else others_than_dvclive(metrics)
-    theirs += [metrics / name for name in trackers if name != DVCLIVE and not is_ours(metrics / name)]
-    if theirs:
+    if DVCLIVE in trackers and (theirs := others_than_dvclive(metrics)):
         raise UsageError(
-            f"--metrics {metrics}: holds {theirs[0].relative_to(metrics)}, which is no curve of ours and which would "
-            f"be removed; name another folder, or remove it"
+            f"--metrics {metrics}: holds {theirs[0].relative_to(metrics)}, which is no curve and which DVCLive would "
+            f"remove; name another folder, or remove it"
         )
+    for name in trackers:
+        if name != DVCLIVE and not is_ours(metrics / name):
+            raise UsageError(
+                f"--metrics {metrics}: holds {name}, which a run makes anew and which none has marked as its own (by a "
+                f"file {OURS}); name another folder, or remove it"
+            )
 
 
 def others_than_dvclive(metrics: Path) -> list[Path]:
@@ -76,9 +79,9 @@ def others_than_dvclive(metrics: Path) -> list[Path]:
     theirs = [path for pattern in REMOVED_BY_DVCLIVE for path in metrics.glob(pattern)]
     theirs += [
         path
-        for folder in PLOTS_OF_DVCLIVE
-        for path in sorted((metrics / "plots" / folder).rglob("*"))
-        if not path.is_dir() and (folder != CURVES or path.suffix != ".tsv")
+        for folder in KINDS_OF_PLOTS
+        for path in sorted((metrics / PLOTS / folder).rglob("*"))
+        if not path.is_dir() and (folder != PLOTTED or path.suffix != ".tsv")
     ]
     summary = metrics / "metrics.json"
     if os.path.lexists(summary):
@@ -91,19 +94,7 @@ def others_than_dvclive(metrics: Path) -> list[Path]:
 
 
 def is_ours(folder: Path) -> bool:
-    """Return whether a tracker's folder may be replaced: it is free, empty, or was begun by `begin_folder`."""
+    """Return whether a tracker's folder may be replaced: it is free, empty, or marked as ours."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         return False
     return not folder.exists() or (folder / OURS).is_file() or not any(folder.iterdir())
-
-
-def begin_folder(folder: Path) -> None:
-    """Make the folder of a tracker anew, with a file that says whose it is.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    if folder.exists():
-        remove_folder(folder)
-    folder.mkdir(parents=True)
-    (folder / OURS).write_text("Written by python -m train, which makes this folder anew when it begins or resumes.\n")

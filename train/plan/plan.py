@@ -49,7 +49,7 @@ class Plan(Recipe):
         """What the last step follows from: the flag or the key, for errors."""
         if self.last_step < self.planned_steps:
             return f"--max-steps {self.last_step}"
-        return f"{self.told_settings}.epochs: {self.settings.epochs} end at step {self.last_step}"
+        return f"{self.told_settings}.epochs: {self.settings.epochs} ends at step {self.last_step}"
 
 
 def make_plan(

@@ -4,6 +4,9 @@ import math
 from collections.abc import Container
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from train.settings import DVCLIVE
+from wikilm.errors import RunError, reason
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
@@ -11,16 +14,29 @@ if TYPE_CHECKING:
 # validation: the loss, perplexity and bits_per_byte of other sets by their names
 Point: TypeAlias = dict[str, Any]
 
-TRACKER = "dvclive"  # as Accelerate calls it
 CURVES = ("loss", "validation_loss", "perplexity", "bits_per_byte", "learning_rate")
 # What depends on the machine and its load is in no file that must be reproducible, and DVC hashes those of DVCLive.
 MEASURED = ("tokens_per_second", "model_flops_utilization", "data_wait_fraction", "memory_bytes")
 
 
 def log_point(accelerator: "Accelerator", point: Point) -> None:
-    """Append a point to the curves that it has a value for; from the main process alone, as Accelerate does."""
+    """Append a point to the curves that it has a value for; from the main process alone, as Accelerate does.
+
+    Raises:
+        RunError: a tracker cannot take it.
+        OSError: DVCLive cannot write it.
+    """
     for tracker in accelerator.trackers:
-        tracker.log(values_of(point, CURVES if tracker.name == TRACKER else CURVES + MEASURED), step=point["step"])
+        if tracker.name == DVCLIVE:
+            tracker.log(values_of(point, CURVES), step=point["step"])
+            continue
+        try:
+            tracker.log(values_of(point, CURVES + MEASURED), step=point["step"])
+        except Exception as error:  # files, a database or a server: all that can be wrong
+            raise RunError(
+                f"{tracker.name} cannot write its curves: {reason(error)}; name another --metrics, or take it out of "
+                f"trackers"
+            ) from error
 
 
 def values_of(point: Point, curves: tuple[str, ...] = CURVES) -> dict[str, float]:

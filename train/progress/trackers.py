@@ -19,10 +19,11 @@ from accelerate.utils import (
     is_wandb_available,
 )
 
-from train.plan.folders import begin_folder
-from train.progress.curves import TRACKER, Point, log_point, of_sets, values_of
-from train.settings import PretrainSettings
+from train.plan import OURS, PLOTS, PLOTTED
+from train.progress.curves import Point, log_point, of_sets, values_of
+from train.settings import DVCLIVE, PretrainSettings
 from wikilm.errors import RunError, UsageError, reason
+from wikilm.files import remove_folder
 from wikilm.terminal import visible
 
 if TYPE_CHECKING:
@@ -48,12 +49,12 @@ def chosen(plan: "Plan") -> list[str]:
     """
     named = list(dict.fromkeys(plan.settings.trackers))
     for name in named:
-        if name != TRACKER and not INSTALLED[name]():
+        if name != DVCLIVE and not INSTALLED[name]():
             raise UsageError(
                 f"{plan.told_settings}.trackers: {name} is not installed; "
                 f"pip install {name}, or take it out of the list"
             )
-    return [name for name in named if name != TRACKER or has_dvclive()]
+    return [name for name in named if name != DVCLIVE or has_dvclive()]
 
 
 def has_dvclive() -> bool:
@@ -74,11 +75,11 @@ def start_trackers(accelerator: "Accelerator", plan: "Plan", history: list[Point
         RunError: a tracker cannot start.
     """
     names, folder = chosen(plan), plan.metrics
-    if accelerator.is_main_process and TRACKER in plan.settings.trackers and TRACKER not in names:
-        print(f"train: {TRACKER} is not installed, so it writes no curves into {folder}", file=sys.stderr)
+    if accelerator.is_main_process and DVCLIVE in plan.settings.trackers and DVCLIVE not in names:
+        print(f"train: {DVCLIVE} is not installed, so it writes no curves into {folder}", file=sys.stderr)
     if accelerator.is_main_process:
         for name in names:
-            if name != TRACKER:
+            if name != DVCLIVE:
                 begin_folder(folder / name)
         be_local(folder, names)
     try:
@@ -89,10 +90,22 @@ def start_trackers(accelerator: "Accelerator", plan: "Plan", history: list[Point
             f"{folder}: {which} cannot write curves here: {reason(error)}; name another --metrics"
         ) from error
     for tracker in accelerator.trackers:
-        if tracker.name != TRACKER:
+        if tracker.name != DVCLIVE:
             tracker.store_init_configuration(hyperparameters(plan.settings))
     for point in history:
         log_point(accelerator, of_sets(point, plan.validation))
+
+
+def begin_folder(folder: Path) -> None:
+    """Make the folder of a tracker anew, with a file that says whose it is.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if folder.exists():
+        remove_folder(folder)
+    folder.mkdir(parents=True)
+    (folder / OURS).write_text("Written by python -m train, which makes this folder anew when it begins or resumes.\n")
 
 
 def mend_curves(accelerator: "Accelerator", plan: "Plan", history: list[Point]) -> None:
@@ -101,8 +114,8 @@ def mend_curves(accelerator: "Accelerator", plan: "Plan", history: list[Point]) 
     Raises:
         RunError: a tracker cannot start.
     """
-    if any(tracker.name == TRACKER for tracker in accelerator.trackers) and lacks_points(plan, history):
-        told = f"train: {plan.metrics}: lacks points of the curves, which were there: writing all of them again"
+    if any(tracker.name == DVCLIVE for tracker in accelerator.trackers) and lacks_points(plan, history):
+        told = f"train: {plan.metrics}: points are missing from the curves; writing all of them again"
         print(visible(told), file=sys.stderr)
         end_trackers(accelerator)
         accelerator.trackers.clear()  # Accelerate adds to them
@@ -115,7 +128,7 @@ def lacks_points(plan: "Plan", history: list[Point]) -> bool:
     for point in history:
         for name in values_of(of_sets(point, plan.validation)):
             steps.setdefault(name, []).append(point["step"])
-    return any(steps_in(plan.metrics / "plots" / "metrics" / f"{name}.tsv") != there for name, there in steps.items())
+    return any(steps_in(plan.metrics / PLOTS / PLOTTED / f"{name}.tsv") != there for name, there in steps.items())
 
 
 def steps_in(curve: Path) -> list[int]:
@@ -130,21 +143,25 @@ def steps_in(curve: Path) -> list[int]:
 def end_trackers(accelerator: "Accelerator") -> None:
     """Have the trackers write what they still hold; DVCLive holds nothing."""
     for tracker in accelerator.trackers:
-        if tracker.name == TRACKIO:  # Accelerate's own way leaves the run to be ended once more as the process ends
-            import trackio
+        try:
+            if tracker.name == TRACKIO:  # Accelerate's own way has the run ended once more as the process ends
+                import trackio
 
-            trackio.finish()
-        elif tracker.name != TRACKER:
-            tracker.finish()
-    accelerator.trackers[:] = [tracker for tracker in accelerator.trackers if tracker.name == TRACKER]
+                trackio.finish()
+            elif tracker.name != DVCLIVE:
+                tracker.finish()
+        except Exception as error:  # as above; it must not hide how the training ended
+            told = f"train: {tracker.name}: the last points of its curves may be missing: {reason(error)}"
+            print(visible(told), file=sys.stderr)
+    accelerator.trackers[:] = [tracker for tracker in accelerator.trackers if tracker.name == DVCLIVE]
 
 
 def options(plan: "Plan") -> dict[str, dict[str, Any]]:
     """Return what each tracker is started with."""
     folder, name = plan.metrics.absolute(), plan.output.name
     return {
-        TRACKER: {"dir": str(plan.metrics), "dvcyaml": None, "save_dvc_exp": False},
-        "trackio": {"name": name, "embed": False, "auto_log_gpu": False, "auto_log_cpu": False},
+        DVCLIVE: {"dir": str(plan.metrics), "dvcyaml": None, "save_dvc_exp": False},
+        TRACKIO: {"name": name, "embed": False, "auto_log_gpu": False, "auto_log_cpu": False},
         "wandb": {"name": name, "dir": str(folder / "wandb"), "mode": os.environ.get("WANDB_MODE", "offline")},
         "mlflow": {"run_name": name, "logging_dir": (folder / "mlflow" / "artifacts").as_uri()},
     }
@@ -153,7 +170,7 @@ def options(plan: "Plan") -> dict[str, dict[str, Any]]:
 def be_local(metrics: Path, names: list[str]) -> None:
     """Tell trackers by their own variables to stay on this machine, unless such a variable says where to go."""
     folder, defaults = metrics.absolute(), dict[str, str]()
-    if "trackio" in names:
+    if TRACKIO in names:
         defaults |= {"TRACKIO_DIR": str(folder / "trackio"), "GRADIO_ANALYTICS_ENABLED": "False"}
     if "wandb" in names:
         defaults |= {"WANDB_SILENT": "true"}

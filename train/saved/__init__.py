@@ -12,7 +12,7 @@ from train.saved.checkpoint import (
     take_over,
 )
 from train.saved.kept import BEST, KEPT, Keeper, load_weights
-from train.saved.places import as_os_error, failed_writing_told, held
+from train.saved.places import as_os_error, failed_files_told, held
 from train.saved.saving import Saver
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "Saver",
     "as_os_error",
     "clear_unfinished",
-    "failed_writing_told",
+    "failed_files_told",
     "held",
     "load_weights",
     "newest_checkpoint",

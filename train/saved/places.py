@@ -57,8 +57,8 @@ def try_writing(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def failed_writing_told(run: Path) -> Iterator[None]:
-    """Say, where a device is full or fails, how to go on from the checkpoints of this run.
+def failed_files_told(run: Path) -> Iterator[None]:
+    """Say, where a device is full or a file cannot be written or read, how to go on from the checkpoints of this run.
 
     Raises:
         RunError: in place of the OSError.
@@ -70,7 +70,8 @@ def failed_writing_told(run: Path) -> Iterator[None]:
     except OSError as error:
         step = max(saved_steps(run), default=0)
         if error.errno not in FULL:
-            raise RunError(f"{reason(error)}; the same command{but_fresh()} goes on from step {step}") from error
+            then = f"; the same command{but_fresh()} goes on from step {step}" if step else ""
+            raise RunError(f"{reason(error)}{then}") from error
         raise RunError(
             f"{os.strerror(error.errno)} while writing {error.filename or 'a file'}: free some space; the same command"
             f"{but_fresh()} goes on from step {step}; for another --output, add --runs {run.parent}"

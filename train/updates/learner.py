@@ -17,7 +17,7 @@ from train.plan import mix
 from train.rows import Part
 from train.updates.average import Average
 from train.updates.loss_scale import LossScale
-from train.updates.optimizer import Optimizers, clip, learning_rate
+from train.updates.optimizer import Optimizers, learning_rate
 
 if TYPE_CHECKING:
     from train.plan import Plan
@@ -76,7 +76,7 @@ class Learner:
             total += loss.detach()
         self.scale.unscale()
         if settings.clip_norm is not None:
-            clip(list(self.model.parameters()), settings.clip_norm)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
         updated = self.scale.update(learning_rate(step, self._plan.planned_steps, settings))
         if updated:
             self.average.update(step)

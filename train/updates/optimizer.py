@@ -6,13 +6,12 @@ blocks; AdamW takes embeddings, the head, norms and biases, or everything.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import AdamW, Optimizer
 from transformers import PreTrainedModel
 
@@ -177,19 +176,6 @@ def move(matrices: Iterable[Matrix], weights: Iterable[Tensor], directions: Iter
         updates = orthogonalize(pieces).to(one.dtype)
         scale = max(1.0, shape[0] / shape[1]) ** 0.5  # an orthogonal [out, in] maps unit inputs to this size
         torch._foreach_add_([weight for weight, _ in pairs], list(updates.unbind()), alpha=-lr * scale)
-
-
-def clip(parameters: Sequence[Tensor], longest: float) -> None:
-    """Shorten gradients whose norm over all parameters is above `longest`, as `clip_grad_norm_` of torch does.
-
-    That one multiplies shorter ones by 1, which on a CPU costs 2 % of a step of GPT-2 124M. Elsewhere to ask for the
-    norm would cost more, since the host would have to wait for it.
-    """
-    norm = get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
-    cheap = norm.device.type == "cpu" and not is_shared_out(norm)
-    if cheap and bool(longest / (norm + 1e-6) >= 1):  # as torch computes it; not so where the norm is no number
-        return
-    clip_grads_with_norm_(parameters, longest, norm)
 
 
 def dtype_of_products(parameter: Tensor) -> torch.dtype:

@@ -1,6 +1,7 @@
 """An index answers as its rows do, however it is cut; one that is damaged or of other shards is refused in one line."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from probes.trace import build_index, check_index, open_index
 from probes.trace import index as index_module
 from tests.helpers.shards import make_rows, make_shards
-from wikilm.errors import RunError
+from wikilm.errors import RunError, UsageError
 from wikilm.shards import read_manifest
 
 WIDTH = 6
@@ -82,6 +83,8 @@ def test_what_is_no_index_is_not_replaced_by_one(tmp_path, tiny_shards):
         with pytest.raises(RunError, match="name another"):
             build_index(tiny_shards, output, 100)
     assert (tmp_path / "file").read_text() == "kept"
+    with pytest.raises(UsageError, match="--output /proc: is a mount point"):
+        build_index(tiny_shards, Path("/proc"), 100)
     build_index(tiny_shards, tmp_path / "index", 100)
     (tmp_path / "index" / "manifest.json").unlink()  # what is left of an index is one
     build_index(tiny_shards, tmp_path / "index", 200)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from train.plan.folders import begin_folder, refuse_foreign, refuse_inside, refuse_others_files
+from train.plan.folders import refuse_foreign, refuse_inside, refuse_others_files
+from train.progress.trackers import begin_folder
 from train.settings import Tracker
 from wikilm.errors import UsageError
 
@@ -98,7 +99,7 @@ def test_the_folder_of_a_tracker_is_made_anew_where_it_is_ours_alone(tmp_path: P
     refuse_others_files(ours.parent, [tracker])
     begin_folder(ours)
     assert not (ours / "events").exists()
-    with pytest.raises(UsageError, match=f"--metrics .*: holds {tracker}, which is no curve of ours"):
+    with pytest.raises(UsageError, match=f"--metrics .*: holds {tracker}, which a run makes anew"):
         refuse_others_files(theirs.parent, ["dvclive", tracker])
     refuse_others_files(theirs.parent, ["dvclive"])
 

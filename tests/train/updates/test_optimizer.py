@@ -1,7 +1,6 @@
 """Each parameter has its update: orthogonal steps, a rate that depends on the step alone, a state that is stored."""
 
 import math
-from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -9,8 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load, save
-from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from tests.helpers.training import SHAPE, TOKENIZER, make_settings
 from train.model.build import build
@@ -21,7 +18,6 @@ from train.updates.optimizer import (
     Optimizers,
     _by_gram,
     _iterated,
-    clip,
     dtype_of_products,
     hidden_matrices,
     learning_rate,
@@ -45,24 +41,6 @@ def test_the_rate_rises_over_the_warmup_and_then_never_again(
     assert max(rates) == pytest.approx(0.5)
     assert all(rate > 0 for rate in rates)
     assert rates[-1] >= 0.5 * final * (1 - 1e-9)
-
-
-@given(
-    size=st.sampled_from([0.0, 1e-30, 0.3, 0.999999, 1.0, 1.000001, 7.0, 1e30, math.inf, math.nan]),
-    longest=st.sampled_from([1e-30, 0.5, 1.0, 1e6]),
-    missing=st.booleans(),
-)
-def test_gradients_are_clipped_to_the_bits_of_torch(size: float, longest: float, missing: bool) -> None:
-    def clipped(by: Callable[[list[Tensor], float], object]) -> list[Tensor]:
-        parameters = [torch.zeros(3, 5), torch.zeros(4), torch.zeros(2)]
-        for number, parameter in enumerate(parameters[missing:]):
-            gradient = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number))
-            parameter.grad = size * gradient / gradient.norm()
-        by(parameters, longest)
-        return [parameter.grad for parameter in parameters if parameter.grad is not None]
-
-    for ours, theirs in zip(clipped(clip), clipped(clip_grad_norm_), strict=True):
-        assert ours.numpy().tobytes() == theirs.numpy().tobytes()
 
 
 def test_linear_decay_without_warmup_is_that_of_transformers() -> None:
