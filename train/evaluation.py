@@ -1,6 +1,7 @@
 """Evaluate a model on the validation rows, by the processes that were started, and train and write nothing."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ from transformers import PreTrainedModel
 from train.hosts.memory import exhaustion_told
 from train.hosts.sharding import asked_sharding
 from train.loop import Training
-from train.model import CONFIGS, MODELS, SummedLoss
-from train.plan import FAMILIES, Plan
+from train.model import CONFIGS, MODELS, SummedLoss, read_weights, refuse_parts, refuse_untied
+from train.plan import FAMILIES, Plan, holds_a_model
 from train.progress import Point, Validation
 from train.rows import Feed
 from train.run import check_shards, joined, start_accelerator
 from train.runs import saved_steps
-from wikilm.errors import RunError, UsageError, reason
-from wikilm.model_folder import TRAINING, read_config, refuse_unbacked
+from wikilm.errors import RunError, UsageError
+from wikilm.model_folder import TRAINING, read_config, refuse_unbacked, told_of
 from wikilm.pretrained import weights_of
 
 LESS_MEMORY = "raise gradient_accumulation, which takes fewer rows at a time"
@@ -33,7 +34,7 @@ def evaluate(plan: Plan) -> None:
     accelerator = start_accelerator(plan, trackers=[])
     with joined(accelerator, plan), exhaustion_told(plan.told_settings, LESS_MEMORY):
         check_shards(accelerator, plan, ("validation",))
-        if plan.output.exists():
+        if holds_a_model(plan.output):
             found = of_folder(accelerator, plan)
         elif saved_steps(plan.run):
             found = of_checkpoint(accelerator, plan)
@@ -42,6 +43,8 @@ def evaluate(plan: Plan) -> None:
                 f"--evaluate: no model at {plan.output}, and no checkpoint of a run with these settings in "
                 f"{plan.run.parent}; name the --output of a training, and its --params"
             )
+        if not math.isfinite(found["validation_loss"]):
+            raise RunError(f"{found['model']}: gives a loss of {found['validation_loss']}: the model is broken")
         if accelerator.is_main_process:
             print(json.dumps({"objective": plan.objective, **found}), flush=True)
         accelerator.wait_for_everyone()
@@ -87,6 +90,7 @@ def load(plan: Plan) -> PreTrainedModel:
         config = CONFIGS[family].from_dict(content)
         entries, positions = int(config.vocab_size), int(config.max_position_embeddings)
         refuse_unbacked(str(folder), lambda: MODELS[family](config), weights)
+        refuse_untied(str(folder), config, read_weights(str(folder), weights.files))
         model, info = MODELS[family].from_pretrained(
             folder,
             config=config,
@@ -98,16 +102,13 @@ def load(plan: Plan) -> PreTrainedModel:
     except RunError:
         raise
     except Exception as error:  # a folder is input like any other, and what it can raise is not documented
-        raise UsageError(f"{folder}: transformers cannot load it: {reason(error)}") from None
+        raise UsageError(f"{folder}: transformers cannot load it: {told_of(error)}") from None
     if entries != manifest.tokenizer.vocab_size or positions < manifest.chunk_tokens:
         raise UsageError(
             f"{folder}: a model of {entries} entries and {positions} positions, but {plan.shards.path} has "
             f"{manifest.tokenizer.vocab_size} entries and rows of {manifest.chunk_tokens} tokens; name what fits"
         )
-    if info["missing_keys"]:
-        raise UsageError(
-            f"{folder}: lacks {sorted(info['missing_keys'])[0]}, so it is no whole model; name an export of a training"
-        )
+    refuse_parts(str(folder), info)
     return model
 
 

@@ -28,6 +28,7 @@ from train.runs import EndedBy, Record, read_record, saved_steps, shorter, unfin
 from train.saved import clear_unfinished, failed_files_told, held, remove_run, take_over
 from train.updates import learning_rate, named_weights
 from wikilm.again import but_fresh
+from wikilm.cli import as_user_types
 from wikilm.errors import RunError, UsageError
 from wikilm.files import remove_folder
 from wikilm.shards import SPLITS
@@ -50,7 +51,13 @@ def train(plan: Plan) -> None:
             check_shards(accelerator, plan)
             figures = train_with(accelerator, plan)
     if figures:
-        print(json.dumps(figures), flush=True)
+        try:
+            print(json.dumps(figures), flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            told = f"{plan.output}: the model is finished, but its figures cannot be printed: {error.strerror or error}"
+            raise RunError(told) from None
 
 
 def less_memory() -> str:
@@ -176,19 +183,22 @@ def prepare_run(plan: Plan) -> None:
         continues = [*short.record.continues, step]
         ended = learning_rate(step, short.record.planned_steps, settings)
         rate = learning_rate(min(step + 1, plan.planned_steps), plan.planned_steps, settings)
+        early = short.record.ended_by == "early_stopping"
+        how = "which early stopping has ended" if early else "whose schedule has ended"
         say(
-            f"goes on from step {step}, the end of a run of {short.record.epochs} epochs, whose schedule has ended at "
-            f"a rate of {ended:.3g}; from here it is that of {settings.epochs} epochs, {rate:.3g}"
+            f"goes on from step {step}, the end of a run of {short.record.epochs} epochs, {how} at a rate of "
+            f"{ended:.3g}; from here it is that of {settings.epochs} epochs, {rate:.3g}"
         )
     record = Record(str(output), plan.identity, settings.epochs, plan.planned_steps, continues=continues)
     write_record(plan.run, record)
     for other in unfinished_others(plan.run, output):
-        say(f"left behind in {plan.run.parent}: {other}; python -m train.runs {plan.run.parent} --remove removes it")
+        remove = f"python -m train.runs {plan.run.parent} --remove {other.path.name}"
+        say(f"left behind in {plan.run.parent}: {other}; {remove} removes it")
 
 
 def say(text: str) -> None:
     """Print a line for people."""
-    print(visible(f"train: {text}"), file=sys.stderr)
+    print(visible(as_user_types(f"train: {text}")), file=sys.stderr)
 
 
 def end_run(plan: Plan, ended_by: EndedBy) -> None:

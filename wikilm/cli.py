@@ -147,11 +147,12 @@ def run(
         if stage := heading():
             print(stage, file=sys.stderr, flush=True)
         main(argv)
-        sys.stdout.flush()
+        if sys.stdout:  # it may have been closed (`>&-`)
+            sys.stdout.flush()
         if ends_after():
             ignore_signals()
         return 0
-    except (RunError, OSError, KeyboardInterrupt, ModuleNotFoundError) as error:
+    except (RunError, OSError, KeyboardInterrupt, ImportError) as error:
         missing = explain(error, module or _module_of(main))
         if os.environ.get("WIKILM_TRACEBACK") == "1" or (isinstance(error, ImportError) and missing is None):
             raise
@@ -162,12 +163,16 @@ def run(
         if rank == "0" or not getattr(error, "is_common", False):
             process = "" if rank == "0" else f"process {rank}: "
             told = visible(missing or reason(error))  # names out of a source may hold anything
-            told = as_typed(told) if name.startswith("wikilm") else told
-            print(f"{name}: {process}error: {told}", file=sys.stderr)
+            print(f"{name}: {process}error: {as_user_types(told)}", file=sys.stderr)
         return 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_status", 1)
     finally:
         _running.pop()
         _ending.pop()
+
+
+def as_user_types(text: str) -> str:
+    """Return a text that says `python -m train.runs`, with `wikilm runs` instead where the user types that."""
+    return as_typed(text) if program("").startswith("wikilm") else text
 
 
 def ends_after() -> bool:

@@ -43,6 +43,8 @@ def explain(error: BaseException, package: str) -> str | None:
         error: any exception.
         package: a module of ours, such as "pipeline.verify": its extra has the name of its first part.
     """
+    if isinstance(error, ImportError) and "failed to map segment" in str(error):  # as the dynamic linker says it
+        return f"out of memory while a library was loaded ({error}); allow more (ulimit -v)"
     name = (getattr(error, "name", None) or "").partition(".")[0]
     if not isinstance(error, ModuleNotFoundError) or not name or name in OURS or name in sys.stdlib_module_names:
         return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wikilm.errors import RunError
+from wikilm.errors import RunError, reason
 
 TRAINING = "training.json"  # written by training alone: its settings, figures and curves
 TOKENIZER = "tokenizer.json"  # copied byte for byte, so that its hash names the shards it fits
@@ -29,6 +29,19 @@ SPARE_TENSORS = 64  # of a model with few, some are made anew, such as the bias 
 CHOOSES_CODE = re.compile(r"_?(attn|experts)_implementation(_internal)?|auto_map|custom_pipelines|use_kernels")
 QUANTIZED = ("quantization_config", "compression_config")
 COUNTS_PARTS = re.compile(r"layer|block|head|expert|label|group|stage|depth", re.IGNORECASE)
+
+
+SAID = 300  # characters of a library's own message that are shown
+
+
+def told_of(error: Exception) -> str:
+    """Return in one line what transformers says of a model that it cannot load."""
+    said = reason(error)
+    if "ignore_mismatched_sizes" in said:  # which points to a report that is not shown
+        return "its weights have other sizes than its config.json says"
+    if isinstance(error, LookupError | ArithmeticError):  # whose text alone says nothing
+        said = f"its config.json is not understood ({type(error).__name__}: {said})"
+    return f"{said[:SAID]}…" if len(said) > SAID else said
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from typing import Any
 
 from wikilm.errors import RunError
 from wikilm.memory import OutOfMemory, is_out_of_memory
-
-SAID = 300  # characters of a library's own message that are shown
+from wikilm.model_folder import SAID
 
 
 @contextmanager

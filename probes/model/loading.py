@@ -20,12 +20,12 @@ from transformers.utils import logging
 
 from probes.model import pieces
 from probes.model.device import device_of, dtype_of, rows_at_a_time
-from probes.model.guard import SAID, guard_passes, guarded
+from probes.model.guard import guard_passes, guarded
 from probes.model.head import only_at
 from probes.model.pieces import Encoded, check_offsets
 from probes.settings import ANY_MACHINE, Machine
 from wikilm.errors import RunError, UsageError
-from wikilm.model_folder import TOKENIZER, read_config, refuse_unbacked
+from wikilm.model_folder import TOKENIZER, read_config, refuse_unbacked, told_of
 from wikilm.pretrained import model_folder, weights_of
 
 Kind = Literal["causal", "masked"]
@@ -313,7 +313,4 @@ def _one_line(name: str) -> Iterator[None]:
     except SafetensorError as error:
         raise RunError(f"{name}: its weights are damaged ({error}): copy or train them again") from None
     except Exception as error:  # what a folder from elsewhere can make transformers raise is not documented
-        said = " ".join(str(error).split()) or type(error).__name__
-        if "ignore_mismatched_sizes" in said:  # which points to a report that is not shown
-            said = "its weights have other sizes than its config.json says"
-        raise RunError(f"{name}: cannot be loaded: {said[:SAID]}{'…' if len(said) > SAID else ''}") from None
+        raise RunError(f"{name}: cannot be loaded: {told_of(error)}") from None

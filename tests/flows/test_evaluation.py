@@ -1,14 +1,17 @@
 """A model is evaluated on several sets, while it trains and afterwards, with the same figures."""
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from tests.helpers import ROOT
@@ -64,6 +67,61 @@ def test_a_set_that_is_validated_on_no_more_leaves_no_figures_beside_newer_ones(
     assert not (metrics / "plots/metrics/validation/dropped").exists()
     validated = [set(point["validation"]) for point in record(tmp_path)["history"] if "validation" in point]
     assert validated == [{"kept", "dropped"}] * 2 + [{"kept"}] * 4
+
+
+def with_weights(folder: Path, **changed: torch.Tensor) -> None:
+    """Save a model's weights anew, some of them changed or added."""
+    path = folder / "model.safetensors"
+    save_file(load_file(path) | changed, path, metadata={"format": "pt"})
+
+
+def damaged_config(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text()) | {"layer_norm_epsilon": -1.0}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+NORM = "transformer.ln_f.weight"
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (
+            lambda folder: with_weights(folder, **{NORM: torch.full((16,), torch.nan)}),
+            f"{NORM} holds what is no finite",
+        ),
+        (lambda folder: with_weights(folder, **{NORM: torch.ones(16, dtype=torch.int8)}), "quantized weights are not"),
+        (lambda folder: with_weights(folder, more=torch.ones(2)), "has unknown weights, 1 of them, first more"),
+        (lambda folder: with_weights(folder, **{NORM: torch.ones(9)}), "its weights have other sizes than its config"),
+        (damaged_config, "gives a loss of nan: the model is broken"),
+    ],
+)
+def test_a_broken_model_has_no_figures(tiny: Path, tmp_path: Path, damage: Callable[[Path], None], told: str) -> None:
+    arguments = TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(tmp_path)
+    train([*arguments, "--max-steps", "1"])
+    damage(tmp_path / "model")
+    done = train([*arguments, "--evaluate"], status=2 if "sizes" in told else 1)
+    assert told in done.stderr
+    assert not done.stdout
+
+
+def test_a_finished_model_is_evaluated_whatever_its_training_began_with(tiny: Path, tmp_path: Path) -> None:
+    inputs = TrainingInputs(tiny / "shards", tiny / "tokenizer")
+    train([*inputs.arguments(tmp_path / "first"), "--max-steps", "1"])
+    open_shape = dict.fromkeys(("layers", "heads", "width"))
+    source = {"from": str(tmp_path / "first" / "model"), "revision": None}
+    arguments = inputs.arguments(tmp_path, init=source, **open_shape)
+    train([*arguments, "--max-steps", "2"])
+    (tmp_path / "first").rename(tmp_path / "gone")
+    assert evaluated(arguments)["step"] == 2
+
+
+def test_an_empty_folder_is_no_model_and_the_checkpoint_is_evaluated(tiny: Path, tmp_path: Path) -> None:
+    arguments = TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(tmp_path)
+    train([*arguments, "--max-steps", "2"])
+    shutil.rmtree(tmp_path / "model")
+    (tmp_path / "model").mkdir()
+    assert evaluated(arguments)["model"].startswith(str(tmp_path / "runs"))
 
 
 def test_each_set_has_its_curves(trained: tuple[Path, list[str]]) -> None:

@@ -354,6 +354,7 @@ def test_other_settings_are_another_run(inputs: TrainingInputs, tmp_path: Path) 
     done = train([*other, "--fresh"])
     assert "from scratch" in done.stderr
     assert f"left behind in {tmp_path / 'runs' / 'model'}: {first}: step 4 of 30" in done.stderr
+    assert f"python -m train.runs {tmp_path / 'runs' / 'model'} --remove {first} removes it\n" in done.stderr
     assert len(names(tmp_path / "runs" / "model")) == 2
 
 

@@ -84,6 +84,20 @@ def test_a_number_that_must_be_positive_is(value, told, capsys):
     assert f"argument --jobs: must be {told}" in capsys.readouterr().err
 
 
+def test_a_closed_stdout_is_no_error():
+    script = "import sys; from wikilm.cli import run; sys.exit(run(lambda _: print('done'), 'wikilm'))"
+    done = subprocess.run(["sh", "-c", '"$0" -c "$1" >&-', sys.executable, script], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_library_that_no_memory_holds_is_told_in_one_line(capsys):
+    def main(_):
+        raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
+
+    assert run(main, "wikilm") == 1
+    assert "out of memory while a library was loaded (libtorch_cpu.so" in capsys.readouterr().err
+
+
 def test_a_reader_that_goes_away_is_no_error():
     script = (
         "import sys; from wikilm.cli import run\n"

@@ -9,7 +9,7 @@ from train.model.compiling import backend
 from train.model.loss import SummedLoss
 from train.model.precision import has_bf16_units
 from train.model.sharded import gathered, is_shared_out, part_of, shard, whole
-from train.model.warm_weights import CONFIGS, MODELS
+from train.model.warm_weights import CONFIGS, MODELS, read_weights, refuse_parts, refuse_untied
 
 __all__ = [
     "CONFIGS",
@@ -23,6 +23,9 @@ __all__ = [
     "is_shared_out",
     "parameter_counts",
     "part_of",
+    "read_weights",
+    "refuse_parts",
+    "refuse_untied",
     "shard",
     "whole",
 ]

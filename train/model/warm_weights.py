@@ -22,7 +22,7 @@ from train.model.build import TANH_GELU, run_fields
 from train.plan import NAMES, WarmStart
 from train.settings import PretrainSettings
 from wikilm.errors import RunError, reason
-from wikilm.model_folder import refuse_unbacked
+from wikilm.model_folder import refuse_unbacked, told_of
 from wikilm.shards import Manifest
 
 CONFIGS: dict[str, Any] = {"gpt2": GPT2Config, "llama": LlamaConfig, "bert": BertConfig}
@@ -63,12 +63,25 @@ def load(start: WarmStart, settings: PretrainSettings, manifest: Manifest) -> Pr
         except RunError:
             raise
         except Exception as error:  # what transformers raises for shapes that do not fit is not documented
-            raise RunError(f"{start.name}: its weights do not fit its config.json: {reason(error)[:MOST]}") from None
-    strange = sorted(name for name in info["unexpected_keys"] if not ends(name, IGNORED + BUFFERS))
-    for what, names in (("lacks", sorted(info["missing_keys"])), ("has unknown", strange)):
-        if names:
-            raise RunError(f"{start.name}: {what} weights, {len(names)} of them, first {names[0]}: no whole model")
+            raise RunError(f"{start.name}: its weights do not fit its config.json: {told_of(error)}") from None
+    refuse_parts(start.name, info)
     return model
+
+
+def refuse_parts(name: str, info: Mapping[str, Iterable[str]]) -> None:
+    """Raise where weights were missing, or are of another model.
+
+    Args:
+        name: of the model, for errors.
+        info: what `from_pretrained` tells of the loading.
+
+    Raises:
+        RunError: it names the first one.
+    """
+    strange = [key for key in info["unexpected_keys"] if not ends(key, IGNORED + BUFFERS)]
+    for what, keys in (("lacks", sorted(info["missing_keys"])), ("has unknown", sorted(strange))):
+        if keys:
+            raise RunError(f"{name}: {what} weights, {len(keys)} of them, first {keys[0]}: no whole model")
 
 
 def config_of(start: WarmStart, settings: PretrainSettings, manifest: Manifest) -> Any:
@@ -108,7 +121,7 @@ def read_weights(name: str, files: Iterable[Path]) -> dict[str, Tensor]:
         if ends(key, BUFFERS):
             continue
         if tensor.dtype not in DTYPES:
-            raise RunError(f"{name}: {key} is of type {tensor.dtype}: quantized weights cannot be trained further")
+            raise RunError(f"{name}: {key} is of type {tensor.dtype}: quantized weights are not taken")
         if not tensor.isfinite().all():
             raise RunError(f"{name}: {key} holds what is no finite number: the model has diverged, or is damaged")
     return weights

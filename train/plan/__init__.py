@@ -16,7 +16,7 @@ from train.plan.batch import (
     mix,
     share,
 )
-from train.plan.folders import OURS, PLOTS, PLOTTED, refuse_foreign
+from train.plan.folders import OURS, PLOTS, PLOTTED, holds_a_model, refuse_foreign
 from train.plan.plan import Plan, make_plan
 from train.plan.warm_start import FAMILIES, NAMES, WarmStart
 
@@ -36,6 +36,7 @@ __all__ = [
     "WarmStart",
     "causal_batch",
     "filled_up",
+    "holds_a_model",
     "make_plan",
     "mix",
     "refuse_foreign",

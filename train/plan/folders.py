@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from train.settings import DVCLIVE, Tracker
@@ -38,20 +38,25 @@ def refuse_foreign(output: Path) -> None:
     raise UsageError(f"{output}: holds something that is no model of ours; remove it or name another --output")
 
 
-def refuse_inside(output: Path, **folders: Path | None) -> None:
-    """Raise where a folder that a training writes to lies in the output, which is replaced as a whole at its end.
+def holds_a_model(output: Path) -> bool:
+    """Return whether there is something at `output` that may be a model: not so where it is free or empty."""
+    return output.exists() and not (output.is_dir() and not any(output.iterdir()))
+
+
+def refuse_inside(output: Path, folders: Mapping[str, Path | None]) -> None:
+    """Raise where a folder that a training needs lies in the output, which is replaced as a whole at its end.
 
     Args:
         output: where the model goes.
-        folders: the others by their flags; None where the flag was not given.
+        folders: the others by the flags or keys that name them; None where these were not given.
 
     Raises:
-        UsageError: it names the flag.
+        UsageError: it names the flag or key.
     """
-    for flag, folder in folders.items():
+    for named, folder in folders.items():
         if folder is not None and folder.resolve().is_relative_to(output.resolve()):
             raise UsageError(
-                f"--{flag} {folder}: lies in --output {output}, which the finished model replaces; name one outside it"
+                f"{named} {folder}: lies in --output {output}, which the finished model replaces; name one outside it"
             )
 
 

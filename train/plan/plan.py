@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from train.plan.batch import Order
-from train.plan.folders import refuse_foreign, refuse_inside, refuse_others_files
+from train.plan.folders import holds_a_model, refuse_foreign, refuse_inside, refuse_others_files
 from train.plan.inputs import matching_tokenizer, refuse_large_batch, shards_with_rows, validation_sets
 from train.plan.recipe import Recipe
 from train.plan.warm_start import check_fit, find, settled
@@ -81,13 +81,18 @@ def make_plan(
         refuse_training(max_steps, fresh, keep_run)
     else:
         refuse_foreign(output)
-        refuse_inside(output, runs=runs, metrics=metrics)
+        start = settings.init.source
+        local = Path(start) if start and Path(start).is_dir() else None
+        refuse_inside(output, {"--runs": runs, "--metrics": metrics, f"{told}.init.from": local})
         refuse_others_files(curves, settings.trackers)
     opened = shards_with_rows(shards, ("validation",) if evaluate else SPLITS)
     sets = validation_sets(validation, opened)
     if not evaluate:
         refuse_large_batch(settings, opened, told)
-    recipe = recipe_of(objective, settings, opened.manifest, told)
+    if evaluate and holds_a_model(output):  # which is evaluated as it is, whatever its training began with
+        recipe = Recipe(objective, settings, opened.manifest)
+    else:
+        recipe = recipe_of(objective, settings, opened.manifest, told)
     run = (runs or output.parent / "runs" / output.name) / recipe.fingerprint
     if not fresh and not evaluate:
         refuse_abandoning(run, recipe.identity, output.resolve())

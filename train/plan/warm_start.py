@@ -201,6 +201,11 @@ def check_fit(start: WarmStart, tokenizer: "PreTrainedTokenizerBase", manifest: 
             _check_tokenizer(start, tokenizer, remedy)
         # Which is the shards' one, then: what is over are rows of the embedding that stand for nothing, or some lack.
         remedy = f"save it after model.resize_token_embeddings({wanted}), and name that folder"
+    else:
+        remedy = (
+            f"it has no tokenizer to compare: if its first entries are those of the shards, save it after "
+            f"model.resize_token_embeddings({wanted}), and name that folder"
+        )
     # A pretrained tokenizer without a mask token is given one at its end, which no row of a causal model holds.
     if has != wanted and not (has == wanted - 1 == manifest.tokenizer.mask_id):
         raise UsageError(

@@ -31,6 +31,11 @@ class Progress:
         """
         for step, loss in enumerate(losses, start=self.step - len(losses) + 1):
             if not math.isfinite(loss):
+                if plan.start and step == 1:  # before any update
+                    raise RunError(
+                        f"{plan.start.name}: gives a loss of {loss} at step 1, before any update: its weights or its "
+                        f"config.json are broken; name another model"
+                    )
                 raise RunError(
                     f"the loss is {loss} at step {step}: the model has diverged; lower pretrain.{plan.objective}."
                     f"learning_rate (now {plan.settings.learning_rate}) or set clip_norm, then start again"

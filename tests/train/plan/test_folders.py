@@ -59,10 +59,10 @@ def test_a_mount_point_is_refused_which_no_model_can_replace() -> None:
 @pytest.mark.parametrize("inside", ["model", "model/runs", "link/runs", "other/../model/a/b"])
 def test_runs_and_metrics_lie_outside_the_output(tmp_path: Path, inside: str) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "model")
-    refuse_inside(tmp_path / "model", runs=tmp_path / "models", metrics=None)
-    for flag in ("runs", "metrics"):
-        with pytest.raises(UsageError, match=f"--{flag} .*: lies in --output"):
-            refuse_inside(tmp_path / "model", **{flag: tmp_path / inside})
+    refuse_inside(tmp_path / "model", {"--runs": tmp_path / "models", "--metrics": None})
+    for named in ("--runs", "--metrics", "params.yaml: pretrain.causal.init.from"):
+        with pytest.raises(UsageError, match=f"{named} .*: lies in --output"):
+            refuse_inside(tmp_path / "model", {named: tmp_path / inside})
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,15 @@ def test_what_does_not_fit_is_refused_by_name_before_anything_is_trained(
     assert str(raised.value).count("\n") == 0
 
 
+@pytest.mark.parametrize("within", ["model", "model/best"])
+def test_weights_that_the_finished_model_would_replace_are_refused(
+    inputs: TrainingInputs, one_cpu_thread: None, tmp_path: Path, within: str
+) -> None:
+    train([*inputs.arguments(tmp_path), "--max-steps", "1"])
+    with pytest.raises(UsageError, match=f"pretrain.causal.init.from .*{within}: lies in --output"):
+        started(inputs, tmp_path, tmp_path / within, "causal")
+
+
 def test_all_tokens_are_predicted_from_a_model_of_one_layer_and_of_no_more(
     inputs: TrainingInputs, one_cpu_thread: None, tmp_path: Path
 ) -> None:
