@@ -41,7 +41,7 @@ GAIN = "transformer.ln_f.weight"
         (lambda folder: (folder / FILE).write_bytes(b"\x80\x04pickled"), "is damaged"),
         (lambda folder: change_weights(folder, **{GAIN: None}), f"lacks weights, 1 of them, first {GAIN}"),
         (lambda folder: change_weights(folder, score=torch.ones(3)), "has unknown weights, 1 of them, first score"),
-        (lambda folder: change_weights(folder, **{GAIN: torch.ones(32, dtype=torch.int8)}), "quantized weights are not"),
+        (lambda folder: change_weights(folder, **{GAIN: torch.ones(32, dtype=torch.int8)}), "quantized weights"),
         (lambda folder: change_weights(folder, **{GAIN: torch.full((32,), float("nan"))}), "no finite number"),
         (lambda folder: change_weights(folder, **{GAIN: torch.ones(31)}), "do not fit its config.json"),
         (lambda folder: change_weights(folder, **{"lm_head.weight": torch.ones(400, 32)}), "ties the head to"),
