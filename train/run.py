@@ -56,8 +56,8 @@ def train(plan: Plan) -> None:
         except BrokenPipeError:
             raise
         except OSError as error:
-            told = f"{plan.output}: the model is finished, but its figures cannot be printed: {error.strerror or error}"
-            raise RunError(told) from None
+            why = error.strerror or error
+            raise RunError(f"{plan.output}: the model is finished, but its figures cannot be printed: {why}") from None
 
 
 def less_memory() -> str:

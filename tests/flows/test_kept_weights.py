@@ -153,12 +153,13 @@ def test_two_processes_that_are_killed_export_the_best_weights_of_two_that_are_n
     assert tree(tmp_path / "killed" / "model") == tree(tmp_path / "straight" / "model")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "moments",
     [
         ["step-00000028"],
-        *(pytest.param([moment], marks=pytest.mark.slow) for moment in (*MOMENTS, "best/.step-*.gone.unfinished")),
-        pytest.param(MOMENTS, marks=pytest.mark.slow),
+        *([moment] for moment in (*MOMENTS, "best/.step-*.gone.unfinished")),
+        MOMENTS,
     ],
 )
 def test_killed_anywhere_it_exports_the_same_bytes(

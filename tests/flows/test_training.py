@@ -272,9 +272,9 @@ def test_asked_to_end_it_saves_first_and_then_goes_on(inputs: TrainingInputs, tm
 @pytest.mark.parametrize(
     ("number", "path"),
     [
-        pytest.param(signal.SIGTERM, "/model", id="in the export"),
+        pytest.param(signal.SIGTERM, "/model", id="in the export", marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, "/.model.lock", id="after it"),
-        pytest.param(signal.SIGINT, "/.model.lock", id="Ctrl-C after it"),
+        pytest.param(signal.SIGINT, "/.model.lock", id="Ctrl-C after it", marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, "", id="at the end of the process", marks=pytest.mark.slow),
     ],
 )
@@ -518,6 +518,7 @@ runpy.run_module("train", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_it_trains_where_neither_beam_nor_dvc_nor_gigatoken_is_installed(
     inputs: TrainingInputs, tmp_path: Path
 ) -> None:
