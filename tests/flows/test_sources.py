@@ -243,6 +243,7 @@ for number, source in enumerate(sources):
 """
 
 
+@pytest.mark.slow
 def test_a_dataset_of_the_hub_is_pinned_to_a_commit_and_read_by_column(place: Path, tmp_path: Path) -> None:
     folder = place / "www" / "wiki"
     name = "datasets/wikimedia/wikipedia"

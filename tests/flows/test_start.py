@@ -66,6 +66,7 @@ def test_a_mistake_in_flags_and_params_is_told_at_once(command: str, tmp_path: P
     assert not imported & (HEAVY - ({"numpy", "pyarrow"} if command.startswith("train") else set()))
 
 
+@pytest.mark.slow
 def test_a_small_corpus_becomes_tokenizer_and_shards_without_torch_and_without_the_compiler(tmp_path: Path) -> None:
     for command in (
         f"pipeline.tokenizer --vocab-size 300 --output {tmp_path}/tokenizer",

@@ -205,6 +205,7 @@ def test_a_sample_is_made_of_the_training_articles_with_the_smallest_digests(tmp
     assert "sample" not in json.loads(everything["provenance.json"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
 def test_a_worker_that_fails_ends_the_run_in_one_line_and_leaves_nothing(tmp_path, params, dump, capsys, mode):
     stored = bytearray(dump.read_bytes())

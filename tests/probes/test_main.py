@@ -286,6 +286,7 @@ def test_a_model_that_diverged_is_named(ask, tiny, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_module_is_a_program(tiny):
     command = [sys.executable, "-m", "probes", "generate", "--model", str(tiny / "causal"), "--json"]
     done = subprocess.run(
