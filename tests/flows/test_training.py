@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -288,17 +288,22 @@ def test_a_signal_after_the_last_step_ends_nothing_early(
     assert hashes(tmp_path / "model") == hashes(causal / "model")
 
 
-def test_curves_that_are_removed_in_mid_run_are_written_again(
-    inputs: TrainingInputs, tmp_path: Path, causal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def before_step(number: int, happens: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have something happen when a run is about to learn from the rows of a step."""
     before = Learner.learn
 
     def learn(self: Learner, step: int, parts: Sequence[Part]) -> tuple[Tensor, bool]:
-        if step == 17:
-            shutil.rmtree(tmp_path / "metrics")
+        if step == number:
+            happens()
         return before(self, step, parts)
 
     monkeypatch.setattr(Learner, "learn", learn)
+
+
+def test_curves_that_are_removed_in_mid_run_are_written_again(
+    inputs: TrainingInputs, tmp_path: Path, causal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_step(17, lambda: shutil.rmtree(tmp_path / "metrics"), monkeypatch)
     done = train(inputs.arguments(tmp_path))
     assert "metrics/model: points are missing from the curves; writing all of them again" in done.stderr
     assert hashes(tmp_path / "metrics") == hashes(causal / "metrics")
@@ -409,15 +414,11 @@ def test_a_model_that_no_memory_holds_is_told_in_one_line(inputs: TrainingInputs
 def test_memory_that_is_used_up_in_mid_run_is_told_with_what_takes_less_which_goes_on(
     inputs: TrainingInputs, tmp_path: Path, causal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = Learner.learn
-
-    def learn(self: Learner, step: int, parts: Sequence[Part]) -> tuple[Tensor, bool]:
-        if step == 9:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity")
-        return before(self, step, parts)
+    def exhaust() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity")
 
     arguments = inputs.arguments(tmp_path)
-    monkeypatch.setattr(Learner, "learn", learn)
+    before_step(9, exhaust, monkeypatch)
     assert_fails(arguments, 1, "params.yaml: pretrain.causal: out of memory when 2.50 GiB were asked for: set")
     monkeypatch.undo()
     again = train(inputs.arguments(tmp_path, gradient_checkpointing=True))
