@@ -32,8 +32,8 @@ from torch import nn
 
 from benchmarks.laptop_preset import PARAMS, prepared
 from benchmarks.plain_gpt import PlainGPT, Shape
+from train.hosts.start import has_fast_bf16
 from train.plan.plan import Plan, make_plan
-from train.run import has_fast_bf16
 from wikilm.params import read_params
 from wikilm.shards import SplitRows
 

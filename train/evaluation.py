@@ -9,16 +9,18 @@ from accelerate import Accelerator
 from transformers import PreTrainedModel
 
 from train.hosts.memory import exhaustion_told
+from train.hosts.processes import joined
 from train.hosts.sharding import asked_sharding
+from train.hosts.start import start_accelerator
 from train.loop import Training
-from train.model import CONFIGS, MODELS, SummedLoss, read_weights, refuse_parts, refuse_untied
+from train.model import CONFIGS, SummedLoss, filled, read_weights, refuse_untied
 from train.plan import FAMILIES, Plan, holds_a_model
 from train.progress import Point, Validation
 from train.rows import Feed
-from train.run import check_shards, joined, start_accelerator
+from train.run import check_shards
 from train.runs import saved_steps
-from wikilm.errors import RunError, UsageError
-from wikilm.model_folder import TRAINING, read_config, refuse_unbacked, told_of
+from wikilm.errors import RunError, UsageError, reason
+from wikilm.model_folder import SAID, TRAINING, read_config
 from wikilm.pretrained import weights_of
 
 LESS_MEMORY = "raise gradient_accumulation, which takes fewer rows at a time"
@@ -89,27 +91,16 @@ def load(plan: Plan) -> PreTrainedModel:
     try:
         config = CONFIGS[family].from_dict(content)
         entries, positions = int(config.vocab_size), int(config.max_position_embeddings)
-        refuse_unbacked(str(folder), lambda: MODELS[family](config), weights)
-        refuse_untied(str(folder), config, read_weights(str(folder), weights.files))
-        model, info = MODELS[family].from_pretrained(
-            folder,
-            config=config,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype="float32",
-            output_loading_info=True,
-        )
-    except RunError:
-        raise
     except Exception as error:  # a folder is input like any other, and what it can raise is not documented
-        raise UsageError(f"{folder}: transformers cannot load it: {told_of(error)}") from None
+        raise RunError(f"{folder}: its config.json is not understood: {reason(error)[:SAID]}") from None
     if entries != manifest.tokenizer.vocab_size or positions < manifest.chunk_tokens:
         raise UsageError(
             f"{folder}: a model of {entries} entries and {positions} positions, but {plan.shards.path} has "
             f"{manifest.tokenizer.vocab_size} entries and rows of {manifest.chunk_tokens} tokens; name what fits"
         )
-    refuse_parts(str(folder), info)
-    return model
+    read = read_weights(str(folder), weights.files)
+    refuse_untied(str(folder), config, read)
+    return filled(str(folder), family, config, weights, read)
 
 
 def steps_of(folder: Path) -> int | None:

@@ -8,32 +8,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration
 
 from train.export import copies_to_export, export, measured_figures, run_figures
 from train.hosts.agreement import highest, refuse_difference
-from train.hosts.heartbeat import INTERFACE, choose_interface, other_machines_watched
-from train.hosts.memory import exhaustion_told, keep_freed_memory
-from train.hosts.processes import ProcessDied, lost_another
-from train.hosts.sharding import asked_sharding, untold
+from train.hosts.heartbeat import other_machines_watched
+from train.hosts.memory import exhaustion_told
+from train.hosts.processes import joined, tell
+from train.hosts.sharding import asked_sharding
+from train.hosts.start import start_accelerator
 from train.hosts.stop_signal import StopSignal
 from train.loop import Training
 from train.model import parameter_counts
 from train.plan import Plan
-from train.progress import FORMULA, TENSORBOARD, Console, chosen, end_trackers, mend_curves, start_trackers
+from train.progress import FORMULA, Console, chosen, end_trackers, mend_curves, start_trackers
 from train.rows import exposures_of
 from train.runs import EndedBy, Record, read_record, saved_steps, shorter, unfinished_others, write_record
 from train.saved import clear_unfinished, failed_files_told, held, remove_run, take_over
 from train.updates import learning_rate, named_weights
 from wikilm.again import but_fresh
-from wikilm.cli import as_user_types
 from wikilm.errors import RunError, UsageError
 from wikilm.files import remove_folder
 from wikilm.shards import SPLITS
 from wikilm.starters import is_launched
-from wikilm.terminal import visible
 
 
 def train(plan: Plan) -> None:
@@ -66,21 +63,6 @@ def less_memory() -> str:
         f"set gradient_checkpointing: true, with which the same command{but_fresh()} goes on from the newest "
         f"checkpoint, raise gradient_accumulation, or make the model smaller"
     )
-
-
-@contextlib.contextmanager
-def joined(accelerator: Accelerator, plan: Plan) -> Iterator[None]:
-    """Say plainly, while the block runs, that another process died.
-
-    Raises:
-        ProcessDied: in place of what torch raises.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if accelerator.num_processes > 1 and lost_another(error):
-            raise ProcessDied(plan.run) from None
-        raise
 
 
 @contextlib.contextmanager
@@ -185,7 +167,7 @@ def prepare_run(plan: Plan) -> None:
         rate = learning_rate(min(step + 1, plan.planned_steps), plan.planned_steps, settings)
         early = short.record.ended_by == "early_stopping"
         how = "which early stopping has ended" if early else "whose schedule has ended"
-        say(
+        tell(
             f"goes on from step {step}, the end of a run of {short.record.epochs} epochs, {how} at a rate of "
             f"{ended:.3g}; from here it is that of {settings.epochs} epochs, {rate:.3g}"
         )
@@ -193,12 +175,7 @@ def prepare_run(plan: Plan) -> None:
     write_record(plan.run, record)
     for other in unfinished_others(plan.run, output):
         remove = f"python -m train.runs {plan.run.parent} --remove {other.path.name}"
-        say(f"left behind in {plan.run.parent}: {other}; {remove} removes it")
-
-
-def say(text: str) -> None:
-    """Print a line for people."""
-    print(visible(as_user_types(f"train: {text}")), file=sys.stderr)
+        tell(f"left behind in {plan.run.parent}: {other}; {remove} removes it")
 
 
 def end_run(plan: Plan, ended_by: EndedBy) -> None:
@@ -233,70 +210,3 @@ def introduction(training: Training) -> str:
     if accelerator.device.type == "cuda":
         lines.append(f"model FLOPs utilization = {FORMULA}")
     return "\n".join(lines)
-
-
-def data_parallel(plan: Plan) -> DistributedDataParallelKwargs:
-    """Return how processes share gradients: their sums stay where they were added up, without a copy.
-
-    A step of one part does the same every time, which lets DDP order its sums by the first step (`static_graph`). With
-    more parts the first backward pass sums nothing, and it would wait for sums that are not made.
-    """
-    one_part = plan.settings.gradient_accumulation == 1
-    return DistributedDataParallelKwargs(gradient_as_bucket_view=True, static_graph=one_part)
-
-
-def start_accelerator(plan: Plan, trackers: Sequence[str]) -> Accelerator:
-    """Join the processes of this run, each on its device, with trackers by the names that Accelerate has for them.
-
-    Raises:
-        RunError: several were started, but they do not reach or find each other.
-        UsageError: a batch has too few rows for all of them, or the device and the way to share parameters out do not
-            go with the settings.
-    """
-    if asked_sharding() and plan.settings.compile is True:
-        raise UsageError(
-            f"{plan.told_settings}.compile: true makes one graph of the model, which FSDP gathers "
-            f"block by block; write auto, or take launch/eight-gpus.yaml"
-        )
-    asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("true", "1", "yes")
-    on_cpu = asked or not torch.accelerator.is_available()
-    precision = plan.settings.mixed_precision
-    if precision == "fp16" and on_cpu:
-        raise UsageError(f"{plan.told_settings}.mixed_precision: fp16 needs a GPU, and there is none; write auto")
-    if precision == "auto":
-        precision = "bf16" if has_fast_bf16(on_cpu) else "no"
-    started = int(os.environ.get("WORLD_SIZE", "1"))
-    if started > 1:
-        choose_interface()
-    try:
-        with untold():
-            accelerator = Accelerator(
-                cpu=on_cpu,  # also where there is nothing else: without it accelerate joins no processes, silently
-                mixed_precision=precision,
-                log_with=list(trackers) or None,
-                project_config=ProjectConfiguration(logging_dir=str(plan.metrics / TENSORBOARD)),
-                kwargs_handlers=[data_parallel(plan)],
-            )
-    except RuntimeError as error:
-        if started > 1 and lost_another(error):
-            raise RunError(f"the processes do not reach each other by {os.environ.get(INTERFACE)}: {error}") from None
-        raise
-    if accelerator.num_processes != started:
-        raise RunError(f"{started} processes were started, but {accelerator.num_processes} joined; see launch/")
-    if plan.settings.batch_size < accelerator.num_processes * plan.settings.gradient_accumulation:
-        raise UsageError(
-            f"{plan.told_settings}.batch_size: {plan.settings.batch_size} rows cannot be shared by "
-            f"{accelerator.num_processes} processes x {plan.settings.gradient_accumulation} (gradient_accumulation)"
-        )
-    if accelerator.device.type == "cuda":
-        torch.set_float32_matmul_precision("high")  # TF32 for what stays in fp32, such as Muon
-    else:
-        keep_freed_memory()
-    return accelerator
-
-
-def has_fast_bf16(on_cpu: bool) -> bool:
-    """Return whether products in bf16 take less time than in fp32: on GPUs that have it, and on CPUs with AMX."""
-    if on_cpu:
-        return hasattr(torch.cpu, "get_capabilities") and bool(torch.cpu.get_capabilities().get("amx_bf16"))
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()

@@ -18,8 +18,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from wikilm.cli import Parser, program, run
 from wikilm.errors import UsageError
 from wikilm.files import remove_folder, write_atomically
@@ -44,9 +42,6 @@ class Record:
     finished: bool = False
     ended_by: EndedBy | None = None  # of a finished run
     continues: Sequence[int] = field(default=())  # steps at which shorter runs had ended that this one went on from
-
-
-_RECORDS = TypeAdapter(Record)
 
 
 @dataclass(frozen=True)
@@ -85,8 +80,10 @@ def runs_in(folder: Path) -> list[Run]:
 
 def read_record(path: Path) -> Record | None:
     """Return what a run says of itself, None where that is nothing that we know."""
+    from pydantic import TypeAdapter, ValidationError  # here: benchmarks measure the loop on machines without it
+
     try:
-        return _RECORDS.validate_json((path / RECORD).read_bytes(), strict=True)
+        return TypeAdapter(Record).validate_json((path / RECORD).read_bytes(), strict=True)
     except (OSError, ValidationError):
         return None
 

@@ -9,7 +9,8 @@ from wikilm.params import Section
 Objective = Literal["causal", "masked"]
 Compile = Literal["auto", True, False]
 Tracker = Literal["dvclive", "tensorboard", "trackio", "wandb", "mlflow"]
-DVCLIVE: Tracker = "dvclive"  # as Accelerate calls it
+DVCLIVE: Tracker = "dvclive"  # as Accelerate calls them
+TENSORBOARD: Tracker = "tensorboard"
 OBJECTIVES: tuple[Objective, ...] = ("causal", "masked")
 
 

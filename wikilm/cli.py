@@ -12,7 +12,7 @@ from wikilm.commands import as_typed
 from wikilm.errors import RunError, reason
 from wikilm.missing import explain
 from wikilm.stage import heading
-from wikilm.terminal import visible
+from wikilm.terminal import is_utf8, visible
 
 SHOWN = 60  # characters of an argument in an error
 _running: list[str] = []  # the name of the command that `run` runs, as the user typed it
@@ -103,7 +103,7 @@ class Parser(argparse.ArgumentParser):
         """Parse the arguments, all of which must be text: results hold texts and names of files, in UTF-8."""
         given = list(sys.argv[1:] if args is None else args)
         for before, argument in zip(["", *given], given, strict=False):
-            if any("\ud800" <= character <= "\udfff" for character in argument):
+            if not is_utf8(argument):
                 flag = f"{before} " if before.startswith("-") else ""
                 self.error(f"{flag}{visible(argument[:SHOWN])!r}: is not valid UTF-8")
         return super().parse_known_args(given, namespace)

@@ -27,6 +27,11 @@ def visible(text: str, keep: str = "") -> str:
     )
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether an argument or a file name was valid UTF-8; Python keeps other bytes as surrogates (PEP 383)."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def is_unsafe(character: str) -> bool:
     """Return whether a terminal may act upon a character, or nobody knows what it shows.
 

@@ -103,7 +103,6 @@ def test_the_trained_folders_are_plain_transformers_models():
     assert written[0]["generated_text"].startswith("Swimming at the beach is")
 
 
-@pytest.mark.slow
 def test_the_python_of_the_readme_runs():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     [code] = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)

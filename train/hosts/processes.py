@@ -8,13 +8,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from train.runs import saved_steps
 from wikilm.again import but_fresh
-from wikilm.cli import ends_after
+from wikilm.cli import as_user_types, ends_after
 from wikilm.errors import RunError
 from wikilm.starters import Starter, is_launched, starters, watch
 from wikilm.terminal import visible
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from train.plan import Plan
 
 LIBRARIES = ("gloo", "nccl", "connection closed by peer", "connection reset by peer")  # in what they raise, lower case
 SECONDS_TO_SAVE = 30.0  # what torch's launcher gives by default
@@ -59,7 +65,7 @@ def _end(starter: Starter) -> None:
 def tell(text: str) -> None:
     """Write a line to stderr, which may have gone with those who read it."""
     with contextlib.suppress(OSError, ValueError):
-        print(visible(f"train: {text}"), file=sys.stderr, flush=True)
+        print(visible(as_user_types(f"train: {text}")), file=sys.stderr, flush=True)
 
 
 def seconds_to_save() -> float:
@@ -84,3 +90,18 @@ def lost_another(error: RuntimeError) -> bool:
     from torch.distributed import DistError
 
     return isinstance(error, DistError) or any(library in str(error).lower() for library in LIBRARIES)
+
+
+@contextlib.contextmanager
+def joined(accelerator: "Accelerator", plan: "Plan") -> Iterator[None]:
+    """Say plainly, while the block runs, that another process died.
+
+    Raises:
+        ProcessDied: in place of what torch raises.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if accelerator.num_processes > 1 and lost_another(error):
+            raise ProcessDied(plan.run) from None
+        raise

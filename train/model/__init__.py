@@ -9,14 +9,14 @@ from train.model.compiling import backend
 from train.model.loss import SummedLoss
 from train.model.precision import has_bf16_units
 from train.model.sharded import gathered, is_shared_out, part_of, shard, whole
-from train.model.warm_weights import CONFIGS, MODELS, read_weights, refuse_parts, refuse_untied
+from train.model.warm_weights import CONFIGS, filled, read_weights, refuse_untied
 
 __all__ = [
     "CONFIGS",
-    "MODELS",
     "SummedLoss",
     "architecture",
     "backend",
+    "filled",
     "gathered",
     "has_bf16_units",
     "is_embedding",
@@ -24,7 +24,6 @@ __all__ = [
     "parameter_counts",
     "part_of",
     "read_weights",
-    "refuse_parts",
     "refuse_untied",
     "shard",
     "whole",

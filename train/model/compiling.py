@@ -1,11 +1,11 @@
 """Decide whether torch compiles a model, and try its compiler before the first step."""
 
-import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import torch
 
+from train.hosts.processes import tell
 from train.model.precision import has_bf16_units
 from wikilm.errors import RunError
 
@@ -30,7 +30,7 @@ def backend(asked: "Compile", device: torch.device) -> str | None:
         raise RunError(
             f"compile: true, but torch.compile cannot: {problem}; install a C++ compiler, or set it to false"
         )
-    print(f"train: not compiled, which is slower: torch.compile cannot: {problem}", file=sys.stderr)
+    tell(f"not compiled, which is slower: torch.compile cannot: {problem}")
     return None
 
 

@@ -22,13 +22,13 @@ from train.model.build import TANH_GELU, run_fields
 from train.plan import NAMES, WarmStart
 from train.settings import PretrainSettings
 from wikilm.errors import RunError, reason
-from wikilm.model_folder import refuse_unbacked, told_of
+from wikilm.memory import is_out_of_memory
+from wikilm.model_folder import SAID, Weights, refuse_unbacked, told_of
 from wikilm.shards import Manifest
 
 CONFIGS: dict[str, Any] = {"gpt2": GPT2Config, "llama": LlamaConfig, "bert": BertConfig}
 MODELS: dict[str, Any] = {"gpt2": GPT2LMHeadModel, "llama": LlamaForCausalLM, "bert": BertForMaskedLM}
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
-MOST = 300  # characters of what a library says
 POSITIONS = (".wpe.weight", ".position_embeddings.weight")
 VOCABULARY = (  # whose first dimension is the vocabulary
     *(".wte.weight", ".word_embeddings.weight", ".embed_tokens.weight", ".lm_head.weight"),
@@ -55,16 +55,35 @@ def load(start: WarmStart, settings: PretrainSettings, manifest: Manifest) -> Pr
         config = config_of(start, settings, manifest)
         refuse_untied(start.name, config, weights)
         state = {name: fitted(name, tensor, manifest) for name, tensor in weights.items()}
-        try:
-            refuse_unbacked(start.name, lambda: MODELS[start.family](config), start.weights)
-            model, info = MODELS[start.family].from_pretrained(
-                None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True
-            )
-        except RunError:
+        return filled(start.name, start.family, config, start.weights, state)
+
+
+def filled(name: str, family: str, config: Any, weights: Weights, state: Mapping[str, Tensor]) -> PreTrainedModel:
+    """Return a model in fp32 with tensors as its weights.
+
+    Args:
+        name: of the model, for errors.
+        family: of `MODELS`.
+        config: of the model.
+        weights: the files that the tensors are from, which must hold what the config promises.
+        state: the tensors by name.
+
+    Raises:
+        RunError: they are not what the config says.
+        RuntimeError: memory is used up.
+    """
+    try:
+        refuse_unbacked(name, lambda: MODELS[family](config), weights)
+        model, info = MODELS[family].from_pretrained(
+            None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True
+        )
+    except RunError:
+        raise
+    except Exception as error:  # what transformers raises for shapes that do not fit is not documented
+        if is_out_of_memory(error):
             raise
-        except Exception as error:  # what transformers raises for shapes that do not fit is not documented
-            raise RunError(f"{start.name}: its weights do not fit its config.json: {told_of(error)}") from None
-    refuse_parts(start.name, info)
+        raise RunError(f"{name}: its weights do not fit its config.json: {told_of(error)}") from None
+    refuse_parts(name, info)
     return model
 
 
@@ -102,7 +121,7 @@ def config_of(start: WarmStart, settings: PretrainSettings, manifest: Manifest) 
     try:
         return CONFIGS[start.family](**fields, **run, pad_token_id=None)
     except Exception as error:  # what transformers raises for each field is not documented
-        raise RunError(f"{start.name}: its config.json is not understood: {reason(error)[:MOST]}") from None
+        raise RunError(f"{start.name}: its config.json is not understood: {reason(error)[:SAID]}") from None
 
 
 def read_weights(name: str, files: Iterable[Path]) -> dict[str, Tensor]:
@@ -116,7 +135,7 @@ def read_weights(name: str, files: Iterable[Path]) -> dict[str, Tensor]:
         try:
             weights |= load_file(file)
         except (SafetensorError, OSError) as error:
-            raise RunError(f"{name}: {file.name} is damaged ({reason(error)[:MOST]}); copy the model again") from None
+            raise RunError(f"{name}: {file.name} is damaged ({reason(error)[:SAID]}); copy the model again") from None
     for key, tensor in weights.items():
         if ends(key, BUFFERS):
             continue

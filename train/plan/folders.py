@@ -9,6 +9,7 @@ from train.settings import DVCLIVE, Tracker
 from wikilm.errors import UsageError
 from wikilm.files import refuse_mount
 from wikilm.model_folder import TRAINING
+from wikilm.terminal import is_utf8
 
 MOST_BYTES = 200  # of an output's name, which gets `.` before and words after it while the model is made
 # What it removes when it starts (dvclive/live.py, `_init_cleanup`), though it writes none of these here
@@ -27,8 +28,7 @@ def refuse_foreign(output: Path) -> None:
     if not output.name or len(os.fsencode(output.name)) > MOST_BYTES:
         raise UsageError(f"--output {output}: name a folder by a name of its own, of {MOST_BYTES} bytes at most")
     refuse_mount(output, "--output")
-    real = os.fsencode(output.resolve())
-    if real != real.decode(errors="replace").encode():
+    if not is_utf8(str(output.resolve())):
         raise UsageError(f"--output {output}: lies in {output.resolve().parent}, whose name is not valid UTF-8")
     if output.is_dir() and not output.is_symlink():
         if not any(output.iterdir()) or (output / TRAINING).is_file():

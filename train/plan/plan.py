@@ -42,7 +42,7 @@ class Plan(Recipe):
     @property
     def told_settings(self) -> str:
         """Where the settings stand, for errors."""
-        return f"{self.params}: pretrain.{self.objective}"
+        return told_settings(self.params, self.objective)
 
     @property
     def told_last_step(self) -> str:
@@ -50,6 +50,11 @@ class Plan(Recipe):
         if self.last_step < self.planned_steps:
             return f"--max-steps {self.last_step}"
         return f"{self.told_settings}.epochs: {self.settings.epochs} ends at step {self.last_step}"
+
+
+def told_settings(params: Path, objective: Objective) -> str:
+    """Return where the settings of an objective stand, for errors."""
+    return f"{params}: pretrain.{objective}"
 
 
 def make_plan(
@@ -75,7 +80,7 @@ def make_plan(
         RunError: shards that are missing, damaged or empty.
     """
     settings, file = section(params, f"pretrain.{objective}", SETTINGS[objective]), params or DEFAULT_PARAMS
-    told = f"{file}: pretrain.{objective}"
+    told = told_settings(file, objective)
     curves = metrics or output.parent / "metrics" / output.name
     if evaluate:
         refuse_training(max_steps, fresh, keep_run)

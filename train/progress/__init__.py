@@ -7,12 +7,11 @@ from train.progress.console import Console
 from train.progress.curves import Point, log_point, lowest_validation, reproducible
 from train.progress.reached import Progress
 from train.progress.throughput import FORMULA, WARM_UP_STEPS, Pace, Stopwatch, device_peak, peak_memory, training_flops
-from train.progress.trackers import TENSORBOARD, chosen, end_trackers, mend_curves, start_trackers
+from train.progress.trackers import chosen, end_trackers, mend_curves, start_trackers
 from train.progress.validation import Validation
 
 __all__ = [
     "FORMULA",
-    "TENSORBOARD",
     "WARM_UP_STEPS",
     "Console",
     "Pace",

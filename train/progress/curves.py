@@ -4,7 +4,8 @@ import math
 from collections.abc import Container
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from train.settings import DVCLIVE
+from accelerate.tracking import DVCLiveTracker
+
 from wikilm.errors import RunError, reason
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def log_point(accelerator: "Accelerator", point: Point) -> None:
         OSError: DVCLive cannot write it.
     """
     for tracker in accelerator.trackers:
-        if tracker.name == DVCLIVE:
+        if isinstance(tracker, DVCLiveTracker):
             tracker.log(values_of(point, CURVES), step=point["step"])
             continue
         try:

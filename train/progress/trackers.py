@@ -5,7 +5,6 @@ METRICS/{tensorboard, trackio, wandb, mlflow}/  those of the others, each where 
 """
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,12 +18,12 @@ from accelerate.utils import (
     is_wandb_available,
 )
 
+from train.hosts.processes import tell
 from train.plan import OURS, PLOTS, PLOTTED
 from train.progress.curves import Point, log_point, of_sets, values_of
-from train.settings import DVCLIVE, PretrainSettings
+from train.settings import DVCLIVE, TENSORBOARD, PretrainSettings
 from wikilm.errors import RunError, UsageError, reason
 from wikilm.files import remove_folder
-from wikilm.terminal import visible
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from train.plan import Plan
 
 PROJECT = "wikilm"
-TENSORBOARD, TRACKIO = "tensorboard", "trackio"
+TRACKIO = "trackio"
 INSTALLED: Mapping[str, Callable[[], bool]] = {
     TENSORBOARD: is_tensorboard_available,
     TRACKIO: is_trackio_available,
@@ -76,7 +75,7 @@ def start_trackers(accelerator: "Accelerator", plan: "Plan", history: list[Point
     """
     names, folder = chosen(plan), plan.metrics
     if accelerator.is_main_process and DVCLIVE in plan.settings.trackers and DVCLIVE not in names:
-        print(f"train: {DVCLIVE} is not installed, so it writes no curves into {folder}", file=sys.stderr)
+        tell(f"{DVCLIVE} is not installed, so it writes no curves into {folder}")
     if accelerator.is_main_process:
         for name in names:
             if name != DVCLIVE:
@@ -115,8 +114,7 @@ def mend_curves(accelerator: "Accelerator", plan: "Plan", history: list[Point]) 
         RunError: a tracker cannot start.
     """
     if any(tracker.name == DVCLIVE for tracker in accelerator.trackers) and lacks_points(plan, history):
-        told = f"train: {plan.metrics}: points are missing from the curves; writing all of them again"
-        print(visible(told), file=sys.stderr)
+        tell(f"{plan.metrics}: points are missing from the curves; writing all of them again")
         end_trackers(accelerator)
         accelerator.trackers.clear()  # Accelerate adds to them
         start_trackers(accelerator, plan, history)
@@ -151,8 +149,7 @@ def end_trackers(accelerator: "Accelerator") -> None:
             elif tracker.name != DVCLIVE:
                 tracker.finish()
         except Exception as error:  # as above; it must not hide how the training ended
-            told = f"train: {tracker.name}: the last points of its curves may be missing: {reason(error)}"
-            print(visible(told), file=sys.stderr)
+            tell(f"{tracker.name}: the last points of its curves may be missing: {reason(error)}")
     accelerator.trackers[:] = [tracker for tracker in accelerator.trackers if tracker.name == DVCLIVE]
 
 

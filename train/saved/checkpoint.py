@@ -9,7 +9,6 @@ RUN/step-00000250/hashes.json            sha256 of the three, and the name of th
 import contextlib
 import json
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,10 @@ from typing import Any
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from train.hosts.processes import tell
 from train.runs import PREFIX, saved_steps, step_name
 from train.saved.kept import BEST, HASHES, KEPT, MODEL, contiguous, remove_unnamed, take_over_kept
 from wikilm.files import UNFINISHED, new_folder, remove_folder, sha256_of
-from wikilm.terminal import visible
 
 CHECKPOINTS_KEPT = 2  # checkpoints: one may be damaged without the run being lost
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
@@ -95,7 +94,7 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
         path = paths.pop()
         if problem := damage(path):
             then = "for an older checkpoint" if paths else "without an older one to resume from"
-            print(visible(f"train: {path}: {problem}; skipping it {then}"), file=sys.stderr)
+            tell(f"{path}: {problem}; skipping it {then}")
             continue
         return Checkpoint(
             step=int(path.name.removeprefix(PREFIX)),

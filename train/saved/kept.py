@@ -11,7 +11,6 @@ again, to the same bytes, by the run that goes on from there.
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from train.hosts.processes import tell
 from train.progress import Point, lowest_validation
 from train.runs import saved_steps, step_name
 from wikilm.files import new_folder, remove_folder, sha256_of
-from wikilm.terminal import visible
 
 if TYPE_CHECKING:
     from train.settings import PretrainSettings
@@ -101,7 +100,7 @@ def load_weights(place: Path, step: int) -> dict[str, Tensor] | None:
         reason = "was not kept"
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"is damaged ({type(error).__name__}: {error})"
-    print(visible(f"train: {path}: {reason}; leaving it out of what is exported"), file=sys.stderr)
+    tell(f"{path}: {reason}; leaving it out of what is exported")
     return None
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import GPT2LMHeadModel
 
 from tests.helpers.models import make_stock
 from tests.helpers.training import TrainingInputs, plan_of
 from train.model.first_model import first_model
 from wikilm.errors import RunError
+from wikilm.memory import is_out_of_memory
 
 FILE = "model.safetensors"
 
@@ -62,6 +64,23 @@ def test_weights_that_are_not_whole_are_refused(
         first_model(plan_of(arguments))
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 800
+
+
+def test_memory_that_is_used_up_is_not_told_as_weights_that_do_not_fit(
+    tiny_shards: Path, tiny_tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 400 bytes.")
+
+    make_stock(tmp_path / "stock", "gpt2", tiny_tokenizer)
+    monkeypatch.setattr(GPT2LMHeadModel, "from_pretrained", exhausted)
+    arguments = TrainingInputs(tiny_shards, tiny_tokenizer).arguments(
+        tmp_path, layers=None, heads=None, width=None, init={"from": str(tmp_path / "stock")}
+    )
+    plan = plan_of(arguments)
+    with pytest.raises(RuntimeError) as raised:
+        first_model(plan)
+    assert is_out_of_memory(raised.value)
 
 
 def test_weights_in_several_files_are_one_model(tiny_shards: Path, tiny_tokenizer: Path, tmp_path: Path) -> None:
