@@ -28,6 +28,8 @@ from train.settings import OBJECTIVES
 from wikilm.cli import Parser, positive, program, run
 from wikilm.cores import cores
 from wikilm.errors import RunError, UsageError
+from wikilm.params import DEFAULT_PARAMS
+from wikilm.stopped import stopped_by_signals
 
 if TYPE_CHECKING:
     from train.proof.proof import Outcome
@@ -72,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UsageError("--sharded: one process has nobody to share with; name --processes 2 or more")
     if args.shards is None and not args.preset:
         raise UsageError("name --preset, such as tiny, which makes its own shards, or --shards and --tokenizer")
-    with work_folder(args.work) as work:
+    with work_folder(args.work) as work, stopped_by_signals("begin anew"):
         outcomes = prove(args, work)
     print(table(outcomes))
     told = {
@@ -110,6 +112,7 @@ def prove(args: argparse.Namespace, work: Path) -> list["Outcome"]:
         UsageError: settings or a preset that are wrong.
         RunError: a training failed, or a moment never came.
     """
+    from train.proof.commands import ended_together
     from train.proof.proof import (
         Inputs,
         SetUp,
@@ -122,13 +125,15 @@ def prove(args: argparse.Namespace, work: Path) -> list["Outcome"]:
     )
 
     params = own_params(work, args.preset) if args.preset else args.params
-    inputs = Inputs(args.shards, args.tokenizer, params) if args.shards else inputs_of_preset(work, params)
+    told = f"--preset {args.preset}" if args.preset else str(args.params or DEFAULT_PARAMS)
+    given = Inputs(args.shards, args.tokenizer, params, told) if args.shards else None
+    inputs = given or inputs_of_preset(work, params, told)
     set_ups = [SetUp(*one, args.sharded) for one in product(args.objective, args.processes, args.accumulation)]
     tasks = {set_up: prepared(set_up, inputs, args.steps) for set_up in set_ups}
     kills = chosen_kills(tasks, args.kills, args.seed)
     used = list(dict.fromkeys(set_up for set_up, _ in kills))
     at_once = max(1, args.jobs // max(args.processes))
-    with ThreadPoolExecutor(at_once) as pool:
+    with ThreadPoolExecutor(at_once) as pool, ended_together():
         each = pool.map if at_once > 1 else map
         say(f"undisturbed: {', '.join(map(str, used))}")
         expected = dict(zip(used, each(lambda one: undisturbed(tasks[one], work), used), strict=True))

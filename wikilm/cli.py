@@ -10,11 +10,13 @@ from typing import Any, NoReturn
 
 from wikilm.commands import as_typed
 from wikilm.errors import RunError, reason
+from wikilm.limits import used_up
 from wikilm.missing import explain
 from wikilm.stage import heading
 from wikilm.terminal import is_utf8, visible
 
 SHOWN = 60  # characters of an argument in an error
+TOLD = (RunError, OSError, KeyboardInterrupt)  # in one line; others are faults of the program, unless we know better
 _running: list[str] = []  # the name of the command that `run` runs, as the user typed it
 _ending: list[bool] = []  # whether the process ends after it
 
@@ -152,9 +154,9 @@ def run(
         if ends_after():
             ignore_signals()
         return 0
-    except (RunError, OSError, KeyboardInterrupt, ImportError) as error:
-        missing = explain(error, module or _module_of(main))
-        if os.environ.get("WIKILM_TRACEBACK") == "1" or (isinstance(error, ImportError) and missing is None):
+    except BaseException as error:
+        why = explain(error, module or _module_of(main)) or used_up(error)
+        if os.environ.get("WIKILM_TRACEBACK") == "1" or not (why or isinstance(error, TOLD)):
             raise
         if isinstance(error, BrokenPipeError):  # the reader of our stdout (`| head`) has gone: no fault of the run
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -162,7 +164,7 @@ def run(
         rank = os.environ.get("RANK", "0")
         if rank == "0" or not getattr(error, "is_common", False):
             process = "" if rank == "0" else f"process {rank}: "
-            told = visible(missing or reason(error))  # names out of a source may hold anything
+            told = visible(why or reason(error))  # names out of a source may hold anything
             print(f"{name}: {process}error: {as_user_types(told)}", file=sys.stderr)
         return 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_status", 1)
     finally:

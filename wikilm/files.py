@@ -79,7 +79,9 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        if error.errno is None:  # whose text a name would hide
+            error.add_note(f"while writing {path}")
+        elif error.filename is None:
             error.filename = str(path)
         raise
 

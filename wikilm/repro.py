@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,12 @@ from wikilm.locks import exclusive
 from wikilm.params import DEFAULT_PARAMS, SECTIONS, checked, find_section, read_params, settings_of
 from wikilm.presets import describe
 from wikilm.stage import stages
-from wikilm.stage_process import stages_at_work
+from wikilm.stage_process import SECONDS_TO_SAVE, end_with_repro, stages_at_work
 
 PROGRAM = "python -m wikilm.repro"
 PAGE = Path("report/index.html")
 LOCK = Path(".dvc/tmp/wikilm-repro.lock")  # two runs would write the same outputs
+SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def arguments() -> Parser:
@@ -63,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             raise UsageError(f"{path}: no such file or folder; {way_out}")
     if args.stage:
+        end_with_repro()
         reproduce_one(args.stage)
         return
     params = read_params(DEFAULT_PARAMS)
@@ -135,7 +138,24 @@ def changed_stages(names: Sequence[str]) -> list[str]:
         RunError: DVC cannot read what it compares.
     """
     with _repository() as repo:
-        return [name for name in names if repo.status(targets=[name], with_deps=False)]
+        return [name for name in names if _is_changed(repo, name)]
+
+
+def _is_changed(repo: Any, name: str) -> bool:
+    """Ask DVC, which answers when no stage of a killed run is at work any more: it saves what it has, and ends."""
+    from dvc.lock import LockError
+
+    told, until = False, time.monotonic() + SECONDS_TO_SAVE
+    while True:
+        try:
+            return bool(repo.status(targets=[name], with_deps=False))
+        except LockError:
+            if time.monotonic() > until:
+                raise
+        if not told:
+            print(f"{name}: still at work for another run; waiting for it to end", file=sys.stderr)
+            told = True
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def reproduce_one(name: str) -> None:

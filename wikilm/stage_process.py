@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from wikilm.starters import REPRO
+from wikilm.starters import REPRO, starters, watch
 from wikilm.stopped import Stopped, stopped_by_signals
 
 SECONDS_TO_SAVE = 60  # of the processes of a stage that was asked to end
@@ -30,6 +30,17 @@ def stages_at_work() -> Iterator["StagesAtWork"]:
         except BaseException as stop:
             stages.end(stop.number if isinstance(stop, Stopped) else signal.SIGINT)
             raise
+
+
+def end_with_repro() -> None:
+    """Have this stage, when the `wikilm repro` that started it has ended, ask the command that it runs to end.
+
+    DVC stays until the command has saved what it has: it holds the outputs, which the next run waits for.
+    """
+    if os.getpgrp() != os.getpid():  # started by hand
+        return
+    signal.signal(signal.SIGTERM, lambda *_: None)  # unlike SIG_IGN, what is started does not inherit this
+    watch(starters(), lambda _: os.killpg(os.getpgrp(), signal.SIGTERM))
 
 
 class StagesAtWork:

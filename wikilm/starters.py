@@ -15,8 +15,9 @@ from typing import NamedTuple
 from wikilm.stage import DVC_STAGE
 
 REPRO = "WIKILM_REPRO"  # set by `wikilm repro` for the stages that it starts
+PROOF = "WIKILM_PROOF"  # set by `wikilm prove-resume` for the trainings that it starts
 LAUNCHED = ("ACCELERATE_MIXED_PRECISION", "TORCHELASTIC_RUN_ID")  # set by `accelerate launch`, and by torchrun
-MARKS = (DVC_STAGE, REPRO, *LAUNCHED)
+MARKS = (DVC_STAGE, REPRO, PROOF, *LAUNCHED)
 SECONDS_BETWEEN_LOOKS = 1.0  # only where the kernel does not tell of the end of a process
 
 

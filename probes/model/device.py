@@ -7,7 +7,7 @@ import torch
 
 from probes.settings import Machine
 from wikilm.errors import UsageError
-from wikilm.memory import OutOfMemory, is_out_of_memory
+from wikilm.limits import OutOfMemory, is_out_of_memory
 
 # Of the largest tensor of a batch, such as its logits. A GPU wants much at a time; on a CPU more than 32 MiB of float32
 # is slower: glibc takes each such tensor from the kernel anew (mallopt(3), M_MMAP_THRESHOLD).

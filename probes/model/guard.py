@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from wikilm.errors import RunError
-from wikilm.memory import OutOfMemory, is_out_of_memory
+from wikilm.limits import OutOfMemory, is_out_of_memory, is_out_of_threads
 from wikilm.model_folder import SAID
 
 
@@ -28,6 +28,8 @@ def guarded(name: str) -> Iterator[None]:
     except RunError:
         raise
     except Exception as error:
+        if is_out_of_threads(error):
+            raise
         if is_out_of_memory(error):
             raise OutOfMemory(f"{name}: out of memory: make texts or batches smaller") from error
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")

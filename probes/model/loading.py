@@ -25,6 +25,7 @@ from probes.model.head import only_at
 from probes.model.pieces import Encoded, check_offsets
 from probes.settings import ANY_MACHINE, Machine
 from wikilm.errors import RunError, UsageError
+from wikilm.limits import is_out_of_threads
 from wikilm.model_folder import TOKENIZER, read_config, refuse_unbacked, told_of
 from wikilm.pretrained import model_folder, weights_of
 
@@ -313,4 +314,6 @@ def _one_line(name: str) -> Iterator[None]:
     except SafetensorError as error:
         raise RunError(f"{name}: its weights are damaged ({error}): copy or train them again") from None
     except Exception as error:  # what a folder from elsewhere can make transformers raise is not documented
+        if is_out_of_threads(error):
+            raise
         raise RunError(f"{name}: cannot be loaded: {told_of(error)}") from None

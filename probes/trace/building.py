@@ -92,5 +92,5 @@ def _write_part(
 def _write(path: Path, blocks: Iterable[NDArray[Any]]) -> FileEntry:
     with path.open("wb") as file:
         for block in blocks:
-            block.tofile(file)
+            file.write(np.ascontiguousarray(block).data)  # tofile() does not say why it fails
     return FileEntry(path=path.name, bytes=path.stat().st_size, sha256=sha256_of(path))

@@ -1,15 +1,13 @@
 """Training by its command: curves, resume after SIGKILL, several processes, exports, clear errors."""
 
-import contextlib
 import errno
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from transformers import (
 )
 
 from tests.helpers import ROOT
+from tests.helpers.limits import files_of_at_most
 from tests.helpers.shards import make_rows, make_shards
 from tests.helpers.tokenizers import MASK, SENTENCES, make_tokenizer
 from tests.helpers.training import Done, TrainingInputs, environment, record, train
@@ -533,19 +532,6 @@ def test_it_trains_where_neither_beam_nor_dvc_nor_gigatoken_is_installed(
 # What goes wrong
 
 
-@contextlib.contextmanager
-def files_of_at_most(limit: int) -> Iterator[None]:
-    """A limit on the size of files, which stands in for a full device."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, ignored)
-
-
 def copied(inputs: TrainingInputs, folder: Path) -> Path:
     return Path(shutil.copytree(inputs.shards, folder / "shards"))
 
@@ -706,7 +692,7 @@ def test_a_full_device_leaves_the_older_checkpoint_and_no_model(
     shutil.rmtree(tmp_path / "model")
     with files_of_at_most(limit):
         advice = f"goes on from step 7; for another --output, add --runs {tmp_path / 'runs' / 'model'}"
-        assert_fails(arguments, 1, str(tmp_path), place, "free some space", advice)
+        assert_fails(arguments, 1, str(tmp_path), place, "allow larger files (ulimit -f)", advice)
     assert not (tmp_path / "model").exists()
     assert [path.name for path in tmp_path.glob("runs/model/*/step*")] == ["step-00000007"]
     assert "from step 7" in train(arguments).stderr

@@ -1,15 +1,22 @@
 """The proof of exact resuming: it kills where it says, and finds whatever differs."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from tests.helpers.training import PARAMS, TINY, train
+from tests.helpers import ROOT
+from tests.helpers.training import PARAMS, TINY, environment, train
+from tests.helpers.waiting import wait_until
 from train.proof import proof as proof
+from train.proof.dying import DIED, IN_SAVE
 from train.prove_resume import main
+from train.saved import CHECKPOINTS_KEPT
 from wikilm.cli import run
 
 
@@ -76,6 +83,8 @@ def test_whatever_differs_is_found(
 
     def call(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
         if "train.proof.dying" in command:
+            Path(environment[DIED]).parent.mkdir(parents=True, exist_ok=True)
+            Path(environment[DIED]).touch()
             return -9, ""
         model = Path(command[command.index("--output") + 1])
         history = [{"step": step, "loss": 1 / step, "validation_loss": 2.0} for step in range(1, 5)]
@@ -95,9 +104,71 @@ def test_whatever_differs_is_found(
     assert "1 of 1 killed trainings ended in other numbers" in capsys.readouterr().err
 
 
+def test_a_training_that_ends_before_its_moment_proves_nothing(
+    proves: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(command: list[str], _: dict[str, str]) -> tuple[int, str]:
+        if "train.proof.dying" in command:
+            return -15, "stopped by SIGTERM"
+        model = Path(command[command.index("--output") + 1])
+        model.mkdir(parents=True)
+        (model / "training.json").write_text(json.dumps({"history": [{"step": 1, "loss": 1.0}]}))
+        return 0, ""
+
+    monkeypatch.setattr(proof, "call", call)
+    assert proves("--kills", 1, "--steps", 4, "--objective", "causal", "--processes", 1) == 1
+    assert "never came; a training ended with status -15: stopped by SIGTERM" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_save_that_no_older_checkpoint_goes_after_is_not_waited_for(
+    both: Path, tiny_shards: Path, steps: int, seed: int
+) -> None:
+    set_up = proof.SetUp("causal", 1, 1)
+    task = proof.prepared(set_up, proof.Inputs(tiny_shards, Path("none"), both, "both.yaml"), steps)
+    for _, moment in proof.chosen_kills({set_up: task}, 4, seed):
+        assert 1 <= moment.step <= steps
+        assert moment.place != IN_SAVE[-1] or moment.step in task.saves[CHECKPOINTS_KEPT:]
+
+
+def test_settings_that_cannot_be_are_told_by_the_flag_or_the_file(
+    proves: Callable[..., int], both: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert proves("--accumulation", 64) == 2
+    assert "--accumulation: gradient_accumulation cannot cut 9 rows" in capsys.readouterr().err
+    both.write_text(both.read_text().replace("batch_size: 9", "batch_size: 900"))
+    assert proves() == 2
+    assert f"{both}: pretrain.causal.batch_size: 900 rows, but" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_proof_that_is_stopped_ends_its_trainings_and_removes_what_it_made(
+    tiny_shards: Path, tiny_tokenizer: Path, both: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "temporary"
+    work.mkdir()
+    named = ["--shards", tiny_shards, "--tokenizer", tiny_tokenizer, "--params", both, "--jobs", 2, "--processes", 1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "train.prove_resume", *map(str, named)],
+        env=environment(TMPDIR=str(work)),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: list(work.glob("wikilm-proof-*/undisturbed-*/runs/*/step-*")), "a training at work")
+    process.terminate()
+    said = process.communicate()[1]
+    assert process.returncode == 128 + signal.SIGTERM
+    assert said.splitlines()[-1].endswith("stopped by SIGTERM; give the same command again to begin anew")
+    assert not list(work.glob("wikilm-proof-*"))
+    at_work = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [command for command in at_work if str(work).encode() in command]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_moments_are_drawn_by_the_seed_and_are_of_every_kind(both: Path, tiny_shards: Path, seed: int) -> None:
-    inputs = proof.Inputs(tiny_shards, Path("none"), both)
+    inputs = proof.Inputs(tiny_shards, Path("none"), both, "both.yaml")
     set_ups = [
         proof.SetUp(objective, processes, parts)
         for objective in proof.SETTINGS

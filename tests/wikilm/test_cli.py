@@ -43,6 +43,16 @@ def test_a_full_disk_is_named_as_such(capsys):
     assert "no space left on the device while writing data/shards/x.arrow" in capsys.readouterr().err
 
 
+def test_a_limit_of_the_system_is_no_fault_of_the_program(capsys):
+    def main(_argv):
+        raise RuntimeError("can't start new thread")
+
+    assert run(main, "wikilm") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("wikilm: error: no thread can be started")
+    assert told.count("\n") == 1
+
+
 def test_a_fault_of_the_program_keeps_its_traceback():
     def main(_argv):
         raise ZeroDivisionError

@@ -3,22 +3,18 @@
 import errno
 import hashlib
 import os
-import resource
-import signal
 
 import pytest
 
+from tests.helpers.limits import files_of_at_most
+from wikilm.errors import reason
 from wikilm.files import UNFINISHED, new_file, new_folder, sha256_of, write_atomically
 
 
 @pytest.fixture
 def small_device():
-    """A file size limit stands in for a full device: writing fails half-way in just the same place."""
-    limit, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    signal.signal(signal.SIGXFSZ, handler)
+    with files_of_at_most(1000):
+        yield
 
 
 def test_a_file_has_its_name_once_it_is_whole(tmp_path):
@@ -93,6 +89,13 @@ def test_a_folder_whose_writer_fails_leaves_the_old_one_and_names_itself(tmp_pat
         folder.mkdir()
     assert (target / "a").read_text() == "old"
     assert os.listdir(tmp_path) == ["model"]
+
+
+def test_an_error_without_a_number_keeps_its_text_and_is_given_the_path(tmp_path):
+    """As numpy and other libraries raise it: an OSError of one text, which a filename would hide."""
+    with pytest.raises(OSError, match="half of it") as failed, new_folder(tmp_path / "model"):
+        raise OSError("half of it was written")
+    assert reason(failed.value) == f"half of it was written; while writing {tmp_path / 'model'}"
 
 
 def test_what_a_killed_writer_left_of_a_folder_goes_with_the_next(tmp_path):

@@ -13,7 +13,8 @@ from dvc.dvcfile import Lockfile
 from tests.helpers import ROOT
 from tests.helpers.waiting import is_alive, wait_until
 from wikilm.dvc_lock import lock_note
-from wikilm.repro import needed_stages, reproduce_one
+from wikilm.errors import RunError
+from wikilm.repro import changed_stages, needed_stages, reproduce_one
 from wikilm.stage_process import _lines
 
 STAGES = """stages:
@@ -117,6 +118,44 @@ def test_what_a_killed_stage_has_left_running_is_ended_with_the_command(project)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 128 + signal.SIGTERM
     wait_until(lambda: not is_alive(left))
+
+
+def test_the_stages_of_a_killed_run_end_and_the_same_command_goes_on_at_once(project):
+    """What a stage runs takes its time to save, and the next run waits for it."""
+    Path("dvc.yaml").write_text("""stages:
+  one:
+    cmd: >-
+      if [ -e began ]; then echo more >> one; else trap 'until [ -e go ]; do :; done; echo saved > one; exit 1' TERM;
+      echo $$ > pid; mv pid began; while :; do sleep 0.1; done; fi
+    outs: [one: {persist: true}]
+""")
+    command = [sys.executable, "-c", RUN]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    wait_until(lambda: Path("began").exists())
+    left = int(Path("began").read_text())
+    process.kill()
+    process.wait()
+    again = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert "one: still at work for another run; waiting for it to end" in again.stderr.readline()
+    Path("go").touch()
+    said = again.communicate()[1]
+    assert again.returncode == 0, said
+    assert not is_alive(left)
+    assert Path("one").read_text() == "saved\nmore\n"
+
+
+def test_a_stage_that_stays_at_work_for_another_is_told_in_the_end(project, monkeypatch):
+    from dvc.lock import LockError
+
+    def busy(*_, **__):
+        raise LockError("'one' is busy")
+
+    monkeypatch.setattr("dvc.repo.Repo.status", busy)
+    monkeypatch.setattr("wikilm.repro.SECONDS_TO_SAVE", 0.0)
+    monkeypatch.setattr("wikilm.repro.SECONDS_BETWEEN_LOOKS", 0.0)
+    with pytest.raises(RunError, match="'one' is busy"):
+        changed_stages(["tokenizer"])
 
 
 def test_the_stages_that_may_begin_together_share_the_cores(project):

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from wikilm.memory import OutOfMemory, is_out_of_memory
+from wikilm.limits import OutOfMemory, is_out_of_memory
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h of glibc
 NEVER = -1

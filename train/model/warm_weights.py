@@ -22,7 +22,7 @@ from train.model.build import TANH_GELU, run_fields
 from train.plan import NAMES, WarmStart
 from train.settings import PretrainSettings
 from wikilm.errors import RunError, reason
-from wikilm.memory import is_out_of_memory
+from wikilm.limits import used_up
 from wikilm.model_folder import SAID, Weights, refuse_unbacked, told_of
 from wikilm.shards import Manifest
 
@@ -70,7 +70,7 @@ def filled(name: str, family: str, config: Any, weights: Weights, state: Mapping
 
     Raises:
         RunError: they are not what the config says.
-        RuntimeError: memory is used up.
+        RuntimeError: memory or threads are used up.
     """
     try:
         refuse_unbacked(name, lambda: MODELS[family](config), weights)
@@ -80,7 +80,7 @@ def filled(name: str, family: str, config: Any, weights: Weights, state: Mapping
     except RunError:
         raise
     except Exception as error:  # what transformers raises for shapes that do not fit is not documented
-        if is_out_of_memory(error):
+        if used_up(error):
             raise
         raise RunError(f"{name}: its weights do not fit its config.json: {told_of(error)}") from None
     refuse_parts(name, info)

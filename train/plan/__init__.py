@@ -17,6 +17,7 @@ from train.plan.batch import (
     share,
 )
 from train.plan.folders import OURS, PLOTS, PLOTTED, holds_a_model, refuse_foreign
+from train.plan.inputs import refuse_large_batch
 from train.plan.plan import Plan, make_plan
 from train.plan.warm_start import FAMILIES, NAMES, WarmStart
 
@@ -40,5 +41,6 @@ __all__ = [
     "make_plan",
     "mix",
     "refuse_foreign",
+    "refuse_large_batch",
     "share",
 ]

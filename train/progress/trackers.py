@@ -88,11 +88,33 @@ def start_trackers(accelerator: "Accelerator", plan: "Plan", history: list[Point
         raise RunError(
             f"{folder}: {which} cannot write curves here: {reason(error)}; name another --metrics"
         ) from error
+    if accelerator.is_main_process and DVCLIVE in names:
+        try_signalling(plan, history[-1]["step"] if history else 0)
     for tracker in accelerator.trackers:
         if tracker.name != DVCLIVE:
             tracker.store_init_configuration(hyperparameters(plan.settings))
     for point in history:
         log_point(accelerator, of_sets(point, plan.validation))
+
+
+def try_signalling(plan: "Plan", step: int) -> None:
+    """Do once what DVCLive does with each point: in a DVC repository it tells VS Code of the step, by a file.
+
+    Raises:
+        RunError: the repository cannot be written.
+    """
+    try:
+        from dvclive.vscode import mark_dvclive_step_completed
+    except ImportError:  # another version, which may do it in another way
+        return
+    try:
+        mark_dvclive_step_completed(step)
+    except OSError as error:
+        raise RunError(
+            f"{error.filename}: cannot be written ({error.strerror}), but {DVCLIVE} notes each step there: give the "
+            f"command in a folder outside of this DVC repository, or take {DVCLIVE} out of "
+            f"{plan.told_settings}.trackers"
+        ) from error
 
 
 def begin_folder(folder: Path) -> None:

@@ -18,6 +18,7 @@ from wikilm.cli import run
 from wikilm.files import UNFINISHED
 
 MOMENT = "WIKILM_DIES_AT"  # in the environment: a moment as JSON
+DIED = "WIKILM_DIED"  # in the environment: the file that is made when it has come
 BEFORE_UPDATE, IN_UPDATE = "before the update", "in the update"
 IN_STEP = (BEFORE_UPDATE, IN_UPDATE)
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "hashes.json")
@@ -49,9 +50,9 @@ class Moment:
             f"{self.place} of step {self.step}{who}" if not self.is_in_save else f"save {self.step}, {self.place}{who}"
         )
 
-    def as_variable(self) -> dict[str, str]:
-        """Return the variable that tells a process of it."""
-        return {MOMENT: json.dumps(asdict(self))}
+    def as_variables(self, died: Path) -> dict[str, str]:
+        """Return the variables that tell a process of it, and of the file to make when it has come."""
+        return {MOMENT: json.dumps(asdict(self)), DIED: str(died)}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -66,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def die(moment: Moment) -> NoReturn:
     """End this process without a word, and all others of the training where the moment is that of all."""
+    Path(os.environ[DIED]).touch()
     if moment.process is None and "RANK" in os.environ:
         launcher = os.getppid()
         others = Path(f"/proc/{launcher}/task").glob("*/children")

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from ruamel.yaml import YAML
 
-from train.plan import Order
+from train.plan import Order, refuse_large_batch
+from train.proof.commands import call
 from train.proof.dying import IN_SAVE, IN_STEP, Moment
 from train.runs import saved_steps
 from train.saved import CHECKPOINTS_KEPT
@@ -26,7 +27,6 @@ from wikilm.presets import values
 from wikilm.shards import open_checked
 
 SAVES = 5  # checkpoints of a training, so that a kill has steps before and behind it
-SECONDS = 3600  # a training that takes longer hangs
 SHARDED = ("--use_fsdp", "--fsdp_version", "2", "--fsdp_cpu_ram_efficient_loading", "false")
 
 
@@ -50,6 +50,7 @@ class Inputs(NamedTuple):
     shards: Path
     tokenizer: Path
     params: Path | None
+    told: str  # where the settings are from, for errors
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,12 @@ def prepared(set_up: SetUp, inputs: Inputs, most: int | None) -> Task:
         RunError: the shards are missing or damaged.
     """
     key = f"pretrain.{set_up.objective}"
-    settings = section(inputs.params, key, SETTINGS[set_up.objective], {"gradient_accumulation": set_up.accumulation})
-    order = Order(open_checked(inputs.shards).manifest.row_count("train"), settings.batch_size, settings.seed)
+    flags = {"gradient_accumulation": "accumulation"}
+    parts = {"gradient_accumulation": set_up.accumulation}
+    settings = section(inputs.params, key, SETTINGS[set_up.objective], parts, flags)
+    shards = open_checked(inputs.shards)
+    refuse_large_batch(settings, shards, f"{inputs.told}: {key}")
+    order = Order(shards.manifest.row_count("train"), settings.batch_size, settings.seed)
     steps = order.step_count(settings.epochs)
     return Task(set_up, inputs, settings.model_dump(), order, min(steps, most or steps))
 
@@ -133,8 +138,9 @@ def chosen_kills(tasks: Mapping[SetUp, Task], kills: int, seed: int) -> list[tup
         set_up = set_ups[(number + number // len(set_ups)) % len(set_ups)]
         task = tasks[set_up]
         if number % 2 == 0:
-            place = draw.choice(IN_SAVE)
-            step = draw.choice(task.saves[CHECKPOINTS_KEPT:] or task.saves if place == IN_SAVE[-1] else task.saves)
+            replacing = task.saves[CHECKPOINTS_KEPT:]  # the saves that an older checkpoint goes after
+            place = draw.choice(IN_SAVE if replacing else IN_SAVE[:-1])
+            step = draw.choice(replacing if place == IN_SAVE[-1] else task.saves)
             dies = draw.choice([0, None])
         else:
             place, dies = draw.choice(IN_STEP), draw.choice([*range(set_up.processes), None])
@@ -161,9 +167,10 @@ def killed(task: Task, moment: Moment, expected: Numbers, folder: Path) -> Outco
     Raises:
         RunError: it ended before the moment came, or failed when it went on.
     """
-    status = _train(task, folder, "train.proof.dying", moment.as_variable())[0]
-    if not status or (folder / "model").exists():
-        raise RunError(f"{task.set_up}: {moment} never came")
+    died = folder / "died"
+    status, told = _train(task, folder, "train.proof.dying", moment.as_variables(died))
+    if not died.exists():
+        raise RunError(f"{task.set_up}: {moment}: never came; {_ended(status, told)}")
     resumed = max((max(saved_steps(path), default=0) for path in folder.glob("runs/*")), default=0)
     _finish(task, folder)
     found = _numbers(folder)
@@ -183,7 +190,11 @@ def killed(task: Task, moment: Moment, expected: Numbers, folder: Path) -> Outco
 def _finish(task: Task, folder: Path) -> None:
     status, told = _train(task, folder, "train", {})
     if status:
-        raise RunError(f"{task.set_up}: a training failed: {' '.join(told.split()[-40:]) or f'exit status {status}'}")
+        raise RunError(f"{task.set_up}: {_ended(status, told)}")
+
+
+def _ended(status: int, told: str) -> str:
+    return f"a training ended with status {status}: {' '.join(told.split()[-40:]) or 'it said nothing'}"
 
 
 def _train(task: Task, folder: Path, module: str, more: Mapping[str, str]) -> tuple[int, str]:
@@ -204,14 +215,6 @@ def _train(task: Task, folder: Path, module: str, more: Mapping[str, str]) -> tu
     ]
     # One thread each: how many there are is part of what decides the last bits of a sum.
     return call(command, {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"} | os.environ | dict(more))
-
-
-def call(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """Run a command; return its exit status, and the last line that it said."""
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL, check=False
-    )
-    return done.returncode, "".join(done.stderr.splitlines()[-1:])
 
 
 def _numbers(folder: Path) -> Numbers:
@@ -235,7 +238,7 @@ def own_params(work: Path, preset: str) -> Path:
     return path
 
 
-def inputs_of_preset(work: Path, params: Path) -> Inputs:
+def inputs_of_preset(work: Path, params: Path, told: str) -> Inputs:
     """Make tokenizer and shards by the pipeline's own commands.
 
     Raises:
@@ -250,4 +253,4 @@ def inputs_of_preset(work: Path, params: Path) -> Inputs:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RunError(f"python -m {words[0]} failed: {' '.join(done.stderr.split()[-40:])}")
-    return Inputs(shards, tokenizer, params)
+    return Inputs(shards, tokenizer, params, told)

@@ -72,8 +72,9 @@ def failed_files_told(run: Path) -> Iterator[None]:
         if error.errno not in FULL:
             then = f"; the same command{but_fresh()} goes on from step {step}" if step else ""
             raise RunError(f"{reason(error)}{then}") from error
+        way_out = "allow larger files (ulimit -f)" if error.errno == errno.EFBIG else "free some space"
         raise RunError(
-            f"{os.strerror(error.errno)} while writing {error.filename or 'a file'}: free some space; the same command"
+            f"{os.strerror(error.errno)} while writing {error.filename or 'a file'}: {way_out}; the same command"
             f"{but_fresh()} goes on from step {step}; for another --output, add --runs {run.parent}"
         ) from error
 

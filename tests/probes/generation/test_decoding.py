@@ -14,7 +14,7 @@ from probes.generation.generate import continue_prompts
 from probes.generation.reference import parting
 from probes.model.loading import load
 from tests.helpers.families import CAUSAL
-from wikilm.memory import OutOfMemory
+from wikilm.limits import OutOfMemory
 
 PROMPTS = ("The river", "A", "The lighthouse keeper counted the ships", "", "Copper", "A river")
 DECODINGS = (Decoding(), Decoding(temperature=1.5, seed=7))

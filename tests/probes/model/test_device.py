@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from probes.model.device import NUMBERS_AT_A_TIME, by_memory, device_of, dtype_of, rows_at_a_time
 from probes.settings import Machine
 from wikilm.errors import RunError, UsageError
-from wikilm.memory import OutOfMemory
+from wikilm.limits import OutOfMemory
 
 CPU = torch.device("cpu")
 

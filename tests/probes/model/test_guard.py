@@ -10,7 +10,7 @@ import torch
 from probes.model.guard import guarded
 from probes.model.loading import load
 from wikilm.errors import RunError, UsageError, reason
-from wikilm.memory import OutOfMemory
+from wikilm.limits import OutOfMemory, used_up
 
 
 @pytest.fixture
@@ -42,6 +42,12 @@ def test_what_a_pass_raises_is_one_line_with_the_models_name(own, raised):
 def test_too_little_memory_is_an_error_of_its_own():
     with pytest.raises(OutOfMemory, match="some/model: out of memory"), guarded("some/model"):
         raise torch.OutOfMemoryError
+
+
+def test_a_limit_of_the_system_is_not_blamed_on_the_model():
+    with pytest.raises(RuntimeError, match="can't start new thread") as raised, guarded("some/model"):
+        raise RuntimeError("can't start new thread")
+    assert used_up(raised.value)
 
 
 def test_a_mistake_of_the_user_stays_what_it_is():

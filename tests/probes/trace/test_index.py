@@ -1,5 +1,6 @@
 """An index answers as its rows do, however it is cut; one that is damaged or of other shards is refused in one line."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from probes.trace import build_index, check_index, open_index
 from probes.trace import index as index_module
+from tests.helpers.limits import files_of_at_most
 from tests.helpers.shards import make_rows, make_shards
 from wikilm.errors import RunError, UsageError
 from wikilm.shards import read_manifest
@@ -23,6 +25,13 @@ def folder(tmp_path, tiny_shards):
     build_index(tiny_shards, tmp_path / "index", 200)
     shutil.copytree(tiny_shards, tmp_path / "shards")
     return tmp_path
+
+
+def test_a_full_device_is_named_with_the_index_and_leaves_nothing(tmp_path, tiny_shards):
+    with files_of_at_most(200), pytest.raises(OSError, match="index") as failed:
+        build_index(tiny_shards, tmp_path / "index", 200)
+    assert (failed.value.errno, failed.value.filename) == (errno.EFBIG, str(tmp_path / "index"))
+    assert not list(tmp_path.iterdir())
 
 
 def refusal(folder) -> str:

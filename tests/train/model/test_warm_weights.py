@@ -13,7 +13,7 @@ from tests.helpers.models import make_stock
 from tests.helpers.training import TrainingInputs, plan_of
 from train.model.first_model import first_model
 from wikilm.errors import RunError
-from wikilm.memory import is_out_of_memory
+from wikilm.limits import is_out_of_memory
 
 FILE = "model.safetensors"
 

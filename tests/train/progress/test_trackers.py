@@ -128,6 +128,24 @@ def test_what_is_not_installed_is_refused_with_the_package_to_install(
     assert "dvclive" in train([*arguments[:-1], str(wrong(tmp_path))], status=2).stderr
 
 
+def test_a_dvc_repository_that_cannot_be_written_is_named_before_the_first_step(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVCLive tells VS Code of each step by a file there. A file where its folder belongs stands in for read-only."""
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    monkeypatch.chdir(repository)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
+    (repository / ".dvc" / "tmp" / "exps").touch()
+    arguments = TrainingInputs(tiny / "shards", tiny / "tokenizer").arguments(tmp_path)
+    said = train([*arguments, "--max-steps", "1"], status=1).stderr
+    assert f"{repository}/.dvc/tmp/exps" in said
+    assert "give the command in a folder outside of this DVC repository, or take dvclive out of" in said
+    assert not (tmp_path / "model").exists()
+    monkeypatch.chdir(tmp_path)
+    train([*arguments, "--max-steps", "1"])
+
+
 def wrong(folder: Path) -> Path:
     """Params that name a tracker which nobody knows."""
     path = folder / "wrong.yaml"
