@@ -121,13 +121,12 @@ def test_a_training_that_ends_before_its_moment_proves_nothing(
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
-@pytest.mark.parametrize("seed", range(20))
 def test_a_save_that_no_older_checkpoint_goes_after_is_not_waited_for(
-    both: Path, tiny_shards: Path, steps: int, seed: int
+    both: Path, tiny_shards: Path, steps: int
 ) -> None:
     set_up = proof.SetUp("causal", 1, 1)
     task = proof.prepared(set_up, proof.Inputs(tiny_shards, Path("none"), both, "both.yaml"), steps)
-    for _, moment in proof.chosen_kills({set_up: task}, 4, seed):
+    for _, moment in (kill for seed in range(20) for kill in proof.chosen_kills({set_up: task}, 4, seed)):
         assert 1 <= moment.step <= steps
         assert moment.place != IN_SAVE[-1] or moment.step in task.saves[CHECKPOINTS_KEPT:]
 

@@ -120,6 +120,7 @@ def test_what_a_killed_stage_has_left_running_is_ended_with_the_command(project)
     wait_until(lambda: not is_alive(left))
 
 
+@pytest.mark.slow
 def test_the_stages_of_a_killed_run_end_and_the_same_command_goes_on_at_once(project):
     """What a stage runs takes its time to save, and the next run waits for it."""
     Path("dvc.yaml").write_text("""stages:

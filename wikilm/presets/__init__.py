@@ -3,6 +3,7 @@
 `laptop.yaml` is whole, and is what params.yaml holds in a fresh clone. The others say what differs from it.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,7 +66,8 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> Flat:
     return dict(pairs())
 
 
-def overlay(name: str) -> Flat:
+@functools.cache  # each is asked for many times to compare params with all presets
+def overlay(name: str) -> Mapping[str, Any]:
     """Return the values in a preset's own file."""
     return flat(read_params(FOLDER / f"{name}.yaml"))
 
@@ -78,9 +80,9 @@ def values(name: str) -> Flat:
     """
     laptop = overlay(LAPTOP.name)
     if name == LAPTOP.name:
-        return laptop
+        return dict(laptop)
     others = [overlay(preset.name) for preset in PRESETS[1:]]
-    return {key: laptop[key] for key in laptop if any(key in other for other in others)} | overlay(name)
+    return {key: laptop[key] for key in laptop if any(key in other for other in others)} | dict(overlay(name))
 
 
 class Standing(NamedTuple):

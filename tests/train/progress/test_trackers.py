@@ -128,6 +128,7 @@ def test_what_is_not_installed_is_refused_with_the_package_to_install(
     assert "dvclive" in train([*arguments[:-1], str(wrong(tmp_path))], status=2).stderr
 
 
+@pytest.mark.slow
 def test_a_dvc_repository_that_cannot_be_written_is_named_before_the_first_step(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

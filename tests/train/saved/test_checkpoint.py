@@ -3,15 +3,13 @@
 import errno
 import json
 import os
-import resource
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.helpers.limits import files_of_at_most
 from train.saved.checkpoint import (
     CHECKPOINTS_KEPT,
     Checkpoint,
@@ -146,21 +144,11 @@ def test_what_a_killed_run_left_half_written_is_no_checkpoint_and_goes(tmp_path:
 
 
 def test_a_full_device_is_named_and_older_checkpoints_stand(tmp_path: Path) -> None:
-    """A file size limit stands in for a full device: writing fails half-way in just the same place."""
     save_checkpoint(tmp_path, checkpoint(1))
-    script = f"""
-import resource, signal, torch
-from pathlib import Path
-from train.saved.checkpoint import Checkpoint, save_checkpoint
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-try:
-    save_checkpoint(Path({str(tmp_path)!r}), Checkpoint(2, {{"w": torch.zeros(100_000)}}, {{}}, {{}}))
-except OSError as error:
-    print(error.errno, error.filename)
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(errno.EFBIG), str(tmp_path / "step-00000002")]
+    large = Checkpoint(2, {"w": torch.zeros(100_000)}, {}, {})
+    with files_of_at_most(10_000), pytest.raises(OSError, match="step-00000002") as failed:
+        save_checkpoint(tmp_path, large)
+    assert (failed.value.errno, failed.value.filename) == (errno.EFBIG, str(tmp_path / "step-00000002"))
     assert names(tmp_path) == ["step-00000001"]
     assert newest_checkpoint(tmp_path) is not None
 
@@ -183,4 +171,3 @@ def test_nothing_in_a_checkpoint_is_pickled(tmp_path: Path) -> None:
         else:
             length = int.from_bytes(content[:8], "little")
             assert set(json.loads(content[8 : 8 + length])) <= {"w", "transposed", "w/momentum", "__metadata__"}
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 10_000  # the other test's limit stayed in its process
