@@ -3,10 +3,8 @@
 import json
 import os
 import re
-import resource
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +25,7 @@ from pipeline.unit.steps import Stream
 from pipeline.verify import main as verify
 from tests.helpers import ROOT, SHARED
 from tests.helpers.dumps import Page, make_dump
+from tests.helpers.limits import files_of_at_most
 from tests.helpers.pipeline_runs import PipelineInputs, final_names, prose, small_wiki, tree
 from wikilm.cli import run
 from wikilm.errors import RunError
@@ -346,13 +345,8 @@ def test_a_truncated_dump_names_the_file_and_publishes_nothing(inputs, plain, tm
 
 @pytest.mark.parametrize("mode", ["in_memory", "multi_threading"])
 def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(inputs, tmp_path, capsys, mode):
-    limit, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, limit[1]))
+    with files_of_at_most(1500):
         status, line = ended(capsys, inputs, tmp_path / "out", "--unit-bytes", 9999, "--direct_running_mode", mode)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        signal.signal(signal.SIGXFSZ, handler)
     assert status == 1
     assert ".arrow" in line
     assert not (tmp_path / "out").exists()

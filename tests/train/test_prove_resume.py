@@ -1,5 +1,6 @@
 """The proof of exact resuming: it kills where it says, and finds whatever differs."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -71,6 +72,17 @@ def test_all_set_ups_by_their_commands(proves: Callable[..., int], capsys: pytes
     assert told == {"kills": 8, "in_a_save": 4, "across_an_epochs_end": 4, "equal": 8}
 
 
+def output_of(command: list[str]) -> Path:
+    return Path(command[command.index("--output") + 1])
+
+
+def write_model(model: Path, history: list[dict[str, float]], weights: bytes) -> None:
+    """What a training leaves, as far as a proof looks at it."""
+    model.mkdir(parents=True)
+    (model / "training.json").write_text(json.dumps({"history": history}))
+    (model / "model.safetensors").write_bytes(weights)
+
+
 @pytest.mark.parametrize("lie", ["a loss", "the weights", "a missing step", "validation"])
 def test_whatever_differs_is_found(
     lie: str,
@@ -86,7 +98,7 @@ def test_whatever_differs_is_found(
             Path(environment[DIED]).parent.mkdir(parents=True, exist_ok=True)
             Path(environment[DIED]).touch()
             return -9, ""
-        model = Path(command[command.index("--output") + 1])
+        model = output_of(command)
         history = [{"step": step, "loss": 1 / step, "validation_loss": 2.0} for step in range(1, 5)]
         weights = b"weights"
         if "kill" in model.parent.name:
@@ -94,9 +106,7 @@ def test_whatever_differs_is_found(
             history[3]["validation_loss"] += 2**-50 if lie == "validation" else 0
             history = history[: 3 if lie == "a missing step" else 4]
             weights = b"Weights" if lie == "the weights" else weights
-        model.mkdir(parents=True)
-        (model / "training.json").write_text(json.dumps({"history": history}))
-        (model / "model.safetensors").write_bytes(weights)
+        write_model(model, history, weights)
         return 0, ""
 
     monkeypatch.setattr(proof, "call", call)
@@ -110,9 +120,7 @@ def test_a_training_that_ends_before_its_moment_proves_nothing(
     def call(command: list[str], _: dict[str, str]) -> tuple[int, str]:
         if "train.proof.dying" in command:
             return -15, "stopped by SIGTERM"
-        model = Path(command[command.index("--output") + 1])
-        model.mkdir(parents=True)
-        (model / "training.json").write_text(json.dumps({"history": [{"step": 1, "loss": 1.0}]}))
+        write_model(output_of(command), [{"step": 1, "loss": 1.0}], b"weights")
         return 0, ""
 
     monkeypatch.setattr(proof, "call", call)
@@ -161,7 +169,10 @@ def test_a_proof_that_is_stopped_ends_its_trainings_and_removes_what_it_made(
     assert process.returncode == 128 + signal.SIGTERM
     assert said.splitlines()[-1].endswith("stopped by SIGTERM; give the same command again to begin anew")
     assert not list(work.glob("wikilm-proof-*"))
-    at_work = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    at_work = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # of another test, and ended by now
+            at_work.append(path.read_bytes())
     assert not [command for command in at_work if str(work).encode() in command]
 
 
